@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* bits.h - words of bits, powers of two, rounding. */
+#ifndef VM_BASE_BITS_H
+#define VM_BASE_BITS_H
+
+#include <limits.h>
+#include "base/compiler.h"
+
+/* The unit of every bitmap: what one instruction handles. */
+typedef unsigned long vm_word;
+
+enum { VM_WORD_BITS = sizeof(vm_word) * CHAR_BIT, VM_WORD_SHIFT = sizeof(vm_word) == 8 ? 6 : 5 };
+_Static_assert(1 << VM_WORD_SHIFT == VM_WORD_BITS, "words of 32 or 64 bits");
+
+/* Index of the lowest set bit. Needs word != 0. */
+VM_INLINE size_t vm_bits_lowest(vm_word word)
+{
+#if defined(__x86_64__) && defined(__LP64__)
+    size_t index; /* tzcnt, or bsf on processors without it: the same for words that are not 0 */
+    __asm__("rep bsfq %1, %0" : "=r"(index) : "r"(word) : "cc");
+    return index;
+#else
+    return (size_t)__builtin_ctzl(word);
+#endif
+}
+
+/* A word with its lowest `n_bits` bits set; n_bits from 1 to VM_WORD_BITS. */
+VM_INLINE vm_word vm_bits_low_mask(unsigned n_bits)
+{
+    return ~(vm_word)0 >> (VM_WORD_BITS - n_bits);
+}
+
+VM_INLINE unsigned vm_bits_count(vm_word word)
+{
+    return (unsigned)__builtin_popcountl(word);
+}
+
+/* Sets bit `index` modulo the word's bits in *word; returns whether it was set already. */
+VM_INLINE bool vm_bits_test_set(vm_word *word, size_t index)
+{
+#if defined(__x86_64__) && defined(__LP64__)
+    bool was_set; /* GCC makes two instructions of the portable form where one does both */
+    __asm__("btsq %2, %0" : "+r"(*word), "=@ccc"(was_set) : "r"(index));
+    return was_set;
+#else
+    const vm_word bit = (vm_word)1 << (index & (VM_WORD_BITS - 1));
+    const bool was_set = (*word & bit) != 0;
+    *word |= bit;
+    return was_set;
+#endif
+}
+
+VM_INLINE bool vm_is_power_of_two(size_t value)
+{
+    return value != 0 && (value & (value - 1)) == 0;
+}
+
+/* Index of the highest set bit. Needs value != 0. */
+VM_INLINE unsigned vm_floor_log2(size_t value)
+{
+    return (unsigned)(VM_WORD_BITS - 1) - (unsigned)__builtin_clzl((unsigned long)value);
+}
+
+/* Least n with 2^n >= value. Needs value != 0. */
+VM_INLINE unsigned vm_ceil_log2(size_t value)
+{
+    return value == 1 ? 0 : vm_floor_log2(value - 1) + 1;
+}
+
+/* Rounds to a multiple of `unit`, a power of two. Up: needs value <= SIZE_MAX - unit + 1. */
+VM_INLINE size_t vm_round_up(size_t value, size_t unit)
+{
+    return (value + unit - 1) & ~(unit - 1);
+}
+
+VM_INLINE size_t vm_round_down(size_t value, size_t unit)
+{
+    return value & ~(unit - 1);
+}
+
+VM_INLINE size_t vm_max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+VM_INLINE size_t vm_min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+#endif

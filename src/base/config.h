@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/* config.h - every compile-time size and limit, each followed by what must hold of it. */
+#ifndef VM_BASE_CONFIG_H
+#define VM_BASE_CONFIG_H
+
+#include <limits.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define VM_STRING(x) VM_STRING_(x)
+#define VM_STRING_(x) #x
+
+enum {
+    VM_KIB = 1024,
+    VM_MIB = 1024 * 1024,
+
+    /* Every block is aligned to this. x86-64's ABI and glibc promise 16, whatever the size. */
+    VM_BLOCK_ALIGN_SHIFT = 4,
+    VM_BLOCK_ALIGN = 1 << VM_BLOCK_ALIGN_SHIFT,
+
+    /* Addresses that a program can own. 47 bits on x86-64, 48 on arm64 unless it asks for more, which we don't. */
+    VM_ADDRESS_BITS = sizeof(void *) == 8 ? 48 : 32,
+
+    /* The page map's unit: the smallest slab. Larger slabs are whole multiples, aligned to their own size. */
+    VM_GRANULE_SHIFT = 14,
+    VM_GRANULE = 1 << VM_GRANULE_SHIFT,
+
+    /* Pages that the run-time page size may have. */
+    VM_PAGE_SHIFT_MIN = 12,
+    VM_PAGE_SHIFT_MAX = 16,
+
+    /* A leaf of the page map covers 2^32 bytes of addresses, the root all of them. */
+    VM_LEAF_ADDRESS_BITS = 32,
+    VM_LEAF_ENTRIES = 1 << (VM_LEAF_ADDRESS_BITS - VM_GRANULE_SHIFT),
+    VM_ROOT_ENTRIES = 1 << (VM_ADDRESS_BITS - VM_LEAF_ADDRESS_BITS),
+
+    /* Slots of the near map, which answers free's lookup: distinct for 8 GiB (32 bit: 1 GiB) of addresses. */
+    VM_NEAR_ENTRIES = 1 << (sizeof(void *) == 8 ? 19 : 16),
+
+    /* Buddy system: orders 0..10 as in Linux. */
+    VM_ORDER_MAX = 10,
+    VM_N_ORDERS = VM_ORDER_MAX + 1,
+
+    /* Size classes: see slab/sizeclass.h for the rule. */
+    VM_SMALL_MAX = 1024,
+    VM_SLAB_BLOCK_MAX = 32 * VM_KIB,
+    VM_N_SMALL_CLASSES = VM_SMALL_MAX / VM_BLOCK_ALIGN,
+    VM_CLASS_STEPS = 8, /* classes a doubling above VM_SMALL_MAX */
+    VM_N_CLASSES = 1 + VM_N_SMALL_CLASSES + 5 * VM_CLASS_STEPS,
+
+    /* A heap keeps at most so many bytes of slabs that ran empty before it gives the oldest back. */
+    VM_RETIRED_BYTES_MAX = 256 * VM_KIB,
+    VM_RETIRED_SLABS_MAX = 16,
+
+    /* The page pool keeps dirty free pages up to this, or to a share of what is live, whichever is more. */
+    VM_DIRTY_BYTES_MIN = 512 * VM_KIB,
+    VM_DIRTY_SHARE_SHIFT = 4, /* 1/16 of the live pages */
+
+    /* Arenas. */
+    VM_N_ARENAS_MAX = 256,
+    VM_PRIVATE_ARENA_BYTES = 64 * VM_MIB,
+    VM_PRIVATE_ARENA_BYTES_MIN = 1 * VM_MIB,
+    VM_FOREIGN_GAP_BYTES_MAX = 256 * VM_MIB,
+
+    /* Defaults of the tunables that glibc has too. */
+    VM_DEFAULT_TOP_PAD = 128 * VM_KIB,
+    VM_DEFAULT_TRIM_THRESHOLD = 128 * VM_KIB,
+    VM_DEFAULT_MMAP_THRESHOLD = 128 * VM_KIB,
+    VM_DYNAMIC_MMAP_THRESHOLD_MAX = sizeof(long) * 4 * VM_MIB,
+    VM_DEFAULT_MMAP_MAX = 65536,
+
+    VM_CACHE_LINE = 64,
+};
+
+_Static_assert((VM_BLOCK_ALIGN & (VM_BLOCK_ALIGN - 1)) == 0, "alignment is a power of two");
+_Static_assert(VM_SLAB_BLOCK_MAX == VM_SMALL_MAX << 5, "VM_N_CLASSES counts five doublings above VM_SMALL_MAX");
+_Static_assert(VM_SMALL_MAX % VM_BLOCK_ALIGN == 0, "small classes are multiples of the alignment");
+_Static_assert(VM_DYNAMIC_MMAP_THRESHOLD_MAX >= VM_DEFAULT_MMAP_THRESHOLD, "the dynamic threshold only grows");
+_Static_assert(VM_DEFAULT_MMAP_THRESHOLD > VM_SLAB_BLOCK_MAX, "slabs never serve what gets a mapping by default");
+
+/* How much the code checks itself: 0 what users can cause, 1 cheap asserts, 2 and lock order, 3 and whole rooms. */
+#ifndef VM_CHECK_LEVEL
+#define VM_CHECK_LEVEL 0
+#endif
+_Static_assert(VM_CHECK_LEVEL >= 0 && VM_CHECK_LEVEL <= 3, "check level");
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * aligned.c - the memalign family. Blocks of a class whose size is a multiple of the alignment are aligned to it, as
+ * slabs are aligned to their own size and their waste is in front; larger alignments get pages. Owns nothing.
+ */
+#include <errno.h>
+#include "base/bits.h"
+#include "heap/heap.h"
+#include "kernel/kernel.h"
+#include "large/large.h"
+#include "slab/sizeclass.h"
+#include "vmalloc/vmalloc.h"
+
+/* A block aligned to `alignment`, a power of two. NULL without errno: out of memory. */
+static void *aligned_block(size_t alignment, size_t size)
+{
+    if (size > PTRDIFF_MAX)
+        return NULL;
+    if (alignment <= VM_BLOCK_ALIGN)
+        return vm_malloc(size);
+    vm_heap_first_call();
+    if (alignment <= VM_GRANULE && size <= VM_SLAB_BLOCK_MAX - alignment) {
+        /* The least class at or above that is a multiple of the alignment: powers of two are classes, so it exists. */
+        size_t bytes = vm_round_up(size ? size : 1, alignment);
+        while (vm_class_bytes(vm_class_of(bytes)) & (alignment - 1))
+            bytes = vm_round_up(vm_class_bytes(vm_class_of(bytes)), alignment);
+        if (bytes <= vm_load_relaxed(&vm_large_policy.x_slab_max))
+            return vm_malloc(bytes);
+    }
+    return vm_large_alloc(size ? size : 1, alignment);
+}
+
+/* Least power of two at or above; 0 if there is none. */
+static size_t next_power_of_two(size_t value)
+{
+    if (value > SIZE_MAX / 2 + 1)
+        return 0;
+    return value <= 1 ? 1 : (size_t)1 << vm_ceil_log2(value);
+}
+
+static void *fail(int error)
+{
+    errno = error;
+    return NULL;
+}
+
+void *vm_memalign(size_t alignment, size_t size)
+{
+    const size_t power = next_power_of_two(alignment);
+    if (!power)
+        return fail(EINVAL);
+    void *const block = aligned_block(power, size);
+    return block ? block : fail(ENOMEM);
+}
+
+void *vm_aligned_alloc(size_t alignment, size_t size)
+{
+    return vm_is_power_of_two(alignment) ? vm_memalign(alignment, size) : fail(EINVAL);
+}
+
+int vm_posix_memalign(void **result, size_t alignment, size_t size)
+{
+    if (!vm_is_power_of_two(alignment) || alignment % sizeof(void *) != 0)
+        return EINVAL;
+    const int saved_errno = errno;
+    void *const block = aligned_block(alignment, size);
+    errno = saved_errno;
+    if (!block)
+        return ENOMEM;
+    *result = block;
+    return 0;
+}
+
+void *vm_valloc(size_t size)
+{
+    vm_heap_first_call();
+    return vm_memalign(vm_kernel.page_bytes, size);
+}
+
+void *vm_pvalloc(size_t size)
+{
+    vm_heap_first_call();
+    if (size > PTRDIFF_MAX)
+        return fail(ENOMEM);
+    return vm_memalign(vm_kernel.page_bytes, vm_round_up(size, vm_kernel.page_bytes));
+}
+
+VM_LIBC_NAME(memalign, vm_memalign);
+VM_LIBC_NAME(aligned_alloc, vm_aligned_alloc);
+VM_LIBC_NAME(posix_memalign, vm_posix_memalign);
+VM_LIBC_NAME(valloc, vm_valloc);
+VM_LIBC_NAME(pvalloc, vm_pvalloc);
+VM_LIBC_NAME(__libc_memalign, vm_memalign);
+VM_LIBC_NAME(__posix_memalign, vm_posix_memalign);
+VM_LIBC_NAME(__libc_valloc, vm_valloc);
+VM_LIBC_NAME(__libc_pvalloc, vm_pvalloc);

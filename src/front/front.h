@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* front.h - what the files of the front share: setting up, reporting misuse, tunables, totals, fork. */
+#ifndef VM_FRONT_FRONT_H
+#define VM_FRONT_FRONT_H
+
+#include "base/compiler.h"
+#include "base/report.h"
+
+/* --- misuse.c --- */
+
+/* `pointer`, given to `function`, is not a live block: says what it is and ends the process. Lock: none held. */
+VM_NORETURN VM_COLD void vm_misuse_abort(const char *function, const void *pointer);
+
+/* --- tune.c --- */
+
+/* Reads the environment. Called once, while the allocator is set up. */
+void vm_tune_read_environment(void);
+
+/* Settings of the library itself. */
+struct front_settings {
+    bool is_verbose;   /* VMALLOC_VERBOSE=1: a line at start */
+    bool has_stats;    /* VMALLOC_STATS=1: statistics at exit */
+    bool is_check;     /* VMALLOC_CHECK=1: say whether the library is in effect, and exit */
+};
+extern struct front_settings vm_front_settings;
+
+/* --- stats.c --- */
+
+/* Writes the text of malloc_stats to standard error without stdio. */
+void vm_stats_report(void);
+
+/* --- fork.c --- */
+
+/* If the process is a fresh fork child: frees the locks of threads that are not there. Returns whether it was. */
+bool vm_fork_repair(void);
+
+/* The same as handler of fork, which knows that it runs in a child. */
+void vm_fork_in_child(void);
+
+/* --- check_all.c --- */
+
+/* Verifies every room and ends the process if an invariant is broken. Needs: no other thread allocates meanwhile. */
+void vm_check_all(void);
+
+#endif

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * init.c - setting up and, at exit, reporting.
+ *
+ * The first call of any function that needs more than the fast path sets the allocator up, whichever thread it comes
+ * from and however early: in the loader, before constructors, before the C library has an environment. Nothing here
+ * allocates, opens a file or looks up a symbol. States of x_state: 0 -> 1 by the thread that wins the exchange,
+ * 1 -> 2 by the same thread (release, pairs with the acquire in vm_heap_first_call); others wait for 2.
+ *
+ * Nothing is torn down at exit: other libraries' destructors and detached threads go on allocating.
+ */
+#include "base/atomic.h"
+#include "front/front.h"
+#include "heap/heap.h"
+#include "kernel/kernel.h"
+#include "pool/pagemap.h"
+#include "vmalloc/vmalloc.h"
+
+static uint32_t x_state;
+static uintptr_t x_starter;
+
+VM_COLD static void set_up(void)
+{
+    uint32_t expected = 0;
+    if (!vm_compare_exchange(&x_state, &expected, 1)) {
+        while (vm_load_acquire(&x_state) == 1 && vm_load_relaxed(&x_starter) != vm_thread_id())
+            vm_cpu_relax();
+        return;
+    }
+    vm_store_relaxed(&x_starter, vm_thread_id());
+    vm_kernel_start(&vm_linux_backend);
+    vm_process_start();
+    vm_lock_waiter.forked = vm_fork_repair;
+    vm_tune_read_environment();
+    vm_store_release(&x_state, 2);
+}
+
+void vm_heap_first_call(void)
+{
+    if (VM_UNLIKELY(vm_load_acquire(&x_state) != 2))
+        set_up();
+}
+
+static void add_identity(struct message *message)
+{
+    vm_message_text(message, "version " VMALLOC_VERSION ", backend ");
+    vm_message_text(message, vm_kernel.name);
+    vm_message_text(message, ", page size ");
+    vm_message_unsigned(message, vm_kernel.page_bytes);
+}
+
+/* Whether a call of malloc by name arrives here. */
+static bool is_in_effect(void)
+{
+#ifdef VM_LIBC_NAMES
+    extern void *malloc(size_t);
+    return (void *(*volatile)(size_t))malloc == vm_malloc;
+#else
+    return false;
+#endif
+}
+
+VM_CONSTRUCTOR static void start(void)
+{
+    vm_heap_first_call();
+    vm_process_at_fork(vm_fork_in_child);
+    struct message message = {0};
+    vm_message_text(&message, "vmalloc: ");
+    if (vm_front_settings.is_check) {
+        if (!is_in_effect())
+            vm_message_text(&message, "not in effect: malloc of the process is another one's");
+        else
+            vm_message_text(&message, "in effect: "), add_identity(&message);
+        vm_message_text(&message, ", pid ");
+        vm_message_unsigned(&message, (uint64_t)vm_process_id());
+        vm_message_text(&message, "\n");
+        vm_report_send(&message);
+        vm_process_exit_now(is_in_effect() ? 0 : 1);
+    }
+    if (vm_front_settings.is_verbose) {
+        add_identity(&message);
+        vm_message_text(&message, "\n");
+        vm_report_send(&message);
+    }
+}
+
+VM_DESTRUCTOR static void stop(void)
+{
+    if (vm_front_settings.has_stats)
+        vm_stats_report();
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * malloc.c - the C family: malloc, calloc, realloc, free and their kin, under vm_ names and, in the libraries that take malloc's
+ * place, under the C library's. Decides who serves a request: slabs, the pool or a mapping. Owns nothing.
+ */
+#include <errno.h>
+#include "base/check.h"
+#include "front/front.h"
+#include "heap/heap_fast.h"
+#include "heap/remote.h"
+#include "heap/thread.h"
+#include "kernel/kernel.h"
+#include "large/large.h"
+#include "pool/pool.h"
+#include "vmalloc/vmalloc.h"
+
+static void *out_of_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+/* A request failed: gives back what is kept for speed. True: it is worth another try. */
+VM_COLD static bool relieve(void)
+{
+    if (vm_heap_self != &vm_heap_none && vm_heap_self != &vm_heap_ended) {
+        struct list emptied = {0};
+        vm_lock_acquire(&vm_heap_self->lock);
+        vm_heap_settle_locked(vm_heap_self, &emptied);
+        vm_lock_release(&vm_heap_self->lock);
+        vm_heap_destroy_slabs(&emptied);
+    }
+    return vm_pool_trim(0);
+}
+
+/* A block from a slab. Needs: a size that slabs serve. */
+static void *slab_alloc(size_t size)
+{
+    const unsigned class_index = vm_class_of(size);
+    struct bin *const bin = &vm_heap_self->bin[class_index];
+    const vm_word mask = vm_load_relaxed(bin->mask);
+    if (VM_LIKELY(mask != 0))
+        return vm_heap_take(bin, mask, vm_class_bytes(class_index));
+    void *block = vm_heap_alloc(class_index);
+    if (VM_UNLIKELY(!block) && relieve())
+        block = vm_heap_alloc(class_index);
+    return block;
+}
+
+VM_NOINLINE static void *large_alloc(size_t size)
+{
+    vm_heap_first_call();
+    void *block = vm_large_alloc(size, 1);
+    if (VM_UNLIKELY(!block) && size <= PTRDIFF_MAX && relieve())
+        block = vm_large_alloc(size, 1);
+    return block;
+}
+
+VM_NOINLINE void *vm_malloc_slow(size_t size)
+{
+    void *const block = size <= vm_load_relaxed(&vm_large_policy.x_slab_max) ? slab_alloc(size ? size : 1)
+                                                                             : large_alloc(size);
+    return VM_LIKELY(block != NULL) ? block : out_of_memory();
+}
+
+VM_NOINLINE void vm_free_slow(void *block)
+{
+    if (!block)
+        return;
+    struct span *const span = vm_pagemap_find(block);
+    size_t index;
+    if (VM_UNLIKELY(!span))
+        vm_misuse_abort("free", block);
+    if (span->kind == SPAN_SLAB && vm_slab_index((struct slab *)span, block, &index))
+        vm_heap_free((struct slab *)span, index);
+    else if (span->kind != SPAN_SLAB && span->start == block)
+        vm_large_free(span);
+    else
+        vm_misuse_abort("free", block);
+}
+
+void vm_heap_bad_free(const void *block)
+{
+    vm_misuse_abort("free", block);
+}
+
+void *vm_malloc(size_t size)
+{
+    return vm_heap_malloc_fast(size);
+}
+
+void vm_free(void *block)
+{
+    vm_heap_free_fast(block);
+}
+
+/* Clears a block of `bytes`, a multiple of 16, faster than a call for the sizes that are most common. */
+VM_INLINE void clear(void *block, size_t bytes)
+{
+    typedef unsigned long long pair __attribute__((vector_size(16), may_alias));
+    if (bytes > 256) {
+        __builtin_memset(block, 0, bytes);
+        return;
+    }
+    pair *const at = block;
+    for (size_t i = 0; i < bytes / sizeof(pair); i++)
+        at[i] = (pair){0};
+}
+
+void *vm_calloc(size_t count, size_t size)
+{
+    size_t bytes;
+    if (VM_UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
+        return out_of_memory();
+    if (VM_LIKELY(bytes <= vm_load_relaxed(&vm_large_policy.x_slab_max))) {
+        void *const block = vm_heap_malloc_fast(bytes);
+        if (VM_LIKELY(block != NULL))
+            clear(block, vm_class_bytes(vm_class_of(bytes ? bytes : 1)));
+        return block;
+    }
+    vm_heap_first_call();
+    void *block = vm_large_alloc_zeroed(bytes);
+    if (VM_UNLIKELY(!block) && bytes <= PTRDIFF_MAX && relieve())
+        block = vm_large_alloc_zeroed(bytes);
+    return block ? block : out_of_memory();
+}
+
+/* The bytes of a live block, and its span; ends the process if it is none. */
+static size_t block_bytes(const char *function, const void *block, struct span **span)
+{
+    *span = vm_pagemap_find(block);
+    if (!*span) {
+        vm_heap_first_call();
+        vm_misuse_abort(function, block);
+    }
+    if ((*span)->kind != SPAN_SLAB) {
+        if ((*span)->start != block)
+            vm_misuse_abort(function, block);
+        return (*span)->bytes;
+    }
+    struct slab *const slab = (struct slab *)*span;
+    size_t index;
+    if (!vm_slab_index(slab, block, &index) ||
+        vm_load_relaxed(&vm_slab_group(slab, index)->x_mask) & vm_slab_bit(index))
+        vm_misuse_abort(function, block);
+    return slab->block_bytes;
+}
+
+/* Whether a block of `bytes` serves a smaller size without wasting what is worth a copy. */
+static bool is_good_fit(size_t bytes, size_t size)
+{
+    return size <= bytes && (size >= bytes / 2 || bytes <= 128);
+}
+
+VM_NOINLINE static void *move_block(void *block, size_t old_bytes, size_t size)
+{
+    void *const moved = vm_malloc(size);
+    if (!moved)
+        return NULL;
+    __builtin_memcpy(moved, block, vm_min_size(old_bytes, size));
+    vm_free(block);
+    return moved;
+}
+
+void *vm_realloc(void *block, size_t size)
+{
+    if (!block)
+        return vm_malloc(size);
+    struct span *span;
+    const size_t bytes = block_bytes("realloc", block, &span);
+    if (VM_UNLIKELY(size == 0)) {
+        vm_free(block);
+        return NULL;
+    }
+    if (VM_UNLIKELY(size > PTRDIFF_MAX))
+        return out_of_memory();
+    if (span->kind == SPAN_SLAB)
+        return is_good_fit(bytes, size) ? block : move_block(block, bytes, size);
+    void *const resized = vm_large_resize(span, size);
+    if (resized)
+        return resized;
+    void *const moved = move_block(block, bytes, size);
+    return !moved && size <= bytes ? block : moved;
+}
+
+void *vm_reallocarray(void *block, size_t count, size_t size)
+{
+    size_t bytes;
+    if (VM_UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
+        return out_of_memory();
+    return vm_realloc(block, bytes);
+}
+
+void vm_free_sized(void *block, size_t size)
+{
+    (void)size;
+    vm_heap_free_fast(block);
+}
+
+void vm_free_aligned_sized(void *block, size_t alignment, size_t size)
+{
+    (void)alignment;
+    (void)size;
+    vm_heap_free_fast(block);
+}
+
+void vm_cfree(void *block)
+{
+    vm_heap_free_fast(block);
+}
+
+size_t vm_malloc_usable_size(void *block)
+{
+    struct span *span;
+    return block ? block_bytes("malloc_usable_size", block, &span) : 0;
+}
+
+VM_LIBC_NAME(malloc, vm_malloc);
+VM_LIBC_NAME(free, vm_free);
+VM_LIBC_NAME(calloc, vm_calloc);
+VM_LIBC_NAME(realloc, vm_realloc);
+VM_LIBC_NAME(reallocarray, vm_reallocarray);
+VM_LIBC_NAME(free_sized, vm_free_sized);
+VM_LIBC_NAME(free_aligned_sized, vm_free_aligned_sized);
+VM_LIBC_NAME(cfree, vm_cfree);
+VM_LIBC_NAME(malloc_usable_size, vm_malloc_usable_size);
+VM_LIBC_NAME(__libc_malloc, vm_malloc);
+VM_LIBC_NAME(__libc_free, vm_free);
+VM_LIBC_NAME(__libc_cfree, vm_cfree);
+VM_LIBC_NAME(__libc_calloc, vm_calloc);
+VM_LIBC_NAME(__libc_realloc, vm_realloc);

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap.c - see heap.h: the owner's slow paths. A malloc that finds its bin empty looks, in this order: another group
+ * of the current slab; its remote frees; the queue of remote frees; a partial slab; a retired slab; a slab of an
+ * abandoned heap; the pool. The first five under the heap's lock, the others without it.
+ *
+ * Retired slabs. A slab whose last block is freed stays where it is, ready for the next malloc, and enters a ring; the
+ * ring holds a bounded number of bytes, and the oldest goes back to the pool if it still is empty. While a slab is in
+ * the ring its groups' `notify` is 0, so that a program that frees and allocates one block over and over is not asked
+ * each time.
+ *
+ * Invariants: H1 a slab of the heap is in exactly one place: current[class], partial[class] or full, as its state
+ * says; H2 a bin with blocks points into current[class]; H3 a slab is in the ring iff is_retired.
+ */
+#include "heap/heap.h"
+#include "base/check.h"
+#include "heap/heap_fast.h"
+#include "heap/remote.h"
+#include "heap/thread.h"
+#include "pool/pool.h"
+#include "slab/sizeclass.h"
+
+static struct slab *slab_of_node(struct list_node *node)
+{
+    return VM_CONTAINER(node, struct slab, span.node);
+}
+
+void vm_heap_destroy_slabs(struct list *emptied)
+{
+    struct list_node *node;
+    while ((node = vm_list_pop_front(emptied)))
+        vm_slab_destroy(slab_of_node(node));
+}
+
+/* --- a slab's groups ---------------------------------------------------------------------------------------- */
+
+static bool are_all_free(const struct slab *slab)
+{
+    for (size_t i = 0; i < slab->n_groups; i++)
+        if (vm_load_acquire(&slab->group[i].x_mask) != vm_slab_group_full(slab, i))
+            return false;
+    return true;
+}
+
+bool vm_heap_is_slab_done(struct slab *slab)
+{
+    for (size_t i = 0; i < slab->n_groups; i++) {
+        /* Acquire: pairs with the release store of vm_heap_free_fast and the fetch_or of vm_remote_free. */
+        const vm_word free = vm_load_acquire(&slab->group[i].x_mask) | vm_load_acquire(&slab->x_remote[i]);
+        if (free != vm_slab_group_full(slab, i))
+            return false;
+    }
+    return vm_load_acquire(&slab->x_is_queued) == 0; /* R3 in remote.c: only after all blocks were seen free */
+}
+
+static void watch_groups(struct slab *slab)
+{
+    for (size_t i = 0; i < slab->n_groups; i++)
+        slab->group[i].notify = vm_slab_group_full(slab, i);
+}
+
+static void ignore_groups(struct slab *slab)
+{
+    for (size_t i = 0; i < slab->n_groups; i++)
+        slab->group[i].notify = 0;
+}
+
+/* Moves what other threads freed to the masks. Returns whether there was anything. */
+static bool collect_remote(struct slab *slab)
+{
+    bool found = false;
+    for (size_t i = 0; i < slab->n_groups; i++) {
+        if (vm_load_relaxed(&slab->x_remote[i]) == 0)
+            continue;
+        const vm_word remote = vm_exchange(&slab->x_remote[i], 0); /* pairs with vm_remote_free */
+        const vm_word mask = vm_load_relaxed(&slab->group[i].x_mask);
+        if (VM_UNLIKELY(mask & remote)) {
+            const size_t index = i * (size_t)VM_WORD_BITS + vm_bits_lowest(mask & remote);
+            vm_lock_release(&vm_load_relaxed(&slab->x_heap)->lock);
+            vm_heap_bad_free(vm_slab_block(slab, index)); /* freed here and by another thread */
+        }
+        vm_store_release(&slab->group[i].x_mask, mask | remote);
+        found = true;
+    }
+    return found;
+}
+
+/* --- lists and bins ----------------------------------------------------------------------------------------- */
+
+static void attach(struct heap *heap, struct slab *slab, size_t group_index)
+{
+    struct bin *const bin = &heap->bin[slab->class_index];
+    bin->mask = &slab->group[group_index].x_mask;
+    bin->base = vm_slab_block(slab, group_index * VM_WORD_BITS);
+}
+
+static void detach(struct heap *heap, unsigned class_index)
+{
+    heap->bin[class_index].mask = (vm_word *)(uintptr_t)&vm_heap_no_blocks;
+    heap->bin[class_index].base = NULL;
+}
+
+/* Attaches the first group with a free block. False: there is none. */
+static bool attach_any(struct heap *heap, struct slab *slab)
+{
+    for (size_t i = 0; i < slab->n_groups; i++) {
+        if (vm_load_relaxed(&slab->group[i].x_mask) == 0)
+            continue;
+        attach(heap, slab, i);
+        return true;
+    }
+    return false;
+}
+
+static void make_current(struct heap *heap, struct slab *slab)
+{
+    heap->current[slab->class_index] = slab;
+    slab->state = SLAB_CURRENT;
+    vm_store_relaxed(&slab->span.x_fast_heap, heap);
+}
+
+static void make_partial(struct heap *heap, struct slab *slab)
+{
+    /* At the end: the slabs in front have had time to collect more free blocks than this one's first. */
+    vm_list_push_back(&heap->partial[slab->class_index], &slab->span.node);
+    slab->state = SLAB_PARTIAL;
+    vm_store_relaxed(&slab->span.x_fast_heap, heap);
+}
+
+static void make_full(struct heap *heap, struct slab *slab)
+{
+    vm_list_push_back(&heap->full, &slab->span.node);
+    slab->state = SLAB_FULL;
+    vm_store_relaxed(&slab->span.x_fast_heap, NULL); /* S3 */
+}
+
+static void unretire(struct heap *heap, uint32_t position)
+{
+    struct slab *const slab = heap->retired[position];
+    heap->n_retired--;
+    for (uint32_t i = position; i < heap->n_retired; i++)
+        heap->retired[i] = heap->retired[i + 1];
+    heap->retired_bytes -= slab->span.bytes;
+    slab->is_retired = false;
+    watch_groups(slab);
+}
+
+static void forget_retired(struct heap *heap, const struct slab *slab)
+{
+    if (!slab->is_retired)
+        return;
+    for (uint32_t i = 0; i < heap->n_retired; i++)
+        if (heap->retired[i] == slab) {
+            unretire(heap, i);
+            return;
+        }
+}
+
+void vm_heap_unlist_locked(struct heap *heap, struct slab *slab)
+{
+    VM_ASSERT(slab->state != SLAB_CURRENT);
+    vm_list_remove(slab->state == SLAB_FULL ? &heap->full : &heap->partial[slab->class_index], &slab->span.node);
+    forget_retired(heap, slab);
+}
+
+/* Takes an empty slab out of the heap, wherever it is. Needs: vm_heap_is_slab_done. */
+static void expel(struct heap *heap, struct slab *slab, struct list *emptied)
+{
+    if (slab->state == SLAB_CURRENT) {
+        detach(heap, slab->class_index);
+        heap->current[slab->class_index] = NULL;
+        forget_retired(heap, slab);
+    } else {
+        vm_heap_unlist_locked(heap, slab);
+    }
+    collect_remote(slab);
+    vm_list_push_back(emptied, &slab->span.node);
+}
+
+static bool is_ring_too_full(const struct heap *heap, size_t more_bytes)
+{
+    return heap->n_retired == VM_RETIRED_SLABS_MAX ||
+           (heap->n_retired && heap->retired_bytes + more_bytes > VM_RETIRED_BYTES_MAX);
+}
+
+/* All blocks of the slab are free: into the ring with it, and out of it with the oldest while it is too full. */
+static void retire(struct heap *heap, struct slab *slab, struct list *emptied)
+{
+    if (slab->is_retired)
+        return;
+    while (is_ring_too_full(heap, slab->span.bytes)) {
+        struct slab *const oldest = heap->retired[0];
+        unretire(heap, 0);
+        if (vm_heap_is_slab_done(oldest))
+            expel(heap, oldest, emptied);
+    }
+    heap->retired[heap->n_retired++] = slab;
+    heap->retired_bytes += slab->span.bytes;
+    slab->is_retired = true;
+    ignore_groups(slab);
+}
+
+/* A slab that was touched: moves it to where its free blocks say, and retires it if all are. */
+static void place(struct heap *heap, struct slab *slab, struct list *emptied)
+{
+    if (slab->state == SLAB_FULL) {
+        vm_list_remove(&heap->full, &slab->span.node);
+        make_partial(heap, slab);
+    }
+    if (are_all_free(slab)) {
+        if (vm_load_relaxed(&heap->x_state) == HEAP_LIVE)
+            retire(heap, slab, emptied);
+        else if (vm_heap_is_slab_done(slab))
+            expel(heap, slab, emptied);
+    }
+}
+
+/* --- freeing ------------------------------------------------------------------------------------------------ */
+
+bool vm_heap_free_locked(struct heap *heap, struct slab *slab, size_t index, struct list *emptied)
+{
+    struct slab_group *const group = vm_slab_group(slab, index);
+    vm_word mask = vm_load_relaxed(&group->x_mask);
+    const vm_word remote = vm_load_relaxed(&slab->x_remote[index >> VM_WORD_SHIFT]);
+    if (vm_bits_test_set(&mask, index) || (remote & vm_slab_bit(index)))
+        return false;
+    vm_store_release(&group->x_mask, mask);
+    place(heap, slab, emptied);
+    return true;
+}
+
+void vm_heap_group_emptied(struct slab *slab, struct slab_group *group)
+{
+    struct heap *const heap = vm_heap_self;
+    struct list emptied = {0};
+    vm_lock_acquire(&heap->lock);
+    /* Between our store to the mask and here another thread may have taken the slab, now free, away. */
+    if (vm_load_relaxed(&slab->x_heap) == heap) {
+        if (vm_load_relaxed(&heap->x_queue))
+            vm_heap_drain_locked(heap, &emptied);
+        if (vm_load_relaxed(&slab->x_heap) == heap && are_all_free(slab))
+            retire(heap, slab, &emptied);
+        else if (slab->state == SLAB_CURRENT)
+            group->notify = 0; /* the slab is in use elsewhere: do not ask again while this group is */
+    }
+    vm_lock_release(&heap->lock);
+    vm_heap_destroy_slabs(&emptied);
+}
+
+static void drain_all_locked(struct heap *heap, struct list *slabs, struct list *emptied)
+{
+    struct list_node *next;
+    for (struct list_node *node = slabs->first; node; node = next) {
+        next = node->next;
+        if (collect_remote(slab_of_node(node)))
+            place(heap, slab_of_node(node), emptied);
+    }
+}
+
+void vm_heap_drain_locked(struct heap *heap, struct list *emptied)
+{
+    struct slab *next;
+    for (struct slab *slab = vm_exchange(&heap->x_queue, NULL); slab; slab = next) {
+        next = slab->x_next_queued;
+        if (vm_load_acquire(&slab->x_heap) != heap) {
+            vm_remote_queue(slab); /* it moved while the remote free was on its way */
+            continue;
+        }
+        vm_exchange(&slab->x_is_queued, 0); /* before collecting: R2 in remote.c */
+        if (collect_remote(slab))
+            place(heap, slab, emptied);
+        else if (slab->state != SLAB_CURRENT && are_all_free(slab))
+            place(heap, slab, emptied); /* it ran empty while a remote free had it pinned */
+    }
+    if (VM_UNLIKELY(vm_load_relaxed(&heap->x_missed)) && vm_exchange(&heap->x_missed, 0)) {
+        drain_all_locked(heap, &heap->full, emptied);
+        for (unsigned i = 0; i < VM_N_CLASSES; i++)
+            drain_all_locked(heap, &heap->partial[i], emptied);
+    }
+}
+
+void vm_heap_settle_locked(struct heap *heap, struct list *emptied)
+{
+    vm_heap_drain_locked(heap, emptied);
+    for (unsigned i = 0; i < VM_N_CLASSES; i++) {
+        struct slab *const slab = heap->current[i];
+        if (!slab)
+            continue;
+        collect_remote(slab);
+        detach(heap, i);
+        heap->current[i] = NULL;
+        watch_groups(slab);
+        if (vm_slab_count_free(slab))
+            make_partial(heap, slab);
+        else
+            make_full(heap, slab);
+    }
+    while (heap->n_retired)
+        unretire(heap, heap->n_retired - 1);
+    for (unsigned i = 0; i < VM_N_CLASSES; i++) {
+        struct list_node *next;
+        for (struct list_node *node = heap->partial[i].first; node; node = next) {
+            next = node->next;
+            if (vm_heap_is_slab_done(slab_of_node(node)))
+                expel(heap, slab_of_node(node), emptied);
+        }
+    }
+}
+
+/* --- allocating --------------------------------------------------------------------------------------------- */
+
+/* A retired slab of the right bytes, of whatever class, made one of this class. NULL: none. */
+static struct slab *reuse_retired(struct heap *heap, unsigned class_index)
+{
+    const size_t bytes = vm_class_slab_bytes(class_index);
+    for (uint32_t i = 0; i < heap->n_retired; i++) {
+        struct slab *const slab = heap->retired[i];
+        if (slab->span.bytes != bytes || slab->state == SLAB_CURRENT || !vm_heap_is_slab_done(slab))
+            continue;
+        vm_heap_unlist_locked(heap, slab);
+        collect_remote(slab);
+        if (vm_slab_recast(slab, class_index))
+            return slab;
+        make_partial(heap, slab);
+    }
+    return NULL;
+}
+
+/* Attaches a group with free blocks to the class's bin, from what the heap has. False: it has none. */
+static bool refill_locked(struct heap *heap, unsigned class_index, struct list *emptied)
+{
+    struct slab *slab = heap->current[class_index];
+    if (slab) {
+        forget_retired(heap, slab);
+        watch_groups(slab);
+        if (attach_any(heap, slab) || (collect_remote(slab) && attach_any(heap, slab)))
+            return true;
+        detach(heap, class_index);
+        heap->current[class_index] = NULL;
+        make_full(heap, slab);
+    }
+    if (vm_load_relaxed(&heap->x_queue) || vm_load_relaxed(&heap->x_missed))
+        vm_heap_drain_locked(heap, emptied);
+    struct list_node *const node = vm_list_pop_front(&heap->partial[class_index]);
+    slab = node ? slab_of_node(node) : reuse_retired(heap, class_index);
+    if (!slab)
+        return false;
+    make_current(heap, slab);
+    return attach_any(heap, slab);
+}
+
+/* A slab for the class from outside the heap. */
+static struct slab *find_slab(struct heap *heap, unsigned class_index)
+{
+    struct slab *slab = vm_thread_adopt_slab(heap, class_index);
+    if (!slab) {
+        slab = vm_slab_create(class_index);
+        if (slab)
+            vm_store_release(&slab->x_heap, heap);
+    }
+    return slab;
+}
+
+static void *take_locked(struct heap *heap, unsigned class_index, struct list *emptied)
+{
+    if (!refill_locked(heap, class_index, emptied))
+        return NULL;
+    struct bin *const bin = &heap->bin[class_index];
+    return vm_heap_take(bin, vm_load_relaxed(bin->mask), vm_class_bytes(class_index));
+}
+
+void *vm_heap_alloc(unsigned class_index)
+{
+    struct heap *const heap = vm_thread_enter();
+    if (!heap)
+        return NULL;
+    struct list emptied = {0};
+    vm_lock_acquire(&heap->lock);
+    void *block = take_locked(heap, class_index, &emptied);
+    vm_lock_release(&heap->lock);
+    vm_heap_destroy_slabs(&emptied);
+    struct slab *const slab = block ? NULL : find_slab(heap, class_index);
+    if (slab) {
+        vm_lock_acquire(&heap->lock);
+        vm_list_push_front(&heap->partial[class_index], &slab->span.node);
+        slab->state = SLAB_PARTIAL;
+        block = take_locked(heap, class_index, &emptied);
+        vm_lock_release(&heap->lock);
+        vm_heap_destroy_slabs(&emptied);
+    }
+    vm_thread_leave(heap);
+    return block;
+}
+
+/* --- checking ----------------------------------------------------------------------------------------------- */
+
+static void check_slab(struct heap *heap, struct slab *slab, enum slab_state state)
+{
+    vm_slab_check(slab);
+    VM_CHECK(slab->state == state);                                                              /* H1 */
+    VM_CHECK(vm_load_relaxed(&slab->x_heap) == heap);                                            /* H1 */
+    VM_CHECK(slab->span.x_fast_heap == (state == SLAB_FULL ? NULL : heap));                      /* S3 */
+    bool in_ring = false;
+    for (uint32_t i = 0; i < heap->n_retired; i++)
+        in_ring |= heap->retired[i] == slab;
+    VM_CHECK(in_ring == slab->is_retired); /* H3 */
+}
+
+void vm_heap_check(struct heap *heap)
+{
+    vm_lock_acquire(&heap->lock);
+    size_t retired_bytes = 0;
+    for (uint32_t i = 0; i < heap->n_retired; i++)
+        retired_bytes += heap->retired[i]->span.bytes;
+    VM_CHECK(retired_bytes == heap->retired_bytes); /* H3 */
+    for (struct list_node *node = heap->full.first; node; node = node->next)
+        check_slab(heap, slab_of_node(node), SLAB_FULL);
+    for (unsigned i = 0; i < VM_N_CLASSES; i++) {
+        struct slab *const slab = heap->current[i];
+        if (slab) {
+            check_slab(heap, slab, SLAB_CURRENT);
+            VM_CHECK((char *)heap->bin[i].mask >= (char *)slab->group &&
+                     (char *)heap->bin[i].mask < (char *)slab->x_remote); /* H2 */
+        } else {
+            VM_CHECK(vm_load_relaxed(&heap->bin[i].mask) == 0 || *heap->bin[i].mask == 0); /* H2 */
+        }
+        for (struct list_node *node = heap->partial[i].first; node; node = node->next) {
+            check_slab(heap, slab_of_node(node), SLAB_PARTIAL);
+            VM_CHECK(slab_of_node(node)->class_index == i);
+        }
+    }
+    vm_lock_release(&heap->lock);
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap.h - a thread's front end: for each class the group of blocks that malloc takes from, and all the slabs that
+ * the thread owns.
+ *
+ * A heap is LIVE while a thread has it, ABANDONED after that thread's end until another thread adopts it with all
+ * that is in it. Heaps are never unmade, so whoever holds a pointer to one may always look.
+ */
+#ifndef VM_HEAP_HEAP_H
+#define VM_HEAP_HEAP_H
+
+#include "base/config.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "slab/slab.h"
+
+/* What malloc's fast path looks at: a group of the class's current slab. */
+struct bin {
+    vm_word *mask; /* the group's x_mask, or a constant 0 */
+    char *base;    /* block 0 of the group */
+};
+
+enum heap_state {
+    HEAP_LIVE,      /* a thread's own; only that thread makes slabs CURRENT and takes blocks */
+    HEAP_ABANDONED, /* nobody's: whoever holds the lock may act as the owner */
+    HEAP_FROZEN     /* fork child: its owner was in the middle of a change; nothing but bits is ever touched */
+};
+
+struct heap {
+    struct bin bin[VM_N_CLASSES]; /* the owner's alone, without lock */
+    struct lock lock;             /* rank HEAP; guards all below but what begins with x_ */
+    uint32_t x_state;             /* enum heap_state; written under the lock */
+    uint32_t index;               /* number of the heap, in order of making */
+    struct heap *x_next;          /* all heaps ever made, newest first */
+    struct heap *next_abandoned;  /* guarded by the registry's lock */
+    struct slab *x_queue;         /* slabs with remote frees: pushed by anybody, taken whole under the lock */
+    uint32_t x_missed;            /* a remote free may have gone past the queue: look at all slabs */
+    uint32_t n_retired;
+    size_t retired_bytes;
+    struct slab *retired[VM_RETIRED_SLABS_MAX]; /* slabs that ran empty, oldest first; each also is in its list */
+    struct slab *current[VM_N_CLASSES];
+    struct list partial[VM_N_CLASSES];
+    struct list full;
+};
+
+/*
+ * Supplied by the layer above, which knows all functions of the interface.
+ * vm_heap_first_call: sets the allocator up, once. vm_heap_bad_free: `block` is not live; ends the process.
+ */
+void vm_heap_first_call(void);
+VM_NORETURN void vm_heap_bad_free(const void *block);
+
+/* A block of the class for the calling thread. NULL: out of memory. Lock: none held. */
+void *vm_heap_alloc(unsigned class_index);
+
+/* Frees block `index` of a slab that the page map knows. Lock: none held. */
+void vm_heap_free(struct slab *slab, size_t index);
+
+/* The calling thread freed a block, and now all blocks of this group of one of its slabs are free. */
+void vm_heap_group_emptied(struct slab *slab, struct slab_group *group);
+
+/*
+ * The same for a thread that holds the heap's lock and may act as its owner. What runs empty is moved to `emptied`,
+ * to be given to vm_heap_destroy_slabs after the lock is released. False: the block is free already.
+ */
+bool vm_heap_free_locked(struct heap *heap, struct slab *slab, size_t index, struct list *emptied);
+
+/* Moves remote frees of queued slabs to their masks. Needs: the lock, and to be the owner or act as one. */
+void vm_heap_drain_locked(struct heap *heap, struct list *emptied);
+
+/* Detaches all bins, and moves every slab that is empty to `emptied`. Needs: as vm_heap_drain_locked. */
+void vm_heap_settle_locked(struct heap *heap, struct list *emptied);
+
+/* Whether all blocks are free and no remote free is on its way: the slab may be destroyed. Needs: the lock. */
+bool vm_heap_is_slab_done(struct slab *slab);
+
+/* Takes a slab out of the list and the ring that it is in. Needs: the lock, not CURRENT. */
+void vm_heap_unlist_locked(struct heap *heap, struct slab *slab);
+
+/* Gives slabs back to the pool. Lock: none held. */
+void vm_heap_destroy_slabs(struct list *emptied);
+
+void vm_heap_check(struct heap *heap);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap_fast.h - the fast path and nothing else.
+ *
+ * A thread starts on a constant heap whose bins are all empty and which owns no slab, so that nothing here asks
+ * whether anything is set up. Both functions touch only what their thread owns: no lock, no locked instruction.
+ */
+#ifndef VM_HEAP_HEAP_FAST_H
+#define VM_HEAP_HEAP_FAST_H
+
+#include "heap/heap.h"
+#include "pool/pagemap.h"
+#include "slab/sizeclass.h"
+
+/* The calling thread's heap: vm_heap_none before its first block, vm_heap_ended after its end began. */
+extern VM_THREAD_LOCAL struct heap *vm_heap_self;
+
+/* Supplied by the layer above: everything that is not below. */
+void *vm_malloc_slow(size_t size);
+void vm_free_slow(void *block);
+
+/* Takes the lowest free block of the bin's group, whose mask, not 0, the caller has read. */
+VM_INLINE void *vm_heap_take(struct bin *bin, vm_word mask, size_t block_bytes)
+{
+    const size_t index = vm_bits_lowest(mask);
+    vm_store_relaxed(bin->mask, mask & ~((vm_word)1 << index));
+    return bin->base + index * block_bytes;
+}
+
+VM_INLINE void *vm_heap_malloc_fast(size_t size)
+{
+    struct heap *const heap = vm_heap_self;
+    if (VM_UNLIKELY(size > VM_SMALL_MAX))
+        return vm_malloc_slow(size);
+    const size_t block_bytes = (size + VM_BLOCK_ALIGN - 1) & ~(size_t)(VM_BLOCK_ALIGN - 1);
+    struct bin *const bin = &heap->bin[block_bytes >> VM_BLOCK_ALIGN_SHIFT];
+    const vm_word mask = vm_load_relaxed(bin->mask);
+    if (VM_UNLIKELY(mask == 0))
+        return vm_malloc_slow(size);
+    return vm_heap_take(bin, mask, block_bytes);
+}
+
+VM_INLINE void vm_heap_free_fast(void *block)
+{
+    struct slab *const slab = (struct slab *)vm_pagemap_near(block);
+    size_t index;
+    if (VM_UNLIKELY(vm_load_relaxed(&slab->span.x_fast_heap) != vm_heap_self) ||
+        VM_UNLIKELY(!vm_slab_index(slab, block, &index))) {
+        vm_free_slow(block); /* NULL, another thread's, not a slab's, the first into a full slab, not a block */
+        return;
+    }
+    struct slab_group *const group = vm_slab_group(slab, index);
+    vm_word mask = vm_load_relaxed(&group->x_mask);
+    if (VM_UNLIKELY(vm_bits_test_set(&mask, index))) {
+        vm_free_slow(block); /* freed before */
+        return;
+    }
+    vm_store_release(&group->x_mask, mask); /* pairs with vm_heap_is_slab_done: what we wrote to the block is over */
+    if (VM_UNLIKELY(mask == group->notify))
+        vm_heap_group_emptied(slab, group);
+}
+
+#endif

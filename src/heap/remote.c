@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * remote.c - frees from other threads, and heaps whose thread sleeps or is dead.
+ *
+ * A thread that frees a block of another's slab sets the block's bit in x_remote and sees to it that the owner will
+ * look: the slab is in the owner's queue, or x_missed is set. The owner moves the bits to its masks whenever it is
+ * in a slow path. If the owner sleeps and the free was the slab's last, the freeing thread itself gives the slab
+ * back under the heap's lock. If the heap is abandoned, it acts as the owner under the lock.
+ *
+ *   x_is_queued   who may act          what happens                                              then
+ *   0             a freeing thread     exchange to 1: it has pinned the slab; sets its bit       pinned
+ *   1 pinned      that thread          pushes the slab onto the heap's queue                     1 queued
+ *   1 queued      holder of the lock   takes the whole queue, exchange to 0, collects the bits   0
+ *   1             a freeing thread     sets its bit; if x_is_queued is 0 by now, sets x_missed   unchanged
+ *
+ * Invariants:
+ *   R1  A freeing thread writes to the slab only while its own block is not yet free, or while it has the slab
+ *       pinned; after that it only reads, and descriptors stay readable. So no write meets a descriptor's next life.
+ *   R2  No free is overlooked: the collector clears x_is_queued before it takes the bits, the freeing thread sets
+ *       its bit before it looks at x_is_queued, both with locked instructions. Either the bit is collected, or the
+ *       0 is seen and x_missed set.
+ *   R3  A slab is destroyed only if all blocks are free and then x_is_queued is 0, seen in this order under the
+ *       lock: a thread that pinned it did so before it set its bit, so that its pin is seen if its bit is.
+ *   R4  Masks of a live heap's slab are written by its owner alone, except when the slab is not CURRENT and all its
+ *       blocks are free: then the owner has nothing to free into it and takes blocks only after taking the lock.
+ */
+#include "heap/remote.h"
+#include "base/check.h"
+#include "heap/heap_fast.h"
+#include "heap/thread.h"
+
+void vm_remote_queue(struct slab *slab)
+{
+    struct heap *const heap = vm_load_acquire(&slab->x_heap);
+    struct slab *head = vm_load_relaxed(&heap->x_queue);
+    do
+        slab->x_next_queued = head;
+    while (!vm_compare_exchange(&heap->x_queue, &head, slab)); /* pairs with the exchange in vm_heap_drain_locked */
+}
+
+/* Slabs of a live heap that are wholly free and not CURRENT, from the queue; the others go back into it. */
+static void visit_live_locked(struct heap *heap, struct list *emptied)
+{
+    struct slab *next;
+    for (struct slab *slab = vm_exchange(&heap->x_queue, NULL); slab; slab = next) {
+        next = slab->x_next_queued;
+        if (vm_load_acquire(&slab->x_heap) != heap) {
+            vm_remote_queue(slab);
+            continue;
+        }
+        vm_exchange(&slab->x_is_queued, 0);
+        if (slab->state != SLAB_CURRENT && vm_heap_is_slab_done(slab)) {
+            vm_heap_unlist_locked(heap, slab);
+            vm_list_push_back(emptied, &slab->span.node);
+        } else if (vm_exchange(&slab->x_is_queued, 1) == 0) {
+            vm_remote_queue(slab);
+        }
+    }
+}
+
+static void visit_locked(struct heap *heap, struct list *emptied)
+{
+    if (vm_load_relaxed(&heap->x_state) == HEAP_LIVE)
+        visit_live_locked(heap, emptied);
+    else if (vm_load_relaxed(&heap->x_state) == HEAP_ABANDONED)
+        vm_heap_settle_locked(heap, emptied);
+}
+
+void vm_remote_visit(struct heap *heap)
+{
+    struct list emptied = {0};
+    vm_lock_acquire(&heap->lock);
+    visit_locked(heap, &emptied);
+    vm_lock_release(&heap->lock);
+    vm_heap_destroy_slabs(&emptied);
+}
+
+/* The heap is abandoned: acts as its owner. False: it is not, or the slab is not its any more. */
+static bool free_into_abandoned(struct heap *heap, struct slab *slab, size_t index)
+{
+    struct list emptied = {0};
+    bool done = false, was_live = true;
+    vm_lock_acquire(&heap->lock);
+    if (vm_load_relaxed(&slab->x_heap) == heap && vm_load_relaxed(&heap->x_state) == HEAP_ABANDONED) {
+        if (vm_load_relaxed(&heap->x_queue))
+            vm_heap_drain_locked(heap, &emptied);
+        was_live = vm_heap_free_locked(heap, slab, index, &emptied);
+        done = true;
+    }
+    vm_lock_release(&heap->lock);
+    if (!was_live)
+        vm_heap_bad_free(vm_slab_block(slab, index));
+    vm_heap_destroy_slabs(&emptied);
+    return done;
+}
+
+/* The owner sleeps, perhaps for ever, and our free may have been the last into this group: look at the whole slab. */
+static void reclaim_if_empty(struct heap *heap, struct slab *slab)
+{
+    for (size_t i = 0; i < slab->n_groups; i++)
+        if ((vm_load_relaxed(&slab->group[i].x_mask) | vm_load_relaxed(&slab->x_remote[i])) !=
+            vm_slab_group_full(slab, i))
+            return;
+    struct list emptied = {0};
+    if (!vm_lock_try(&heap->lock))
+        return; /* its owner is in a slow path and about to look itself, or will be at the next one */
+    visit_locked(heap, &emptied);
+    vm_lock_release(&heap->lock);
+    vm_heap_destroy_slabs(&emptied);
+}
+
+void vm_remote_free(struct slab *slab, size_t index)
+{
+    struct heap *heap = vm_load_acquire(&slab->x_heap);
+    const vm_word bit = vm_slab_bit(index);
+    struct slab_group *const group = vm_slab_group(slab, index);
+    vm_word *const remote = &slab->x_remote[index >> VM_WORD_SHIFT];
+    if (!heap || vm_load_acquire(&group->x_mask) & bit)
+        vm_heap_bad_free(vm_slab_block(slab, index));
+    while (vm_load_acquire(&heap->x_state) == HEAP_ABANDONED) {
+        if (free_into_abandoned(heap, slab, index))
+            return;
+        heap = vm_load_acquire(&slab->x_heap);
+        if (!heap)
+            vm_heap_bad_free(vm_slab_block(slab, index));
+    }
+    const vm_word full = vm_slab_group_full(slab, index >> VM_WORD_SHIFT);
+    const bool is_pinned = vm_load_relaxed(&slab->x_is_queued) == 0 && vm_exchange(&slab->x_is_queued, 1) == 0;
+    const vm_word before = vm_fetch_or(remote, bit);
+    if (is_pinned)
+        vm_remote_queue(slab);
+    else if (vm_load_acquire(&slab->x_is_queued) == 0)
+        vm_store_release(&heap->x_missed, 1);
+    if (before & bit)
+        vm_heap_bad_free(vm_slab_block(slab, index));
+    if ((before | bit | vm_load_relaxed(&group->x_mask)) == full)
+        reclaim_if_empty(heap, slab);
+}
+
+void vm_heap_free(struct slab *slab, size_t index)
+{
+    struct heap *const heap = vm_heap_self;
+    if (vm_load_acquire(&slab->x_heap) != heap) {
+        vm_remote_free(slab, index);
+        return;
+    }
+    struct list emptied = {0};
+    vm_lock_acquire(&heap->lock);
+    if (vm_load_relaxed(&heap->x_queue))
+        vm_heap_drain_locked(heap, &emptied);
+    const bool was_live = vm_heap_free_locked(heap, slab, index, &emptied);
+    vm_lock_release(&heap->lock);
+    if (!was_live)
+        vm_heap_bad_free(vm_slab_block(slab, index));
+    vm_heap_destroy_slabs(&emptied);
+}

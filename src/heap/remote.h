@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* remote.h - frees into slabs that are not the calling thread's: the whole cross-thread protocol (see remote.c). */
+#ifndef VM_HEAP_REMOTE_H
+#define VM_HEAP_REMOTE_H
+
+#include "heap/heap.h"
+
+/* Frees block `index` of a slab whose heap is not the calling thread's. Ends the process if it is free. */
+void vm_remote_free(struct slab *slab, size_t index);
+
+/* Pushes a slab whose x_is_queued the caller has set onto its heap's queue. */
+void vm_remote_queue(struct slab *slab);
+
+/*
+ * Acts on a heap from outside: gives slabs back that are wholly free and not CURRENT, for a live heap, and all that
+ * is free, for an abandoned one. Lock: takes the heap's.
+ */
+void vm_remote_visit(struct heap *heap);
+
+#endif

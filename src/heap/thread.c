@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * thread.c - see thread.h.
+ *
+ * A thread's life as seen by its thread-local pointer:
+ *
+ *   vm_heap_none --first slow path--> its heap --destructor of its thread key--> vm_heap_ended
+ *
+ * After that the C library and other destructors go on allocating and freeing: a malloc then borrows an abandoned
+ * heap for one call, a free is a remote free. Nothing is lost, however late it comes.
+ *
+ * Lock: the registry's, rank REGISTRY, guards the stack of abandoned heaps. The list of all heaps only grows.
+ */
+#include "heap/thread.h"
+#include "base/check.h"
+#include "heap/heap_fast.h"
+#include "heap/remote.h"
+#include "kernel/kernel.h"
+#include "pool/meta.h"
+
+const vm_word vm_heap_no_blocks = 0;
+
+#define NO_BIN {.mask = (vm_word *)(uintptr_t)&vm_heap_no_blocks}
+#define NO_BINS_5 NO_BIN, NO_BIN, NO_BIN, NO_BIN, NO_BIN
+#define NO_BINS_35 NO_BINS_5, NO_BINS_5, NO_BINS_5, NO_BINS_5, NO_BINS_5, NO_BINS_5, NO_BINS_5
+#define NO_BINS NO_BINS_35, NO_BINS_35, NO_BINS_35
+_Static_assert(VM_N_CLASSES == 105, "NO_BINS makes a bin for each class");
+
+/* Never written: all slow paths test for them. Not const, as a heap's pointer is not. */
+struct heap vm_heap_none = {.bin = {NO_BINS}};
+struct heap vm_heap_ended = {.bin = {NO_BINS}};
+
+VM_THREAD_LOCAL struct heap *vm_heap_self = &vm_heap_none;
+
+static struct lock registry_lock = VM_LOCK_INIT(VM_RANK_REGISTRY);
+static struct heap *abandoned; /* stack */
+static struct heap *x_heaps;   /* all */
+static uint32_t n_heaps;
+
+static struct heap *pop_abandoned(void)
+{
+    vm_lock_acquire(&registry_lock);
+    struct heap *const heap = abandoned;
+    if (heap)
+        abandoned = heap->next_abandoned;
+    vm_lock_release(&registry_lock);
+    return heap;
+}
+
+static void push_abandoned(struct heap *heap)
+{
+    vm_lock_acquire(&registry_lock);
+    heap->next_abandoned = abandoned;
+    abandoned = heap;
+    vm_lock_release(&registry_lock);
+}
+
+static struct heap *create(void)
+{
+    struct heap *const heap = vm_meta_alloc(sizeof *heap);
+    if (!heap)
+        return NULL;
+    heap->lock = (struct lock)VM_LOCK_INIT(VM_RANK_HEAP);
+    heap->x_state = HEAP_LIVE;
+    for (unsigned i = 0; i < VM_N_CLASSES; i++)
+        heap->bin[i] = (struct bin)NO_BIN;
+    vm_lock_acquire(&registry_lock);
+    heap->index = n_heaps++;
+    heap->x_next = x_heaps;
+    vm_store_release(&x_heaps, heap); /* pairs with vm_thread_heaps */
+    vm_lock_release(&registry_lock);
+    return heap;
+}
+
+static struct heap *adopt_or_create(void)
+{
+    struct heap *const heap = pop_abandoned();
+    if (!heap)
+        return create();
+    vm_lock_acquire(&heap->lock);
+    vm_store_release(&heap->x_state, HEAP_LIVE);
+    vm_lock_release(&heap->lock);
+    return heap;
+}
+
+static void abandon(struct heap *heap)
+{
+    struct list emptied = {0};
+    vm_lock_acquire(&heap->lock);
+    vm_heap_settle_locked(heap, &emptied);
+    vm_store_release(&heap->x_state, HEAP_ABANDONED);
+    vm_lock_release(&heap->lock);
+    vm_heap_destroy_slabs(&emptied);
+    push_abandoned(heap);
+}
+
+/* Called when the thread ends. Others' destructors may still follow, and may allocate. */
+static void end_thread(void *argument)
+{
+    struct heap *const heap = argument;
+    vm_heap_self = &vm_heap_ended;
+    abandon(heap);
+}
+
+struct heap *vm_thread_enter(void)
+{
+    struct heap *heap = vm_heap_self;
+    if (VM_LIKELY(heap != &vm_heap_none && heap != &vm_heap_ended))
+        return heap;
+    vm_heap_first_call();
+    heap = adopt_or_create();
+    if (heap && vm_heap_self == &vm_heap_none) {
+        vm_heap_self = heap; /* first: the next line may allocate */
+        vm_process_at_thread_exit(end_thread, heap);
+    }
+    return heap;
+}
+
+void vm_thread_leave(struct heap *heap)
+{
+    if (VM_UNLIKELY(heap != vm_heap_self))
+        abandon(heap);
+}
+
+struct heap *vm_thread_heaps(void)
+{
+    return vm_load_acquire(&x_heaps);
+}
+
+/* A partial slab of an abandoned heap that no remote free is about to touch. NULL: none. */
+static struct slab *take_partial_locked(struct heap *heap, unsigned class_index)
+{
+    for (struct list_node *node = heap->partial[class_index].first; node; node = node->next) {
+        struct slab *const slab = VM_CONTAINER(node, struct slab, span.node);
+        if (vm_load_acquire(&slab->x_is_queued))
+            continue;
+        vm_heap_unlist_locked(heap, slab);
+        return slab;
+    }
+    return NULL;
+}
+
+struct slab *vm_thread_adopt_slab(struct heap *heap, unsigned class_index)
+{
+    enum { TRIES = 16 };
+    struct slab *slab = NULL;
+    unsigned n_tries = 0;
+    for (struct heap *from = vm_thread_heaps(); from && !slab && n_tries < TRIES; from = from->x_next, n_tries++) {
+        if (vm_load_relaxed(&from->x_state) != HEAP_ABANDONED || !vm_lock_try(&from->lock))
+            continue;
+        struct list emptied = {0};
+        if (vm_load_relaxed(&from->x_state) == HEAP_ABANDONED) {
+            vm_heap_drain_locked(from, &emptied);
+            slab = take_partial_locked(from, class_index);
+            if (slab)
+                vm_store_release(&slab->x_heap, heap);
+        }
+        vm_lock_release(&from->lock);
+        vm_heap_destroy_slabs(&emptied);
+    }
+    return slab;
+}
+
+/* No lock is taken: this may run while the only thread waits for one. Bins stay attached; an adopter goes on there. */
+void vm_thread_reset_in_child(void)
+{
+    vm_lock_reset_in_child(&registry_lock);
+    abandoned = NULL;
+    for (struct heap *heap = vm_thread_heaps(); heap; heap = heap->x_next) {
+        const bool was_changing = vm_lock_reset_in_child(&heap->lock);
+        if (was_changing || vm_load_relaxed(&heap->x_state) == HEAP_FROZEN) {
+            vm_store_relaxed(&heap->x_state, HEAP_FROZEN);
+            if (heap == vm_heap_self)
+                vm_heap_self = &vm_heap_none;
+        } else if (heap != vm_heap_self) {
+            vm_store_relaxed(&heap->x_state, HEAP_ABANDONED);
+            heap->next_abandoned = abandoned;
+            abandoned = heap;
+        }
+    }
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kernel.h - the wall as the layers above see it: the backend in force behind one wrapper an operation. Wrappers
+ * keep errno, count calls and check their arguments. The blanket contract is that of <vmalloc/kernel.h>.
+ */
+#ifndef VM_KERNEL_KERNEL_H
+#define VM_KERNEL_KERNEL_H
+
+#include "base/compiler.h"
+#include "vmalloc/kernel.h"
+
+/* Facts of the backend in force, constant after vm_kernel_start. */
+struct kernel_facts {
+    size_t page_bytes;
+    unsigned page_shift;
+    bool has_break, has_remap, fresh_is_zero, purge_zeroes;
+    const char *name;
+};
+extern struct kernel_facts vm_kernel;
+
+/* Calls so far, for the statistics and for tests. Read them with vm_load_relaxed. */
+struct kernel_counts {
+    uint64_t x_break_grow, x_break_refused, x_break_trim, x_map, x_map_refused, x_unmap, x_unmap_refused, x_resize,
+        x_move, x_protect, x_purge;
+};
+extern struct kernel_counts vm_kernel_counts;
+
+extern struct vm_kernel_backend vm_linux_backend;
+
+/* Puts a backend in force and starts it. Called once by front/init.c; by tests with a backend of their own. */
+void vm_kernel_start(struct vm_kernel_backend *backend);
+
+void *vm_kernel_break_grow(size_t bytes);
+bool vm_kernel_break_trim(void *end, size_t bytes);
+void *vm_kernel_break_now(void);
+void *vm_kernel_map(size_t bytes, size_t alignment, enum vm_access access);
+bool vm_kernel_unmap(void *start, size_t bytes);
+bool vm_kernel_resize(void *start, size_t old_bytes, size_t new_bytes);
+bool vm_kernel_move(void *start, size_t old_bytes, void *target, size_t new_bytes);
+bool vm_kernel_protect(void *start, size_t bytes, enum vm_access access);
+void vm_kernel_purge(void *start, size_t bytes);
+void vm_kernel_no_huge_pages(void *start, size_t bytes);
+
+VM_INLINE size_t vm_pages_to_bytes(size_t n_pages)
+{
+    return n_pages << vm_kernel.page_shift;
+}
+
+/* Whole pages that hold `bytes`. Needs bytes <= SIZE_MAX - page. */
+VM_INLINE size_t vm_bytes_to_pages(size_t bytes)
+{
+    return (bytes + vm_kernel.page_bytes - 1) >> vm_kernel.page_shift;
+}
+
+/*
+ * The process around the allocator (process.c). The environment is only looked at before main, by one thread.
+ */
+
+/* A value of the environment, or NULL; always NULL in set-user-id programs. The text belongs to the environment. */
+const char *vm_process_environment(const char *name);
+
+/* A number that differs from run to run where the system has one, else a constant. */
+uintptr_t vm_process_random(void);
+
+/* Calls `on_exit` with `argument` when the calling thread ends. May allocate. False: it will not be called. */
+bool vm_process_at_thread_exit(void (*on_exit)(void *argument), void *argument);
+
+/* Calls `in_child` in the child after each fork. Called from a constructor only: the C library may allocate. */
+void vm_process_at_fork(void (*in_child)(void));
+
+/* True once in each fork child: the process was copied since the last call. Threads that only share memory under
+   another process number (vfork, clone) are not taken for one. False for ever where the kernel cannot tell. */
+bool vm_process_is_fresh_child(void);
+bool vm_process_can_tell_child(void);
+
+/* Number of this process, straight from the kernel. */
+long vm_process_id(void);
+
+/* Gives the processor to another thread. */
+void vm_process_yield(void);
+
+/* Ends the process at once, without running anything of it. */
+VM_NORETURN void vm_process_exit_now(int status);
+
+/* Puts standard error behind vm_report_sink and the futex behind vm_lock_waiter. After vm_kernel_start. */
+void vm_process_start(void);
+
+#endif

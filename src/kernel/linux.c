@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * linux.c - the kernel wall on Linux. System calls: brk (through the C library's sbrk), mmap, munmap, mremap,
+ * mprotect, madvise.
+ *
+ * The break moves through sbrk because the C library caches it: moved behind its back, a later sbrk of the program
+ * would hand out our memory. All else goes through syscall(2), which nobody interposes: a wrapper library's own
+ * mmap may call dlsym, which allocates, which would bring it back here.
+ */
+#include <errno.h>
+#include <linux/mman.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "base/bits.h"
+#include "base/check.h"
+#include "kernel/kernel.h"
+
+static bool failed(long result)
+{
+    return result == -1;
+}
+
+static void *system_map(size_t bytes, enum vm_access access)
+{
+    const long protection = access == VM_ACCESS_NONE ? 0 /* PROT_NONE */ : PROT_READ | PROT_WRITE;
+    const long flags = MAP_PRIVATE | MAP_ANONYMOUS | (access == VM_ACCESS_NONE ? MAP_NORESERVE : 0);
+#ifdef SYS_mmap2
+    const long result = syscall(SYS_mmap2, 0L, bytes, protection, flags, -1L, 0L);
+#else
+    const long result = syscall(SYS_mmap, 0L, bytes, protection, flags, -1L, 0L);
+#endif
+    return failed(result) ? NULL : (void *)result;
+}
+
+static void linux_start(struct vm_kernel_backend *self)
+{
+    const size_t page_size = getauxval(AT_PAGESZ);
+    self->page_size = page_size ? page_size : 4096;
+    self->has_break = sbrk(0) != (void *)-1;
+}
+
+static void *linux_break_grow(void *context, size_t bytes)
+{
+    (void)context;
+    void *const start = bytes <= PTRDIFF_MAX ? sbrk((intptr_t)bytes) : (void *)-1;
+    return start == (void *)-1 ? NULL : start;
+}
+
+static bool linux_break_trim(void *context, void *end, size_t bytes)
+{
+    (void)context;
+    if (sbrk(0) != end)
+        return false;
+    return sbrk(-(intptr_t)bytes) != (void *)-1;
+}
+
+static void *linux_break_now(void *context)
+{
+    (void)context;
+    void *const now = sbrk(0);
+    return now == (void *)-1 ? NULL : now;
+}
+
+static bool linux_unmap(void *context, void *start, size_t bytes)
+{
+    (void)context;
+    if (!failed(syscall(SYS_munmap, start, bytes)))
+        return true;
+    VM_CHECK(errno == ENOMEM); /* too many mappings; anything else would be our bug */
+    return false;
+}
+
+static void *linux_map(void *context, size_t bytes, size_t alignment, enum vm_access access)
+{
+    char *start = system_map(bytes, access);
+    if (!start || ((uintptr_t)start & (alignment - 1)) == 0)
+        return start;
+    linux_unmap(context, start, bytes);
+    if (alignment > SIZE_MAX - bytes)
+        return NULL;
+    start = system_map(bytes + alignment, access); /* more than needed; the ends are cut off */
+    if (!start)
+        return NULL;
+    char *const aligned = (char *)vm_round_up((uintptr_t)start, alignment);
+    if (aligned != start)
+        linux_unmap(context, start, (size_t)(aligned - start));
+    linux_unmap(context, aligned + bytes, (size_t)(start + alignment - aligned));
+    return aligned;
+}
+
+static bool linux_resize(void *context, void *start, size_t old_bytes, size_t new_bytes)
+{
+    (void)context;
+    return !failed(syscall(SYS_mremap, start, old_bytes, new_bytes, 0L));
+}
+
+static bool linux_move(void *context, void *start, size_t old_bytes, void *target, size_t new_bytes)
+{
+    (void)context;
+    const long flags = 1 /* MREMAP_MAYMOVE */ | 2 /* MREMAP_FIXED */;
+    return !failed(syscall(SYS_mremap, start, old_bytes, new_bytes, flags, target));
+}
+
+static bool linux_protect(void *context, void *start, size_t bytes, enum vm_access access)
+{
+    (void)context;
+    if (access == VM_ACCESS_READ_WRITE)
+        return !failed(syscall(SYS_mprotect, start, bytes, (long)(PROT_READ | PROT_WRITE)));
+    /* A fresh inaccessible mapping in place of the old one drops contents and accounting in one call. */
+    const long flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+#ifdef SYS_mmap2
+    return !failed(syscall(SYS_mmap2, start, bytes, 0L, flags, -1L, 0L));
+#else
+    return !failed(syscall(SYS_mmap, start, bytes, 0L, flags, -1L, 0L));
+#endif
+}
+
+static void linux_purge(void *context, void *start, size_t bytes)
+{
+    (void)context;
+    /* MADV_DONTNEED, not MADV_FREE: users and autoscalers watch RSS, and it falls at once. Locked pages refuse. */
+    if (failed(syscall(SYS_madvise, start, bytes, (long)MADV_DONTNEED)) && errno == EINVAL)
+        __builtin_memset(start, 0, bytes);
+}
+
+static void linux_no_huge_pages(void *context, void *start, size_t bytes)
+{
+    (void)context;
+    syscall(SYS_madvise, start, bytes, (long)MADV_NOHUGEPAGE);
+}
+
+struct vm_kernel_backend vm_linux_backend = {
+    .name = "linux",
+    .has_remap = true,
+    .fresh_is_zero = true,
+    .purge_zeroes = true,
+    .start = linux_start,
+    .break_grow = linux_break_grow,
+    .break_trim = linux_break_trim,
+    .break_now = linux_break_now,
+    .map = linux_map,
+    .unmap = linux_unmap,
+    .resize = linux_resize,
+    .move = linux_move,
+    .protect = linux_protect,
+    .purge = linux_purge,
+    .no_huge_pages = linux_no_huge_pages,
+};

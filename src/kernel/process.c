@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * process.c - the process around the allocator, on POSIX threads over Linux: environment, standard error, threads,
+ * fork. Nothing here allocates, but for what vm_process_at_thread_exit and vm_process_at_fork say.
+ */
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/auxv.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include "base/lock.h"
+#include "base/report.h"
+#include "kernel/kernel.h"
+
+extern char **environ;
+
+const char *vm_process_environment(const char *name)
+{
+    if (!environ || getauxval(AT_SECURE))
+        return NULL;
+    for (char **entry = environ; *entry; entry++) {
+        size_t i = 0;
+        while (name[i] && (*entry)[i] == name[i])
+            i++;
+        if (!name[i] && (*entry)[i] == '=')
+            return *entry + i + 1;
+    }
+    return NULL;
+}
+
+uintptr_t vm_process_random(void)
+{
+    uintptr_t value = 0x5bd1e995;
+    const unsigned char *const bytes = (const unsigned char *)getauxval(AT_RANDOM);
+    for (size_t i = 0; bytes && i < sizeof value; i++)
+        value = value << 8 ^ bytes[i];
+    return value;
+}
+
+static void (*thread_exit_function)(void *);
+static pthread_key_t thread_exit_key;
+static bool has_thread_exit_key;
+
+bool vm_process_at_thread_exit(void (*on_exit)(void *argument), void *argument)
+{
+    const int saved_errno = errno;
+    if (!thread_exit_function) { /* by the first thread, before there are others */
+        thread_exit_function = on_exit;
+        has_thread_exit_key = pthread_key_create(&thread_exit_key, on_exit) == 0;
+    }
+    const bool done = has_thread_exit_key && pthread_setspecific(thread_exit_key, argument) == 0;
+    errno = saved_errno;
+    return done;
+}
+
+void vm_process_at_fork(void (*in_child)(void))
+{
+    pthread_atfork(NULL, NULL, in_child);
+}
+
+/* One page that a fork leaves empty in the child. */
+static uint32_t *x_copied_mark;
+
+static void make_copied_mark(void)
+{
+    uint32_t *const mark = vm_kernel_map(vm_kernel.page_bytes, vm_kernel.page_bytes, VM_ACCESS_READ_WRITE);
+    if (!mark)
+        return;
+    if (syscall(SYS_madvise, mark, vm_kernel.page_bytes, 18L /* MADV_WIPEONFORK, Linux 4.14 */) == 0) {
+        *mark = 1;
+        x_copied_mark = mark;
+    } else {
+        vm_kernel_unmap(mark, vm_kernel.page_bytes);
+    }
+}
+
+bool vm_process_can_tell_child(void)
+{
+    return x_copied_mark != NULL;
+}
+
+bool vm_process_is_fresh_child(void)
+{
+    return x_copied_mark && vm_load_relaxed(x_copied_mark) == 0 && vm_exchange(x_copied_mark, 1) == 0;
+}
+
+long vm_process_id(void)
+{
+    return syscall(SYS_getpid);
+}
+
+void vm_process_yield(void)
+{
+    syscall(SYS_sched_yield);
+}
+
+void vm_process_exit_now(int status)
+{
+    _exit(status);
+}
+
+static void write_error(const char *text, size_t length)
+{
+    const int saved_errno = errno;
+    while (length) {
+        const long written = syscall(SYS_write, 2L, text, length);
+        if (written <= 0 && errno != EINTR)
+            break;
+        if (written > 0) {
+            text += written;
+            length -= (size_t)written;
+        }
+    }
+    errno = saved_errno;
+}
+
+static void wait_on(uint32_t *word, uint32_t expected)
+{
+    const int saved_errno = errno;
+    syscall(SYS_futex, word, (long)FUTEX_WAIT_PRIVATE, (long)expected, NULL, NULL, 0L);
+    errno = saved_errno;
+}
+
+static void wake_one(uint32_t *word)
+{
+    const int saved_errno = errno;
+    syscall(SYS_futex, word, (long)FUTEX_WAKE_PRIVATE, 1L, NULL, NULL, 0L);
+    errno = saved_errno;
+}
+
+void vm_process_start(void)
+{
+    const int saved_errno = errno;
+    vm_report_sink = (struct report_sink){.write = write_error, .abort = abort};
+    vm_lock_waiter.wait = wait_on;
+    vm_lock_waiter.wake = wake_one;
+    make_copied_mark();
+    errno = saved_errno;
+}

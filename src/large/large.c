@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * large.c - see large.h. Owns the counts of large and middle blocks; the blocks themselves are known to the page map
+ * alone. No lock: a span belongs to whoever holds its block.
+ *
+ * Invariants: L1 every span here is found through the page map by its start, and is of the pool iff it is MIDDLE;
+ * L2 the counts are those of the spans in the page map.
+ */
+#include "large/large.h"
+#include "base/bits.h"
+#include "base/check.h"
+#include "kernel/kernel.h"
+#include "pool/meta.h"
+#include "pool/pagemap.h"
+#include "pool/pool.h"
+
+struct large_policy vm_large_policy = {
+    .x_threshold = VM_DEFAULT_MMAP_THRESHOLD,
+    .x_slab_max = VM_SLAB_BLOCK_MAX,
+    .x_n_max = VM_DEFAULT_MMAP_MAX,
+    .x_is_dynamic = true,
+};
+
+/* A number of blocks and their bytes. */
+struct tally {
+    size_t x_n, x_bytes;
+};
+static struct tally large_tally, middle_tally, large_tally_max;
+
+/* glibc compares what a request takes in its heap: a header of one word more, in units of two words. */
+static size_t padded(size_t size)
+{
+    return vm_round_up(size + sizeof(size_t), 2 * sizeof(size_t));
+}
+
+void vm_large_set_threshold(size_t bytes)
+{
+    /* The largest request whose padded size is below the threshold. */
+    const size_t below = bytes < 2 * VM_SMALL_MAX ? VM_SMALL_MAX : vm_round_up(bytes, 16) - 16 - sizeof(size_t);
+    vm_store_relaxed(&vm_large_policy.x_threshold, bytes);
+    vm_store_relaxed(&vm_large_policy.x_slab_max,
+                     vm_min_size(VM_SLAB_BLOCK_MAX, vm_max_size(below, VM_SMALL_MAX)));
+}
+
+static void raise_to(size_t *x_max, size_t value)
+{
+    size_t max = vm_load_relaxed(x_max);
+    while (max < value && !vm_compare_exchange(x_max, &max, value))
+        continue;
+}
+
+static void count_in(const struct span *span)
+{
+    struct tally *const tally = span->kind == SPAN_LARGE ? &large_tally : &middle_tally;
+    const size_t n = vm_fetch_add_relaxed(&tally->x_n, 1) + 1;
+    const size_t bytes = vm_fetch_add_relaxed(&tally->x_bytes, span->bytes) + span->bytes;
+    if (span->kind == SPAN_LARGE) {
+        raise_to(&large_tally_max.x_n, n);
+        raise_to(&large_tally_max.x_bytes, bytes);
+    }
+}
+
+static void count_out(const struct span *span)
+{
+    struct tally *const tally = span->kind == SPAN_LARGE ? &large_tally : &middle_tally;
+    vm_fetch_sub_relaxed(&tally->x_n, 1);
+    vm_fetch_sub_relaxed(&tally->x_bytes, span->bytes);
+}
+
+/* --- pages for a span --------------------------------------------------------------------------------------- */
+
+static bool map_pages(struct span *span, size_t bytes, size_t alignment)
+{
+    span->start = vm_kernel_map(bytes, alignment, VM_ACCESS_READ_WRITE);
+    span->bytes = bytes;
+    span->kind = SPAN_LARGE;
+    span->is_zeroed = vm_kernel.fresh_is_zero;
+    return span->start != NULL;
+}
+
+static bool pool_pages(struct span *span, size_t bytes, size_t alignment)
+{
+    span->kind = SPAN_MIDDLE;
+    return alignment <= vm_pool_block_bytes_max() && vm_pool_take(span, bytes, alignment);
+}
+
+static void give_pages(struct span *span)
+{
+    if (span->kind == SPAN_MIDDLE)
+        vm_pool_give(span, span->bytes);
+    else if (!vm_kernel_unmap(span->start, span->bytes))
+        vm_kernel_purge(span->start, span->bytes); /* too many mappings: the addresses stay, the memory goes */
+}
+
+static bool wants_mapping(size_t size)
+{
+    return padded(size) >= vm_load_relaxed(&vm_large_policy.x_threshold) &&
+           vm_load_relaxed(&large_tally.x_n) < vm_load_relaxed(&vm_large_policy.x_n_max);
+}
+
+/* By the rule first, then the other way: a limit on one of break and mappings is no reason to refuse. */
+static bool find_pages(struct span *span, size_t size, size_t alignment)
+{
+    const size_t bytes = vm_round_up(size, vm_kernel.page_bytes);
+    if (wants_mapping(size))
+        return map_pages(span, bytes, alignment) || pool_pages(span, bytes, alignment);
+    return pool_pages(span, bytes, alignment) || map_pages(span, bytes, alignment);
+}
+
+static struct span *create(size_t size, size_t alignment)
+{
+    /* Sizes for which rounding overflows, or which no kernel has addresses for, are not worth a call. */
+    if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX - size ||
+        (uint64_t)size + alignment >= (uint64_t)1 << VM_ADDRESS_BITS)
+        return NULL;
+    struct span *const span = vm_meta_alloc(sizeof *span);
+    if (!span)
+        return NULL;
+    if (!find_pages(span, size, vm_max_size(alignment, vm_kernel.page_bytes))) {
+        vm_meta_free(span, sizeof *span);
+        return NULL;
+    }
+    if (!vm_pagemap_add(span)) {
+        give_pages(span);
+        vm_meta_free(span, sizeof *span);
+        return NULL;
+    }
+    count_in(span);
+    return span;
+}
+
+/* --- blocks ------------------------------------------------------------------------------------------------- */
+
+void *vm_large_alloc(size_t size, size_t alignment)
+{
+    const struct span *const span = create(size, alignment);
+    return span ? span->start : NULL;
+}
+
+void *vm_large_alloc_zeroed(size_t size)
+{
+    const struct span *const span = create(size, 1);
+    if (!span)
+        return NULL;
+    if (!span->is_zeroed)
+        __builtin_memset(span->start, 0, span->bytes);
+    return span->start;
+}
+
+/* glibc's dynamic threshold: sizes that come and go are better served without the kernel. */
+static void adapt_threshold(size_t bytes)
+{
+    if (!vm_load_relaxed(&vm_large_policy.x_is_dynamic) || bytes > VM_DYNAMIC_MMAP_THRESHOLD_MAX ||
+        bytes <= vm_load_relaxed(&vm_large_policy.x_threshold))
+        return;
+    vm_large_set_threshold(bytes);
+    vm_store_relaxed(&vm_arena_policy.x_trim_threshold, 2 * bytes);
+}
+
+static void forget(struct span *span)
+{
+    vm_pagemap_remove(span);
+    count_out(span);
+    vm_meta_free(span, sizeof *span);
+}
+
+void vm_large_free(struct span *span)
+{
+    struct span pages = *span;
+    forget(span);
+    if (pages.kind == SPAN_LARGE)
+        adapt_threshold(pages.bytes);
+    give_pages(&pages);
+}
+
+/* Changes the length of a span that keeps its place. */
+static void *set_bytes(struct span *span, size_t bytes)
+{
+    count_out(span);
+    span->bytes = bytes;
+    count_in(span);
+    return span->start;
+}
+
+/* To a new mapping, by moving the pages. */
+static void *move(struct span *span, size_t bytes)
+{
+    struct span *const target = create(bytes, 1);
+    if (!target)
+        return NULL;
+    if (target->kind != SPAN_LARGE || !vm_kernel_move(span->start, span->bytes, target->start, bytes)) {
+        vm_large_free(target);
+        return NULL;
+    }
+    forget(span);
+    return target->start;
+}
+
+void *vm_large_resize(struct span *span, size_t size)
+{
+    const size_t bytes = vm_round_up(size, vm_kernel.page_bytes);
+    if (bytes == span->bytes)
+        return span->start;
+    if (size <= VM_SLAB_BLOCK_MAX)
+        return NULL; /* better off in a slab */
+    if (span->kind == SPAN_LARGE) {
+        if (vm_kernel_resize(span->start, span->bytes, bytes))
+            return set_bytes(span, bytes);
+        return bytes > span->bytes ? move(span, bytes) : span->start;
+    }
+    if (bytes > span->bytes)
+        return NULL;
+    const size_t old_bytes = span->bytes;
+    vm_pool_give_tail(span, bytes);
+    vm_fetch_sub_relaxed(&middle_tally.x_bytes, old_bytes - bytes);
+    return span->start;
+}
+
+struct large_totals vm_large_totals(void)
+{
+    return (struct large_totals){
+        .n_large = vm_load_relaxed(&large_tally.x_n),
+        .large_bytes = vm_load_relaxed(&large_tally.x_bytes),
+        .n_large_max = vm_load_relaxed(&large_tally_max.x_n),
+        .large_bytes_max = vm_load_relaxed(&large_tally_max.x_bytes),
+        .n_middle = vm_load_relaxed(&middle_tally.x_n),
+        .middle_bytes = vm_load_relaxed(&middle_tally.x_bytes),
+    };
+}
+
+static void check_span(struct span *span, void *context)
+{
+    struct tally *const tally = context;
+    if (span->kind == SPAN_SLAB)
+        return;
+    VM_CHECK(span->kind == SPAN_LARGE || span->kind == SPAN_MIDDLE);        /* L1 */
+    VM_CHECK(vm_pagemap_find(span->start) == span);                         /* L1 */
+    VM_CHECK((span->kind == SPAN_MIDDLE) == (span->arena != NULL));         /* L1 */
+    VM_CHECK(span->bytes > 0 && span->bytes % vm_kernel.page_bytes == 0); /* L1 */
+    tally[span->kind == SPAN_LARGE].x_n++;
+    tally[span->kind == SPAN_LARGE].x_bytes += span->bytes;
+}
+
+void vm_large_check(void)
+{
+    struct tally tally[2] = {0};
+    vm_pagemap_walk(check_span, tally);
+    VM_CHECK(tally[0].x_n == middle_tally.x_n && tally[0].x_bytes == middle_tally.x_bytes); /* L2 */
+    VM_CHECK(tally[1].x_n == large_tally.x_n && tally[1].x_bytes == large_tally.x_bytes);   /* L2 */
+}

@@ -1,0 +1,494 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arena.c - see arena.h.
+ *
+ *   base                                                 break_end
+ *   | alien |  ours  | foreign sbrk |  ours  ......  |   |
+ *   0       page numbers of the buddy system ...  n_pages
+ *
+ * The break belongs to the process: anybody may move it. Growing therefore takes the answer of break_grow as it is.
+ * If the range does not touch the last one, the gap is somebody else's, and its pages stay taken for ever. If it
+ * starts below break_end, somebody moved the break down through our memory: that is fatal. If it does not start at a
+ * page, the broken page is left to the other. Trimming moves the break only if it still is where we left it.
+ *
+ * Invariants: A1 a page of the buddy system that is ours and taken belongs to exactly one span; A2 x_n_dirty is the
+ * number of free pages tagged DIRTY; A3 pages that are alien are never free; A4 x_n_pages + n_alien = n_pages.
+ *
+ * Locking: arena.lock. Growing and trimming call the kernel under it, as the break is what it guards; purging does
+ * not: the pages are taken out, purged without the lock, and freed again.
+ */
+#include "pool/arena.h"
+#include "base/bits.h"
+#include "base/check.h"
+#include "kernel/kernel.h"
+
+enum {
+    TAG_DIRTY = 1,
+    MAX_BLOCK_PAGES = 1 << VM_ORDER_MAX,
+    RECORD_PAGES_MIN = 16384, /* records are made for so many pages at first: untouched ones cost nothing */
+    PURGE_BATCH = 16,
+};
+
+struct arena_policy vm_arena_policy = {
+    .x_top_pad = VM_DEFAULT_TOP_PAD,
+    .x_trim_threshold = VM_DEFAULT_TRIM_THRESHOLD,
+};
+
+static size_t page_index(const struct arena *arena, const char *address)
+{
+    return (size_t)(address - arena->base) >> vm_kernel.page_shift;
+}
+
+static char *page_address(const struct arena *arena, uint32_t index)
+{
+    return arena->base + vm_pages_to_bytes(index);
+}
+
+static void publish_counts(struct arena *arena)
+{
+    const uint32_t n_pages = arena->buddy.n_pages - arena->n_alien;
+    vm_store_relaxed(&arena->x_n_pages, n_pages);
+    vm_store_relaxed(&arena->x_n_free, arena->buddy.n_free_pages);
+    if (n_pages > arena->x_n_pages_max)
+        vm_store_relaxed(&arena->x_n_pages_max, n_pages);
+}
+
+/* --- records ------------------------------------------------------------------------------------------------ */
+
+static size_t record_bytes(size_t capacity)
+{
+    return vm_round_up(capacity * sizeof(struct buddy_page), vm_kernel.page_bytes);
+}
+
+/* Makes room for n_pages records. They may move: nobody looks at them without the lock. */
+static bool reserve_records(struct arena *arena, size_t n_pages)
+{
+    if (n_pages <= arena->capacity)
+        return true;
+    if (n_pages >= VM_BUDDY_NONE)
+        return false;
+    const size_t capacity = vm_max_size(vm_max_size(n_pages, 2 * (size_t)arena->capacity), RECORD_PAGES_MIN);
+    if (capacity >= VM_BUDDY_NONE)
+        return false;
+    const size_t old_bytes = record_bytes(arena->capacity), new_bytes = record_bytes(capacity);
+    if (arena->capacity && vm_kernel_resize(arena->buddy.page, old_bytes, new_bytes)) {
+        arena->capacity = (uint32_t)capacity;
+        return true;
+    }
+    struct buddy_page *const records = vm_kernel_map(new_bytes, vm_kernel.page_bytes, VM_ACCESS_READ_WRITE);
+    if (!records)
+        return false;
+    vm_kernel_no_huge_pages(records, new_bytes);
+    if (arena->capacity && !vm_kernel_move(arena->buddy.page, old_bytes, records, new_bytes)) {
+        __builtin_memcpy(records, arena->buddy.page, arena->capacity * sizeof *records);
+        vm_kernel_unmap(arena->buddy.page, old_bytes);
+    }
+    arena->buddy.page = records;
+    arena->capacity = (uint32_t)capacity;
+    return true;
+}
+
+/* --- dirty pages -------------------------------------------------------------------------------------------- */
+
+/*
+ * A page's tag says whether it is dirty (bit 0). The tag of a group's first page, a group being as many pages as the
+ * largest order has, also counts the dirty pages of the group, from bit 1 on: clean groups are passed over at once.
+ */
+static uint16_t *group_tag(const struct arena *arena, uint32_t index)
+{
+    return &arena->buddy.page[index & ~(uint32_t)(MAX_BLOCK_PAGES - 1)].tag;
+}
+
+/* Pages until the end of the group, or of the range of n_pages. */
+static uint32_t part_in_group(uint32_t index, uint32_t n_pages)
+{
+    const uint32_t n_left = MAX_BLOCK_PAGES - (index & (MAX_BLOCK_PAGES - 1));
+    return n_pages < n_left ? n_pages : n_left;
+}
+
+static uint32_t count_dirty(const struct arena *arena, uint32_t index, uint32_t n_pages)
+{
+    uint32_t n_dirty = 0;
+    while (n_pages) {
+        const uint32_t n_part = part_in_group(index, n_pages), n_in_group = *group_tag(arena, index) >> 1;
+        if (n_part == MAX_BLOCK_PAGES)
+            n_dirty += n_in_group;
+        else if (n_in_group)
+            for (uint32_t i = index; i < index + n_part; i++)
+                n_dirty += arena->buddy.page[i].tag & TAG_DIRTY;
+        index += n_part;
+        n_pages -= n_part;
+    }
+    return n_dirty;
+}
+
+static void mark_dirty_locked(struct arena *arena, uint32_t index, uint32_t n_pages)
+{
+    for (uint32_t i = index; i < index + n_pages; i++) {
+        VM_ASSERT(!(arena->buddy.page[i].tag & TAG_DIRTY));
+        arena->buddy.page[i].tag |= TAG_DIRTY;
+        *group_tag(arena, i) += 2;
+    }
+    vm_counter_add(&arena->x_n_dirty, n_pages);
+}
+
+/* Returns how many pages were dirty. */
+static uint32_t mark_clean_locked(struct arena *arena, uint32_t index, uint32_t n_pages)
+{
+    uint32_t n_dirty = 0;
+    while (n_pages) {
+        const uint32_t n_part = part_in_group(index, n_pages);
+        for (uint32_t i = index; i < index + n_part && *group_tag(arena, index) >> 1; i++) {
+            if (!(arena->buddy.page[i].tag & TAG_DIRTY))
+                continue;
+            arena->buddy.page[i].tag &= (uint16_t)~TAG_DIRTY;
+            *group_tag(arena, i) -= 2;
+            n_dirty++;
+        }
+        index += n_part;
+        n_pages -= n_part;
+    }
+    vm_counter_add(&arena->x_n_dirty, 0U - n_dirty);
+    return n_dirty;
+}
+
+/* The records inside a free block of the largest order say nothing: their whole pages go back to the kernel. */
+static void purge_records_locked(struct arena *arena, uint32_t index)
+{
+    unsigned order;
+    const uint32_t start = vm_buddy_find(&arena->buddy, index, &order);
+    if (start == VM_BUDDY_NONE || order < VM_ORDER_MAX || *group_tag(arena, start) >> 1 || !vm_kernel.purge_zeroes)
+        return;
+    const uintptr_t from = vm_round_up((uintptr_t)&arena->buddy.page[start + 1], vm_kernel.page_bytes);
+    const uintptr_t to = vm_round_down((uintptr_t)&arena->buddy.page[start + MAX_BLOCK_PAGES], vm_kernel.page_bytes);
+    if (from < to)
+        vm_kernel_purge((void *)from, to - from);
+}
+
+/* --- the break ---------------------------------------------------------------------------------------------- */
+
+/* Adds the pages up to break_end to the system, as taken ones, and frees those from `first`. */
+static void add_pages_locked(struct arena *arena, uint32_t first)
+{
+    const uint32_t n_pages = (uint32_t)page_index(arena, arena->break_end);
+    arena->n_alien += first - arena->buddy.n_pages;
+    vm_buddy_resize(&arena->buddy, n_pages);
+    if (!vm_kernel.fresh_is_zero)
+        mark_dirty_locked(arena, first, n_pages - first);
+    vm_buddy_give(&arena->buddy, first, n_pages - first, BUDDY_BACK);
+    publish_counts(arena);
+}
+
+static void report_lowered_break(const char *now, const char *end)
+{
+    struct message message = {0};
+    vm_message_text(&message, "break adjusted to free malloc space\nvmalloc: sbrk: the break is at ");
+    vm_message_address(&message, now);
+    vm_message_text(&message, ", below the end of malloc's memory at ");
+    vm_message_address(&message, end);
+    vm_message_text(&message, ": the program moved it down by more than it had moved it up\n");
+    vm_report_fatal(&message);
+}
+
+/* Moves the process's break up by `bytes`, takes what came, and frees it. */
+static bool grow_process_break_locked(struct arena *arena, size_t bytes)
+{
+    const char *const now = vm_kernel_break_now();
+    if (!now)
+        return false;
+    if (now < arena->break_end)
+        report_lowered_break(now, arena->break_end);
+    /* Where the range starts if nobody interferes from here on; a page more if it does not start at one. */
+    const size_t misaligned = (uintptr_t)now & (vm_kernel.page_bytes - 1);
+    if (now != arena->break_end && misaligned)
+        bytes += vm_kernel.page_bytes - misaligned;
+    if (now - arena->break_end > VM_FOREIGN_GAP_BYTES_MAX || bytes > SIZE_MAX / 2 ||
+        !reserve_records(arena, page_index(arena, now) + (bytes >> vm_kernel.page_shift) + 1))
+        return false;
+    char *const start = vm_kernel_break_grow(bytes);
+    if (!start)
+        return false;
+    const size_t first = page_index(arena, start + vm_kernel.page_bytes - 1);
+    if (start < arena->break_end)
+        report_lowered_break(start, arena->break_end);
+    if (start != now && !reserve_records(arena, page_index(arena, start + bytes))) {
+        vm_kernel_break_trim(start + bytes, bytes); /* a foreign thread moved it far in between */
+        return false;
+    }
+    const bool touches = start == arena->break_end;
+    arena->break_end = start + bytes;
+    add_pages_locked(arena, touches ? arena->buddy.n_pages : (uint32_t)first);
+    return true;
+}
+
+static bool grow_private_break_locked(struct arena *arena, size_t bytes)
+{
+    if (bytes > (size_t)(arena->limit - arena->break_end) ||
+        !reserve_records(arena, page_index(arena, arena->break_end + bytes)) ||
+        !vm_kernel_protect(arena->break_end, bytes, VM_ACCESS_READ_WRITE))
+        return false;
+    arena->break_end += bytes;
+    add_pages_locked(arena, arena->buddy.n_pages);
+    return true;
+}
+
+static bool grow_by_locked(struct arena *arena, size_t bytes)
+{
+    return arena->kind == ARENA_PROCESS_BREAK ? grow_process_break_locked(arena, bytes)
+                                              : grow_private_break_locked(arena, bytes);
+}
+
+/* Grows the arena so that n_pages aligned ones are free at its end. */
+static bool grow_locked(struct arena *arena, size_t n_pages, unsigned align_order)
+{
+    const size_t top = arena->buddy.n_pages - vm_buddy_top_free(&arena->buddy, (uint32_t)n_pages);
+    const size_t end = vm_round_up(top, (size_t)1 << align_order) + n_pages;
+    const size_t bytes = vm_pages_to_bytes(vm_max_size(end, arena->buddy.n_pages + 1) - arena->buddy.n_pages);
+    const size_t pad = vm_round_up(vm_load_relaxed(&vm_arena_policy.x_top_pad), vm_kernel.page_bytes);
+    if (pad < SIZE_MAX / 2 - bytes && grow_by_locked(arena, bytes + pad))
+        return true;
+    return grow_by_locked(arena, bytes);
+}
+
+static bool move_break_down_locked(struct arena *arena, size_t bytes)
+{
+    if (arena->kind == ARENA_PROCESS_BREAK)
+        return vm_kernel_break_trim(arena->break_end, bytes);
+    return vm_kernel_protect(arena->break_end - bytes, bytes, VM_ACCESS_NONE);
+}
+
+/* Moves the break down by the whole pages free below it, but for `pad` bytes. */
+static bool trim_locked(struct arena *arena, size_t pad)
+{
+    struct buddy *const buddy = &arena->buddy;
+    const uint32_t n_top = vm_buddy_top_free(buddy, buddy->n_pages);
+    const size_t n_kept = pad > vm_pages_to_bytes(n_top) ? n_top : vm_bytes_to_pages(pad);
+    if (n_top <= n_kept)
+        return false;
+    const uint32_t n_gone = n_top - (uint32_t)n_kept, first = buddy->n_pages - n_gone;
+    /* A break that does not end at a page: the broken page goes too. */
+    const size_t bytes = (size_t)(arena->break_end - page_address(arena, first));
+    if (!vm_buddy_claim(buddy, first, n_gone))
+        return false;
+    if (!move_break_down_locked(arena, bytes)) {
+        vm_buddy_give(buddy, first, n_gone, BUDDY_BACK);
+        return false;
+    }
+    mark_clean_locked(arena, first, n_gone);
+    vm_buddy_resize(buddy, first);
+    arena->break_end -= bytes;
+    arena->n_refused = 0;
+    publish_counts(arena);
+    return true;
+}
+
+/* --- making ------------------------------------------------------------------------------------------------- */
+
+bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages)
+{
+    const size_t max_block_bytes = vm_pages_to_bytes(MAX_BLOCK_PAGES);
+    char *start = vm_kernel_break_now(), *limit = NULL;
+    if (kind == ARENA_PRIVATE_BREAK) {
+        const size_t granule = vm_max_size(VM_GRANULE, vm_kernel.page_bytes);
+        const size_t least = vm_round_up(vm_max_size(vm_pages_to_bytes(n_pages), VM_PRIVATE_ARENA_BYTES_MIN), granule);
+        size_t bytes = vm_max_size(VM_PRIVATE_ARENA_BYTES, least);
+        while (!(start = vm_kernel_map(bytes, granule, VM_ACCESS_NONE)) && bytes / 2 >= least)
+            bytes /= 2;
+        if (!start)
+            return false;
+        limit = start + bytes;
+    }
+    if (!start)
+        return false;
+    *arena = (struct arena){
+        .lock = VM_LOCK_INIT(VM_RANK_ARENA),
+        .kind = kind,
+        .index = index,
+        .base = (char *)vm_round_down((uintptr_t)start, max_block_bytes),
+        .break_end = start,
+        .limit = limit,
+    };
+    vm_buddy_init(&arena->buddy, NULL);
+    const size_t first = page_index(arena, start + vm_kernel.page_bytes - 1);
+    if (!reserve_records(arena, first + 1)) {
+        if (limit)
+            vm_kernel_unmap(start, (size_t)(limit - start));
+        return false;
+    }
+    arena->n_alien = (uint32_t)first;
+    vm_buddy_resize(&arena->buddy, (uint32_t)first);
+    return true;
+}
+
+/* --- spans -------------------------------------------------------------------------------------------------- */
+
+bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span)
+{
+    if (n_pages >= VM_BUDDY_NONE || vm_load_relaxed(&arena->x_is_frozen))
+        return false;
+    if (n_pages > MAX_BLOCK_PAGES)
+        align_order = VM_ORDER_MAX; /* such runs are made of whole blocks of the largest order */
+    vm_lock_acquire(&arena->lock);
+    uint32_t index = vm_buddy_take(&arena->buddy, (uint32_t)n_pages, align_order);
+    /* Twice: a new range that does not touch the last one can be too short once aligned. */
+    for (unsigned attempt = 0; index == VM_BUDDY_NONE && attempt < 2; attempt++) {
+        if (arena->n_refused && n_pages >= arena->n_refused)
+            break;
+        if (grow_locked(arena, n_pages, align_order))
+            index = vm_buddy_take(&arena->buddy, (uint32_t)n_pages, align_order);
+        else
+            arena->n_refused = (uint32_t)n_pages;
+    }
+    if (index != VM_BUDDY_NONE) {
+        span->start = page_address(arena, index);
+        span->bytes = vm_pages_to_bytes(n_pages);
+        span->arena = arena;
+        span->is_zeroed = mark_clean_locked(arena, index, (uint32_t)n_pages) == 0;
+    }
+    publish_counts(arena);
+    vm_lock_release(&arena->lock);
+    return index != VM_BUDDY_NONE;
+}
+
+static void give_pages_locked(struct arena *arena, uint32_t index, uint32_t n_pages, uint32_t n_dirty)
+{
+    mark_dirty_locked(arena, index, n_dirty);
+    vm_buddy_give(&arena->buddy, index, n_pages, n_dirty ? BUDDY_FRONT : BUDDY_BACK);
+    publish_counts(arena);
+}
+
+static bool is_trim_due(const struct arena *arena)
+{
+    const size_t threshold = vm_load_relaxed(&vm_arena_policy.x_trim_threshold);
+    if (threshold == SIZE_MAX)
+        return false;
+    const size_t pad = vm_load_relaxed(&vm_arena_policy.x_top_pad);
+    const size_t enough = vm_bytes_to_pages(vm_min_size(vm_max_size(threshold, pad + 1), SIZE_MAX / 2));
+    return enough <= arena->buddy.n_free_pages &&
+           vm_buddy_top_free(&arena->buddy, (uint32_t)enough) >= enough;
+}
+
+void vm_arena_give(struct arena *arena, const struct span *span, size_t dirty_bytes)
+{
+    if (vm_load_relaxed(&arena->x_is_frozen)) {
+        vm_kernel_purge(span->start, span->bytes); /* the addresses are lost to this child, the memory is not */
+        return;
+    }
+    vm_lock_acquire(&arena->lock);
+    const uint32_t index = (uint32_t)page_index(arena, span->start);
+    give_pages_locked(arena, index, (uint32_t)(span->bytes >> vm_kernel.page_shift),
+                      (uint32_t)vm_bytes_to_pages(vm_min_size(dirty_bytes, span->bytes)));
+    if (is_trim_due(arena))
+        trim_locked(arena, vm_load_relaxed(&vm_arena_policy.x_top_pad));
+    vm_lock_release(&arena->lock);
+}
+
+void vm_arena_give_tail(struct arena *arena, struct span *span, size_t bytes)
+{
+    struct span tail = *span;
+    tail.start += bytes;
+    tail.bytes -= bytes;
+    span->bytes = bytes;
+    vm_arena_give(arena, &tail, tail.bytes);
+}
+
+/* --- purge and trim ----------------------------------------------------------------------------------------- */
+
+struct purge_batch {
+    uint32_t n_blocks, n_dirty;
+    struct {
+        uint32_t index, n_pages;
+    } block[PURGE_BATCH];
+};
+
+/* Takes dirty free blocks out, largest first, until at most n_keep dirty pages are left or the batch is full. */
+static void collect_dirty_locked(struct arena *arena, size_t n_keep, struct purge_batch *batch)
+{
+    struct buddy *const buddy = &arena->buddy;
+    *batch = (struct purge_batch){0};
+    for (unsigned order = VM_N_ORDERS; order-- > 0;) {
+        for (uint32_t index = buddy->list[order].first; index != VM_BUDDY_NONE;) {
+            if (vm_load_relaxed(&arena->x_n_dirty) <= n_keep || batch->n_blocks == PURGE_BATCH)
+                return;
+            const uint32_t next = buddy->page[index].next, n_dirty = mark_clean_locked(arena, index, 1U << order);
+            if (n_dirty) {
+                vm_buddy_claim(buddy, index, 1U << order);
+                batch->block[batch->n_blocks].index = index;
+                batch->block[batch->n_blocks++].n_pages = 1U << order;
+                batch->n_dirty += n_dirty;
+            }
+            index = next;
+        }
+    }
+}
+
+size_t vm_arena_purge(struct arena *arena, size_t n_keep)
+{
+    size_t n_purged = 0;
+    struct purge_batch batch;
+    if (vm_load_relaxed(&arena->x_is_frozen) || !vm_kernel.purge_zeroes)
+        return 0;
+    do {
+        vm_lock_acquire(&arena->lock);
+        collect_dirty_locked(arena, n_keep, &batch);
+        vm_lock_release(&arena->lock);
+        for (uint32_t i = 0; i < batch.n_blocks; i++)
+            vm_kernel_purge(page_address(arena, batch.block[i].index), vm_pages_to_bytes(batch.block[i].n_pages));
+        vm_lock_acquire(&arena->lock);
+        for (uint32_t i = 0; i < batch.n_blocks; i++) {
+            vm_buddy_give(&arena->buddy, batch.block[i].index, batch.block[i].n_pages, BUDDY_BACK);
+            purge_records_locked(arena, batch.block[i].index);
+        }
+        vm_lock_release(&arena->lock);
+        n_purged += batch.n_dirty;
+    } while (batch.n_blocks == PURGE_BATCH);
+    return n_purged;
+}
+
+bool vm_arena_trim(struct arena *arena, size_t pad)
+{
+    if (vm_load_relaxed(&arena->x_is_frozen))
+        return false;
+    vm_lock_acquire(&arena->lock);
+    const bool moved = trim_locked(arena, pad);
+    vm_lock_release(&arena->lock);
+    return moved;
+}
+
+size_t vm_arena_top_free_bytes(struct arena *arena, size_t enough)
+{
+    vm_lock_acquire(&arena->lock);
+    const size_t n_enough = vm_min_size(vm_bytes_to_pages(enough), arena->buddy.n_pages);
+    const size_t n_pages = vm_buddy_top_free(&arena->buddy, (uint32_t)n_enough);
+    vm_lock_release(&arena->lock);
+    return vm_pages_to_bytes(n_pages);
+}
+
+void vm_arena_reset_in_child(struct arena *arena)
+{
+    if (vm_lock_reset_in_child(&arena->lock))
+        vm_store_relaxed(&arena->x_is_frozen, true);
+}
+
+void vm_arena_check(struct arena *arena)
+{
+    if (vm_load_relaxed(&arena->x_is_frozen))
+        return;
+    vm_lock_acquire(&arena->lock);
+    vm_buddy_check(&arena->buddy);
+    uint32_t n_dirty = 0;
+    for (uint32_t index = 0; index < arena->buddy.n_pages;) {
+        unsigned order;
+        if (vm_buddy_find(&arena->buddy, index, &order) != index) {
+            index++;
+            continue;
+        }
+        n_dirty += count_dirty(arena, index, 1U << order);
+        index += 1U << order;
+    }
+    VM_CHECK(n_dirty == arena->x_n_dirty);                                                      /* A2 */
+    VM_CHECK(arena->buddy.n_free_pages + arena->n_alien <= arena->buddy.n_pages);               /* A3 */
+    VM_CHECK(arena->x_n_pages + arena->n_alien == arena->buddy.n_pages);                        /* A4 */
+    VM_CHECK(page_index(arena, arena->break_end) == arena->buddy.n_pages || !arena->x_n_pages); /* A4 */
+    vm_lock_release(&arena->lock);
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * arena.h - a region of memory that grows by moving a break, cut up by a buddy system.
+ *
+ * Arena 0 moves the process's break; every other moves a private break inside a mapping of its own, behind which the
+ * addresses are reserved but inaccessible. Growth, trim and purge are the same code for both.
+ */
+#ifndef VM_POOL_ARENA_H
+#define VM_POOL_ARENA_H
+
+#include "base/buddy.h"
+#include "base/lock.h"
+#include "pool/span.h"
+
+enum arena_kind { ARENA_PROCESS_BREAK, ARENA_PRIVATE_BREAK };
+
+struct arena {
+    struct lock lock; /* rank ARENA; guards all below but what begins with x_ */
+    enum arena_kind kind;
+    uint32_t index;        /* number of the arena; 0 is the one on the process's break */
+    char *base;            /* address of page 0: aligned to the largest order, so that blocks are aligned too */
+    char *break_end;       /* where we left the break */
+    char *limit;           /* private break: end of the reservation */
+    struct buddy buddy;    /* its tag bit TAG_DIRTY: the page's contents may not be zero */
+    uint32_t capacity;     /* pages that the records have room for */
+    uint32_t n_alien;      /* pages of the buddy system that are not ours: below the start, or foreign */
+    uint32_t n_refused;    /* fewest pages that the kernel refused to grow by, until a trim; 0: none yet */
+    bool x_is_frozen;      /* fork child: another thread was changing it; never used again, never given to */
+    uint32_t x_n_pages;    /* pages that are ours; this and the next two for readers without the lock */
+    uint32_t x_n_free;     /* of these, free */
+    uint32_t x_n_dirty;    /* of the free ones, with contents */
+    uint32_t x_n_pages_max;
+};
+
+/* Tunables that arenas follow, in bytes; see front/tune.c. */
+struct arena_policy {
+    size_t x_top_pad;        /* added to each growth, kept by each trim */
+    size_t x_trim_threshold; /* free at the break: trim; SIZE_MAX for never */
+};
+extern struct arena_policy vm_arena_policy;
+
+/* Makes an arena on the process's break, or with room for n_pages on a private one. False: not to be had. */
+bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages);
+
+/*
+ * Takes n_pages, aligned to 2^align_order pages, growing the arena if need be, and describes them in `span`: start,
+ * bytes, arena, is_zeroed. False: not to be had.
+ */
+bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span);
+
+/* Gives a span's pages back; those from `start` to `dirty_end` may have contents. Trims the break if it is due. */
+void vm_arena_give(struct arena *arena, const struct span *span, size_t dirty_bytes);
+
+/* Gives pages at the end of a taken span back, which thereby shrinks to `bytes`. */
+void vm_arena_give_tail(struct arena *arena, struct span *span, size_t bytes);
+
+/* Purges free pages until at most `n_keep` of them are dirty. Returns how many were purged. Lock: none held. */
+size_t vm_arena_purge(struct arena *arena, size_t n_keep);
+
+/* Moves the break down, keeping `pad` bytes free below it. Returns whether it moved. */
+bool vm_arena_trim(struct arena *arena, size_t pad);
+
+/* Bytes free at the break, counted up to `enough`. */
+size_t vm_arena_top_free_bytes(struct arena *arena, size_t enough);
+
+void vm_arena_reset_in_child(struct arena *arena);
+void vm_arena_check(struct arena *arena);
+
+#endif

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * meta.c - see meta.h. Owns regions of 1 MiB, cut into aligned chunks. One lock, of rank META, the last in the
+ * order: nothing is called under it but the kernel for a new region. Pages are purged outside the lock, while the
+ * chunk is out of every list.
+ *
+ * Invariants: M1 a chunk is in the list of its size iff it has a free object and is not being swept;
+ * M2 n_used is the number of bits set; M3 an empty chunk belongs to no size and is in the empty list.
+ */
+#include "pool/meta.h"
+#include "base/bits.h"
+#include "base/check.h"
+#include "base/list.h"
+#include "base/lock.h"
+#include "kernel/kernel.h"
+
+enum {
+    CHUNK_BYTES = 64 * VM_KIB,
+    REGION_BYTES = 1 * VM_MIB,
+    N_SIZES = VM_META_OBJECT_MAX / VM_META_UNIT + 1,
+    N_WORDS = CHUNK_BYTES / VM_META_UNIT / VM_WORD_BITS,
+};
+
+/* At the start of each chunk. */
+struct chunk {
+    struct list_node node;
+    uint32_t object_bytes, n_objects, n_used;
+    uint32_t is_swept; /* its pages are being purged: in no list meanwhile */
+    vm_word taken[N_WORDS];
+};
+
+static struct lock meta_lock = VM_LOCK_INIT(VM_RANK_META);
+static struct list chunks_of_size[N_SIZES]; /* with a free object; index in units */
+static struct list empty_chunks;
+static char *region_next, *region_end; /* what is left of the last region */
+static size_t mapped_bytes, used_bytes;
+
+static size_t first_object(size_t object_bytes)
+{
+    (void)object_bytes;
+    return vm_round_up(sizeof(struct chunk), VM_META_UNIT);
+}
+
+/* A chunk of no size, or NULL. */
+static struct chunk *take_chunk_locked(void)
+{
+    struct list_node *const node = vm_list_pop_front(&empty_chunks);
+    if (node)
+        return VM_CONTAINER(node, struct chunk, node);
+    if (region_next == region_end) {
+        /* A chunk's worth more than is used: the region starts anywhere, chunks are aligned. */
+        const size_t bytes = vm_round_up(REGION_BYTES + CHUNK_BYTES, vm_kernel.page_bytes);
+        char *const region = vm_kernel_map(bytes, vm_kernel.page_bytes, VM_ACCESS_READ_WRITE);
+        if (!region)
+            return NULL;
+        vm_kernel_no_huge_pages(region, bytes);
+        mapped_bytes += bytes;
+        region_next = (char *)vm_round_up((uintptr_t)region, CHUNK_BYTES);
+        region_end = region_next + REGION_BYTES;
+    }
+    struct chunk *const chunk = (struct chunk *)(void *)region_next;
+    region_next += CHUNK_BYTES;
+    return chunk;
+}
+
+static struct chunk *chunk_with_room_locked(size_t object_bytes)
+{
+    struct list *const list = &chunks_of_size[object_bytes / VM_META_UNIT];
+    if (list->first)
+        return VM_CONTAINER(list->first, struct chunk, node);
+    struct chunk *const chunk = take_chunk_locked();
+    if (!chunk)
+        return NULL;
+    chunk->object_bytes = (uint32_t)object_bytes;
+    chunk->n_objects = (uint32_t)((CHUNK_BYTES - first_object(object_bytes)) / object_bytes);
+    chunk->n_used = 0;
+    vm_list_push_front(list, &chunk->node);
+    return chunk;
+}
+
+static uint32_t take_lowest(struct chunk *chunk)
+{
+    for (uint32_t i = 0;; i++) {
+        VM_ASSERT(i < N_WORDS);
+        if (~chunk->taken[i] == 0)
+            continue;
+        const uint32_t bit = (uint32_t)vm_bits_lowest(~chunk->taken[i]);
+        chunk->taken[i] |= (vm_word)1 << bit;
+        return i * VM_WORD_BITS + bit;
+    }
+}
+
+void *vm_meta_alloc(size_t bytes)
+{
+    const size_t object_bytes = vm_round_up(bytes, VM_META_UNIT);
+    VM_ASSERT(object_bytes > 0 && object_bytes <= VM_META_OBJECT_MAX);
+    vm_lock_acquire(&meta_lock);
+    struct chunk *const chunk = chunk_with_room_locked(object_bytes);
+    char *object = NULL;
+    if (chunk) {
+        object = (char *)chunk + first_object(object_bytes) + take_lowest(chunk) * object_bytes;
+        if (++chunk->n_used == chunk->n_objects)
+            vm_list_remove(&chunks_of_size[object_bytes / VM_META_UNIT], &chunk->node);
+        used_bytes += object_bytes;
+    }
+    vm_lock_release(&meta_lock);
+    if (object)
+        __builtin_memset(object, 0, object_bytes);
+    return object;
+}
+
+static bool is_page_free(const struct chunk *chunk, size_t page)
+{
+    const size_t start = page << vm_kernel.page_shift, end = start + vm_kernel.page_bytes;
+    const size_t origin = first_object(chunk->object_bytes);
+    if (start < origin)
+        return false;
+    const size_t first = (start - origin) / chunk->object_bytes;
+    for (size_t i = first; i < chunk->n_objects && origin + i * chunk->object_bytes < end; i++)
+        if (chunk->taken[i / VM_WORD_BITS] >> (i % VM_WORD_BITS) & 1)
+            return false;
+    return true;
+}
+
+/* Gives the chunk's free pages back to the kernel. Needs is_swept: nobody takes an object from it meanwhile. */
+static void sweep(struct chunk *chunk)
+{
+    const size_t n_pages = CHUNK_BYTES >> vm_kernel.page_shift;
+    size_t start = 0;
+    for (size_t page = 0; page <= n_pages; page++) {
+        if (page < n_pages && is_page_free(chunk, page))
+            continue;
+        if (start < page)
+            vm_kernel_purge((char *)chunk + vm_pages_to_bytes(start), vm_pages_to_bytes(page - start));
+        start = page + 1;
+    }
+}
+
+/* Sweeping at each halving costs few calls while a chunk runs empty and none while it is in use. */
+static bool is_worth_sweeping(const struct chunk *chunk)
+{
+    return CHUNK_BYTES > vm_kernel.page_bytes && chunk->n_used * 4 <= chunk->n_objects &&
+           (chunk->n_used & (chunk->n_used - 1)) == 0;
+}
+
+/* Puts a chunk where it belongs after something in it was freed. */
+static void file_locked(struct chunk *chunk)
+{
+    struct list *const list = &chunks_of_size[chunk->object_bytes / VM_META_UNIT];
+    if (chunk->n_used == 0) {
+        chunk->object_bytes = 0;
+        vm_list_push_front(&empty_chunks, &chunk->node);
+    } else {
+        vm_list_push_back(list, &chunk->node);
+    }
+}
+
+void vm_meta_free(void *object, size_t bytes)
+{
+    const size_t object_bytes = vm_round_up(bytes, VM_META_UNIT);
+    struct chunk *const chunk = (struct chunk *)vm_round_down((uintptr_t)object, CHUNK_BYTES);
+    const size_t index = ((size_t)((char *)object - (char *)chunk) - first_object(object_bytes)) / object_bytes;
+    vm_lock_acquire(&meta_lock);
+    VM_ASSERT(chunk->object_bytes == object_bytes && chunk->n_used > 0);
+    VM_ASSERT(chunk->taken[index / VM_WORD_BITS] >> (index % VM_WORD_BITS) & 1);
+    chunk->taken[index / VM_WORD_BITS] &= ~((vm_word)1 << (index % VM_WORD_BITS));
+    used_bytes -= object_bytes;
+    const bool was_full = chunk->n_used-- == chunk->n_objects;
+    bool sweeping = false;
+    if (!chunk->is_swept) {
+        if (!was_full)
+            vm_list_remove(&chunks_of_size[object_bytes / VM_META_UNIT], &chunk->node);
+        sweeping = is_worth_sweeping(chunk);
+        chunk->is_swept = sweeping;
+        if (!sweeping)
+            file_locked(chunk);
+    }
+    vm_lock_release(&meta_lock);
+    if (!sweeping)
+        return;
+    sweep(chunk);
+    vm_lock_acquire(&meta_lock);
+    chunk->is_swept = false;
+    file_locked(chunk);
+    vm_lock_release(&meta_lock);
+}
+
+struct meta_totals vm_meta_totals(void)
+{
+    vm_lock_acquire(&meta_lock);
+    const struct meta_totals totals = {.mapped_bytes = mapped_bytes, .used_bytes = used_bytes};
+    vm_lock_release(&meta_lock);
+    return totals;
+}
+
+void vm_meta_reset_in_child(void)
+{
+    if (!vm_lock_reset_in_child(&meta_lock))
+        return;
+    for (unsigned size = 0; size < N_SIZES; size++)
+        chunks_of_size[size] = (struct list){0};
+    empty_chunks = (struct list){0};
+    region_next = region_end = NULL;
+}
+
+void vm_meta_check(void)
+{
+    vm_lock_acquire(&meta_lock);
+    for (unsigned size = 1; size < N_SIZES; size++) {
+        for (struct list_node *node = chunks_of_size[size].first; node; node = node->next) {
+            const struct chunk *const chunk = VM_CONTAINER(node, struct chunk, node);
+            uint32_t n_bits = 0;
+            for (unsigned i = 0; i < N_WORDS; i++)
+                n_bits += vm_bits_count(chunk->taken[i]);
+            VM_CHECK(chunk->object_bytes == size * VM_META_UNIT);         /* M1 */
+            VM_CHECK(!chunk->is_swept && chunk->n_used < chunk->n_objects); /* M1 */
+            VM_CHECK(n_bits == chunk->n_used && n_bits > 0);              /* M2 M3 */
+        }
+    }
+    for (struct list_node *node = empty_chunks.first; node; node = node->next)
+        VM_CHECK(VM_CONTAINER(node, struct chunk, node)->n_used == 0); /* M3 */
+    vm_lock_release(&meta_lock);
+}

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pagemap.c - see pagemap.h. Owns root, leaves, split granules and the near map; none is ever given back, a split
+ * granule that ran empty is used again as another one. Writers hold one lock of rank PAGEMAP; each store of an entry
+ * is a release, which pairs with the acquire loads of vm_pagemap_find.
+ */
+#include "pool/pagemap.h"
+#include "base/bits.h"
+#include "base/check.h"
+#include "base/lock.h"
+#include "kernel/kernel.h"
+#include "pool/meta.h"
+
+/* A granule that several spans start in, one slot a page. */
+struct split {
+    struct split *next_free;
+    uint32_t n_used;
+    struct span *x_span[VM_GRANULE >> VM_PAGE_SHIFT_MIN];
+};
+
+enum { SPLIT_TAG = 1 }; /* set in a leaf's entry that points to a split, not to a span */
+
+struct leaf {
+    uintptr_t x_entry[VM_LEAF_ENTRIES];
+};
+
+struct near_map vm_near_map;
+static struct leaf *x_root[VM_ROOT_ENTRIES];
+static struct lock map_lock = VM_LOCK_INIT(VM_RANK_PAGEMAP);
+static struct split *free_splits;
+
+static size_t page_in_granule(uintptr_t address)
+{
+    return (address & (VM_GRANULE - 1)) >> vm_kernel.page_shift;
+}
+
+static uintptr_t *entry_of(uintptr_t address)
+{
+    const uint64_t root_index = (uint64_t)address >> VM_LEAF_ADDRESS_BITS;
+    if (root_index >= VM_ROOT_ENTRIES)
+        return NULL;
+    struct leaf *const leaf = vm_load_acquire(&x_root[root_index]);
+    return leaf ? &leaf->x_entry[address >> VM_GRANULE_SHIFT & (VM_LEAF_ENTRIES - 1)] : NULL;
+}
+
+struct span *vm_pagemap_find(const void *address)
+{
+    uintptr_t *const entry = entry_of((uintptr_t)address);
+    const uintptr_t value = entry ? vm_load_acquire(entry) : 0;
+    if (!(value & SPLIT_TAG))
+        return (struct span *)value;
+    struct split *const split = (struct split *)(value - SPLIT_TAG);
+    return vm_load_acquire(&split->x_span[page_in_granule((uintptr_t)address)]);
+}
+
+static uintptr_t *entry_made_locked(uintptr_t address)
+{
+    uintptr_t *const entry = entry_of(address);
+    const uint64_t root_index = (uint64_t)address >> VM_LEAF_ADDRESS_BITS;
+    if (entry || root_index >= VM_ROOT_ENTRIES)
+        return entry;
+    const size_t bytes = vm_round_up(sizeof(struct leaf), vm_kernel.page_bytes);
+    struct leaf *const leaf = vm_kernel_map(bytes, vm_kernel.page_bytes, VM_ACCESS_READ_WRITE);
+    if (!leaf)
+        return NULL;
+    vm_kernel_no_huge_pages(leaf, bytes);
+    vm_store_release(&x_root[root_index], leaf);
+    return entry_of(address);
+}
+
+static bool add_split_locked(struct span *span)
+{
+    uintptr_t *const entry = entry_made_locked((uintptr_t)span->start);
+    if (!entry)
+        return false;
+    uintptr_t value = vm_load_relaxed(entry);
+    if (!value) {
+        struct split *split = free_splits;
+        if (split)
+            free_splits = split->next_free;
+        else if (!(split = vm_meta_alloc(sizeof *split)))
+            return false;
+        value = (uintptr_t)split + SPLIT_TAG;
+        vm_store_release(entry, value);
+    }
+    VM_ASSERT(value & SPLIT_TAG);
+    struct split *const split = (struct split *)(value - SPLIT_TAG);
+    split->n_used++;
+    vm_store_release(&split->x_span[page_in_granule((uintptr_t)span->start)], span);
+    return true;
+}
+
+static void remove_split_locked(struct span *span)
+{
+    uintptr_t *const entry = entry_of((uintptr_t)span->start);
+    struct split *const split = (struct split *)(vm_load_relaxed(entry) - SPLIT_TAG);
+    vm_store_release(&split->x_span[page_in_granule((uintptr_t)span->start)], NULL);
+    if (--split->n_used == 0) {
+        vm_store_release(entry, 0);
+        split->next_free = free_splits;
+        free_splits = split;
+    }
+}
+
+/* Writes `value` into the entries of all granules of [start, start + bytes). False: no memory, nothing changed. */
+static bool enter_locked(uintptr_t start, size_t bytes, uintptr_t value)
+{
+    for (uintptr_t at = start; at - start < bytes; at += VM_GRANULE)
+        if (!entry_made_locked(at))
+            return false;
+    for (uintptr_t at = start; at - start < bytes; at += VM_GRANULE)
+        vm_store_release(entry_of(at), value);
+    return true;
+}
+
+static void enter_near(const struct span *slab)
+{
+    const uintptr_t distance = (uintptr_t)slab - (uintptr_t)vm_near_map.no_slab;
+    for (size_t offset = 0; offset < slab->bytes; offset += VM_GRANULE) {
+        const uintptr_t slot = ((uintptr_t)slab->start + offset) >> VM_GRANULE_SHIFT & (VM_NEAR_ENTRIES - 1);
+        vm_store_release(&vm_near_map.x_slab_distance[slot], distance);
+    }
+}
+
+static void leave_near(const struct span *slab)
+{
+    const uintptr_t distance = (uintptr_t)slab - (uintptr_t)vm_near_map.no_slab;
+    for (size_t offset = 0; offset < slab->bytes; offset += VM_GRANULE) {
+        const uintptr_t slot = ((uintptr_t)slab->start + offset) >> VM_GRANULE_SHIFT & (VM_NEAR_ENTRIES - 1);
+        if (vm_load_relaxed(&vm_near_map.x_slab_distance[slot]) == distance)
+            vm_store_release(&vm_near_map.x_slab_distance[slot], 0);
+    }
+}
+
+static bool is_split(const struct span *span)
+{
+    return span->kind != SPAN_SLAB && vm_kernel.page_bytes < VM_GRANULE;
+}
+
+bool vm_pagemap_add(struct span *span)
+{
+    vm_lock_acquire(&map_lock);
+    bool done;
+    if (is_split(span))
+        done = add_split_locked(span);
+    else
+        done = enter_locked((uintptr_t)span->start, span->kind == SPAN_SLAB ? span->bytes : 1, (uintptr_t)span);
+    if (done && span->kind == SPAN_SLAB)
+        enter_near(span);
+    vm_lock_release(&map_lock);
+    return done;
+}
+
+void vm_pagemap_remove(struct span *span)
+{
+    vm_lock_acquire(&map_lock);
+    if (is_split(span))
+        remove_split_locked(span);
+    else
+        enter_locked((uintptr_t)span->start, span->kind == SPAN_SLAB ? span->bytes : 1, 0);
+    if (span->kind == SPAN_SLAB)
+        leave_near(span);
+    vm_lock_release(&map_lock);
+}
+
+/* The highest span that starts in the granule of `entry`, below or at `address`. */
+static struct span *span_in_granule(uintptr_t entry, uintptr_t address)
+{
+    if (!(entry & SPLIT_TAG))
+        return (struct span *)entry;
+    struct split *const split = (struct split *)(entry - SPLIT_TAG);
+    for (size_t page = VM_GRANULE >> vm_kernel.page_shift; page-- > 0;) {
+        struct span *const span = vm_load_acquire(&split->x_span[page]);
+        if (span && (uintptr_t)span->start <= address)
+            return span;
+    }
+    return NULL;
+}
+
+struct span *vm_pagemap_search(const void *address)
+{
+    const uintptr_t wanted = (uintptr_t)address;
+    for (uintptr_t at = vm_round_down(wanted, VM_GRANULE);; at -= VM_GRANULE) {
+        const uintptr_t *const entry = entry_of(at);
+        if (!entry)
+            at = at >> (VM_LEAF_ADDRESS_BITS - 1) >> 1 << (VM_LEAF_ADDRESS_BITS - 1) << 1; /* start of the leaf */
+        struct span *const span = entry ? span_in_granule(vm_load_acquire(entry), wanted) : NULL;
+        if (span)
+            return wanted - (uintptr_t)span->start < span->bytes ? span : NULL;
+        if (at < VM_GRANULE || (uint64_t)at >> VM_LEAF_ADDRESS_BITS >= VM_ROOT_ENTRIES)
+            return NULL;
+    }
+}
+
+void vm_pagemap_walk(void (*visit)(struct span *span, void *context), void *context)
+{
+    const struct span *last = NULL;
+    for (size_t root = 0; root < VM_ROOT_ENTRIES; root++) {
+        struct leaf *const leaf = vm_load_acquire(&x_root[root]);
+        for (size_t i = 0; leaf && i < VM_LEAF_ENTRIES; i++) {
+            const uintptr_t entry = vm_load_acquire(&leaf->x_entry[i]);
+            const size_t n_slots = entry & SPLIT_TAG ? VM_GRANULE >> vm_kernel.page_shift : entry != 0;
+            for (size_t slot = 0; slot < n_slots; slot++) {
+                struct span *const span = entry & SPLIT_TAG
+                                              ? vm_load_acquire(&((struct split *)(entry - SPLIT_TAG))->x_span[slot])
+                                              : (struct span *)entry;
+                if (span && span != last)
+                    visit(span, context);
+                last = span ? span : last;
+            }
+        }
+    }
+}
+
+void vm_pagemap_reset_in_child(void)
+{
+    if (vm_lock_reset_in_child(&map_lock))
+        free_splits = NULL; /* the list may be half changed; entries are single words and are not */
+}

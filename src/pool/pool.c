@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool.c - see pool.h. Owns the table of arenas, which only grows. One lock of rank POOL, for making an arena; the
+ * table is read without it: x_n_arenas is stored with release after the entry, which vm_pool_arena's acquire meets.
+ */
+#include "pool/pool.h"
+#include "base/bits.h"
+#include "base/check.h"
+#include "kernel/kernel.h"
+#include "pool/meta.h"
+
+static struct lock pool_lock = VM_LOCK_INIT(VM_RANK_POOL);
+static struct arena first_arena;
+static struct arena *table[VM_N_ARENAS_MAX];
+static size_t x_n_arenas;
+
+struct arena *vm_pool_arena(size_t index)
+{
+    return index < vm_load_acquire(&x_n_arenas) ? table[index] : NULL;
+}
+
+size_t vm_pool_block_bytes_max(void)
+{
+    return vm_pages_to_bytes((size_t)1 << VM_ORDER_MAX);
+}
+
+static struct arena *enter_arena_locked(enum arena_kind kind, size_t n_pages)
+{
+    const size_t index = x_n_arenas;
+    if (index == VM_N_ARENAS_MAX)
+        return NULL;
+    struct arena *const arena = index ? vm_meta_alloc(sizeof *arena) : &first_arena;
+    if (!arena)
+        return NULL;
+    if (!vm_arena_init(arena, (uint32_t)index, kind, n_pages)) {
+        if (index)
+            vm_meta_free(arena, sizeof *arena);
+        return NULL;
+    }
+    table[index] = arena;
+    vm_store_release(&x_n_arenas, index + 1);
+    return arena;
+}
+
+/* One more arena with room for n_pages; the first is on the process's break if there is one. `n_seen` is how many
+   the caller found full: if there are more by now, another thread was quicker, and its arena is tried first. */
+static bool add_arena(size_t n_seen, size_t n_pages)
+{
+    vm_lock_acquire(&pool_lock);
+    bool done = x_n_arenas > n_seen;
+    if (!done && x_n_arenas == 0 && vm_kernel.has_break)
+        done = enter_arena_locked(ARENA_PROCESS_BREAK, n_pages) != NULL;
+    if (!done)
+        done = enter_arena_locked(ARENA_PRIVATE_BREAK, n_pages) != NULL;
+    vm_lock_release(&pool_lock);
+    return done;
+}
+
+bool vm_pool_take(struct span *span, size_t bytes, size_t alignment)
+{
+    const size_t n_pages = bytes >> vm_kernel.page_shift;
+    const unsigned align_order = vm_ceil_log2(vm_max_size(alignment >> vm_kernel.page_shift, 1));
+    VM_ASSERT(n_pages > 0 && align_order <= VM_ORDER_MAX);
+    size_t index = 0;
+    do {
+        struct arena *arena;
+        for (; (arena = vm_pool_arena(index)); index++)
+            if (vm_arena_take(arena, n_pages, align_order, span))
+                return true;
+        /* With some slack, as a new arena's first pages may be needed for alignment. */
+    } while (add_arena(index, n_pages + ((size_t)1 << align_order)));
+    return false;
+}
+
+static size_t dirty_pages_max(const struct arena *arena)
+{
+    const size_t n_live = vm_load_relaxed(&arena->x_n_pages) - vm_load_relaxed(&arena->x_n_free);
+    return vm_max_size(VM_DIRTY_BYTES_MIN >> vm_kernel.page_shift, n_live >> VM_DIRTY_SHARE_SHIFT);
+}
+
+static void purge_if_due(struct arena *arena)
+{
+    const size_t n_max = dirty_pages_max(arena);
+    if (vm_load_relaxed(&arena->x_n_dirty) > n_max)
+        vm_arena_purge(arena, n_max / 2);
+}
+
+void vm_pool_give(const struct span *span, size_t dirty_bytes)
+{
+    struct arena *const arena = span->arena;
+    vm_arena_give(arena, span, dirty_bytes);
+    purge_if_due(arena);
+}
+
+void vm_pool_give_tail(struct span *span, size_t bytes)
+{
+    vm_arena_give_tail(span->arena, span, bytes);
+    purge_if_due(span->arena);
+}
+
+bool vm_pool_trim(size_t pad)
+{
+    bool done = false;
+    struct arena *arena;
+    for (size_t index = 0; (arena = vm_pool_arena(index)); index++) {
+        done |= vm_arena_trim(arena, arena->kind == ARENA_PROCESS_BREAK ? pad : 0);
+        done |= vm_arena_purge(arena, 0) > 0;
+    }
+    return done;
+}
+
+struct pool_totals vm_pool_totals(void)
+{
+    struct pool_totals totals = {0};
+    struct arena *arena;
+    for (size_t index = 0; (arena = vm_pool_arena(index)); index++) {
+        totals.n_arenas++;
+        vm_lock_acquire(&arena->lock);
+        totals.arena_bytes += vm_pages_to_bytes(arena->x_n_pages);
+        totals.arena_bytes_max += vm_pages_to_bytes(arena->x_n_pages_max);
+        totals.free_bytes += vm_pages_to_bytes(arena->x_n_free);
+        totals.dirty_bytes += vm_pages_to_bytes(arena->x_n_dirty);
+        for (unsigned order = 0; order < VM_N_ORDERS; order++)
+            totals.n_free_spans += arena->buddy.list[order].count;
+        if (index == 0)
+            totals.top_free_bytes = vm_pages_to_bytes(vm_buddy_top_free(&arena->buddy, arena->buddy.n_pages));
+        vm_lock_release(&arena->lock);
+    }
+    return totals;
+}
+
+void vm_pool_reset_in_child(void)
+{
+    vm_lock_reset_in_child(&pool_lock);
+    struct arena *arena;
+    for (size_t index = 0; (arena = vm_pool_arena(index)); index++)
+        vm_arena_reset_in_child(arena);
+}
+
+void vm_pool_check(void)
+{
+    struct arena *arena;
+    for (size_t index = 0; (arena = vm_pool_arena(index)); index++)
+        vm_arena_check(arena);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool.h - the page pool: all arenas' free spans. Takes and gives spans, makes arenas as they are needed, and keeps
+ * the dirty free pages below a bound: max(512 KiB, 1/16 of the live pages) in each arena.
+ */
+#ifndef VM_POOL_POOL_H
+#define VM_POOL_POOL_H
+
+#include "pool/arena.h"
+#include "pool/span.h"
+
+/*
+ * Takes `bytes`, whole pages, aligned to `alignment` (a power of two up to the largest order's block), and fills in
+ * start, bytes, arena and is_zeroed of the span. False: out of memory.
+ */
+bool vm_pool_take(struct span *span, size_t bytes, size_t alignment);
+
+/* Gives a span's pages back; the first dirty_bytes of them may have contents. May purge. Lock: none held. */
+void vm_pool_give(const struct span *span, size_t dirty_bytes);
+
+/* Shrinks a span to `bytes`, whole pages; its tail goes back. Lock: none held. */
+void vm_pool_give_tail(struct span *span, size_t bytes);
+
+/* Largest alignment and size of one block of the buddy system, in bytes. */
+size_t vm_pool_block_bytes_max(void);
+
+/* Purges all free pages and moves the breaks down, keeping `pad` bytes at arena 0's. Whether anything went back. */
+bool vm_pool_trim(size_t pad);
+
+struct pool_totals {
+    size_t n_arenas;
+    size_t arena_bytes, arena_bytes_max, free_bytes, dirty_bytes;
+    size_t n_free_spans;
+    size_t top_free_bytes; /* of arena 0 */
+};
+struct pool_totals vm_pool_totals(void);
+
+/* Arena number `index`, or NULL past the last. */
+struct arena *vm_pool_arena(size_t index);
+
+void vm_pool_reset_in_child(void);
+void vm_pool_check(void);
+
+#endif

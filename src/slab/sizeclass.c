@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* sizeclass.c - see sizeclass.h. Owns nothing. */
+#include "slab/sizeclass.h"
+#include "kernel/kernel.h"
+
+size_t vm_class_slab_bytes(unsigned class_index)
+{
+    const size_t block_bytes = vm_class_bytes(class_index);
+    const size_t n_blocks = block_bytes <= VM_SMALL_MAX ? 32 : block_bytes <= 8 * VM_KIB ? 16 : 8;
+    const size_t bytes = (size_t)1 << vm_ceil_log2(n_blocks * block_bytes);
+    return vm_max_size(vm_max_size(bytes, VM_GRANULE), vm_kernel.page_bytes);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* slab.c - see slab.h: making and unmaking slabs. Owns nothing; no lock of its own. */
+#include "slab/slab.h"
+#include "base/check.h"
+#include "kernel/kernel.h"
+#include "pool/meta.h"
+#include "pool/pagemap.h"
+#include "pool/pool.h"
+#include "slab/sizeclass.h"
+
+_Static_assert(offsetof(struct slab, span) == 0, "the page map knows slabs as spans");
+_Static_assert(sizeof(struct slab) <= sizeof vm_near_map.no_slab, "the empty slab must be readable");
+
+static unsigned n_groups_of(size_t slab_bytes, size_t block_bytes)
+{
+    return (unsigned)((slab_bytes / block_bytes + VM_WORD_BITS - 1) / VM_WORD_BITS);
+}
+
+static size_t descriptor_bytes(unsigned n_groups)
+{
+    return sizeof(struct slab) + n_groups * (sizeof(struct slab_group) + sizeof(vm_word));
+}
+
+size_t vm_slab_descriptor_bytes(const struct slab *slab)
+{
+    return descriptor_bytes(slab->n_groups);
+}
+
+/* Cuts the slab's span into blocks of the class, all free. */
+static void carve(struct slab *slab, unsigned class_index)
+{
+    const size_t block_bytes = vm_class_bytes(class_index);
+    const size_t n_blocks = slab->span.bytes / block_bytes;
+    slab->class_index = (uint16_t)class_index;
+    slab->block_bytes = (uint32_t)block_bytes;
+    slab->n_blocks = n_blocks;
+    slab->reciprocal = UINT64_MAX / block_bytes + 1;
+    slab->base = slab->span.start + (slab->span.bytes - n_blocks * block_bytes);
+    slab->n_groups = (uint16_t)n_groups_of(slab->span.bytes, block_bytes);
+    slab->x_remote = (vm_word *)&slab->group[slab->n_groups];
+    for (size_t i = 0; i < slab->n_groups; i++) {
+        const vm_word full = vm_slab_group_full(slab, i);
+        vm_store_relaxed(&slab->group[i].x_mask, full);
+        slab->group[i].notify = full;
+        vm_store_relaxed(&slab->x_remote[i], 0);
+    }
+}
+
+struct slab *vm_slab_create(unsigned class_index)
+{
+    const size_t bytes = vm_class_slab_bytes(class_index);
+    const size_t meta_bytes = descriptor_bytes(n_groups_of(bytes, vm_class_bytes(class_index)));
+    struct slab *const slab = vm_meta_alloc(meta_bytes);
+    if (!slab)
+        return NULL;
+    if (!vm_pool_take(&slab->span, bytes, bytes)) {
+        vm_meta_free(slab, meta_bytes);
+        return NULL;
+    }
+    slab->span.kind = SPAN_SLAB;
+    carve(slab, class_index);
+    if (!vm_pagemap_add(&slab->span)) {
+        vm_pool_give(&slab->span, 0);
+        vm_meta_free(slab, meta_bytes);
+        return NULL;
+    }
+    return slab;
+}
+
+void vm_slab_destroy(struct slab *slab)
+{
+    VM_ASSERT(vm_slab_count_free(slab) == slab->n_blocks);
+    const struct span span = slab->span;
+    const size_t meta_bytes = vm_slab_descriptor_bytes(slab);
+    vm_pagemap_remove(&slab->span);
+    /* A late reader of the descriptor, through a pointer to a block that is no more, finds nobody's slab. */
+    vm_store_relaxed(&slab->span.x_fast_heap, NULL);
+    vm_store_relaxed(&slab->x_heap, NULL);
+    vm_meta_free(slab, meta_bytes);
+    vm_pool_give(&span, span.bytes);
+}
+
+bool vm_slab_recast(struct slab *slab, unsigned class_index)
+{
+    const unsigned n_groups = n_groups_of(slab->span.bytes, vm_class_bytes(class_index));
+    if (vm_round_up(descriptor_bytes(n_groups), VM_META_UNIT) !=
+        vm_round_up(vm_slab_descriptor_bytes(slab), VM_META_UNIT))
+        return false;
+    carve(slab, class_index);
+    return true;
+}
+
+unsigned vm_slab_count_free(const struct slab *slab)
+{
+    unsigned n_free = 0;
+    for (size_t i = 0; i < slab->n_groups; i++)
+        n_free += vm_bits_count(vm_load_relaxed(&slab->group[i].x_mask) | vm_load_relaxed(&slab->x_remote[i]));
+    return n_free;
+}
+
+void vm_slab_check(const struct slab *slab)
+{
+    VM_CHECK(slab->span.kind == SPAN_SLAB);
+    VM_CHECK(vm_pagemap_find(slab->span.start) == &slab->span);
+    VM_CHECK(vm_pagemap_find(slab->span.start + slab->span.bytes - 1) == &slab->span);
+    VM_CHECK(slab->block_bytes == vm_class_bytes(slab->class_index));
+    VM_CHECK(vm_slab_block(slab, slab->n_blocks) == slab->span.start + slab->span.bytes);
+    for (size_t i = 0; i < slab->n_groups; i++) {
+        const vm_word mask = vm_load_acquire(&slab->group[i].x_mask);
+        const vm_word remote = vm_load_acquire(&slab->x_remote[i]);
+        VM_CHECK((mask & remote) == 0);                                  /* S1 */
+        VM_CHECK(((mask | remote) & ~vm_slab_group_full(slab, i)) == 0); /* S2 */
+        if (slab->state == SLAB_FULL)
+            VM_CHECK(mask == 0); /* S3 */
+    }
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slab.h - a span cut into equal blocks of one size class, and who may do what to it.
+ *
+ *   span   |waste| block 0 | block 1 | block 2 | ......................... | block n-1 |
+ *   groups        mask: one bit a block, set = free;  group 0: blocks 0..63, group 1: 64..127, ...
+ *
+ * What is free is told by bits outside user memory and by nothing else: a program that writes to a freed block or
+ * past the end of a live one cannot harm the allocator; freeing a block twice finds its bit set, at once; and a page
+ * whose bits are all set may be purged at any time. The waste lies in front, so that an address behind the last
+ * block belongs to another span.
+ *
+ * Three sets of bits: mask (written by the owner alone), x_remote (set by other threads that free, taken by the
+ * owner), and, while a group is attached to a heap's bin, the owner takes blocks from its mask without a lock.
+ *
+ * Ownership. slab->x_heap is the heap it belongs to, for ever or until the slab is moved to another heap under the
+ * lock of the heap it leaves. The heap belongs to one live thread, or, abandoned, to whoever holds its lock.
+ *
+ *   state     meaning                                   who may change it            next
+ *   CURRENT   one of its groups is in the bin           owner                        PARTIAL FULL (empty: pool)
+ *   PARTIAL   has free blocks; in the heap's list       heap's lock                  CURRENT (empty: pool)
+ *   FULL      no bit set in any mask; in the full list  heap's lock                  PARTIAL (empty: pool)
+ *
+ * Invariants: S1 mask and x_remote have no common bit; S2 bits at and above the group's block count are clear; S3 a
+ * FULL slab has x_fast_heap NULL, so that the first local free into it takes the slow path; S4 the bits of a mask
+ * change in CURRENT slabs by the owner's hand only, in other slabs they are only ever set, or the heap's lock is
+ * held and all blocks are free (nobody has anything to free).
+ */
+#ifndef VM_SLAB_SLAB_H
+#define VM_SLAB_SLAB_H
+
+#include "base/atomic.h"
+#include "base/bits.h"
+#include "pool/span.h"
+
+enum slab_state { SLAB_CURRENT, SLAB_PARTIAL, SLAB_FULL };
+
+/* Up to VM_WORD_BITS blocks. */
+struct slab_group {
+    vm_word x_mask; /* free blocks. Release stores by the owner pair with acquire loads of visitors (remote.c) */
+    vm_word notify; /* the mask that calls for attention: all blocks free; 0 if attention is not wanted */
+};
+
+_Static_assert(VM_WORD_BITS % sizeof(struct slab_group) == 0, "vm_slab_group shifts");
+
+struct slab {
+    struct span span;
+    char *base;          /* block 0 */
+    uint64_t reciprocal; /* 2^64 / block_bytes, rounded up: see vm_slab_index */
+    size_t n_blocks;
+    uint32_t block_bytes;
+    uint16_t class_index, n_groups;
+    uint16_t state;      /* enum slab_state */
+    uint16_t is_retired; /* in the heap's ring of slabs that ran empty */
+    struct heap *x_heap;
+    vm_word *x_remote;      /* n_groups words behind the groups: blocks freed by others, not yet in the mask */
+    uint32_t x_is_queued;   /* in its heap's queue of slabs with remote frees, or about to be */
+    uint32_t x_is_frozen;   /* fork child: its heap was being changed; nothing is taken from it or given back */
+    struct slab *x_next_queued;
+    struct slab_group group[];
+};
+
+/* A slab of the class from the pool, all blocks free, in no list, of no heap. NULL: out of memory. Lock: none held
+   below rank POOL. */
+struct slab *vm_slab_create(unsigned class_index);
+
+/* Gives the slab's pages back to the pool, all of them counting as dirty. Needs: all blocks free, in no list, not
+   queued (heap/remote.c says when that is certain). Lock: none held. */
+void vm_slab_destroy(struct slab *slab);
+
+/* Makes an empty slab one of another class with slabs of the same bytes. False: it needs a larger descriptor. */
+bool vm_slab_recast(struct slab *slab, unsigned class_index);
+
+/* Bytes of the descriptor. */
+size_t vm_slab_descriptor_bytes(const struct slab *slab);
+
+void vm_slab_check(const struct slab *slab);
+
+/* Number of free blocks, those freed by other threads included: of the moment. */
+unsigned vm_slab_count_free(const struct slab *slab);
+
+/* The mask of group `index` with all its blocks free. */
+VM_INLINE vm_word vm_slab_group_full(const struct slab *slab, size_t group_index)
+{
+    const size_t n_left = slab->n_blocks - group_index * VM_WORD_BITS;
+    return vm_bits_low_mask(n_left < VM_WORD_BITS ? (unsigned)n_left : VM_WORD_BITS);
+}
+
+/*
+ * Number of the block that starts at `address`; false if none does. By D. Lemire's exact division: with M =
+ * ceil(2^64 / d), n is a multiple of d iff the low half of n * M is below M, and the high half is then n / d.
+ */
+VM_INLINE bool vm_slab_index(const struct slab *slab, const void *address, size_t *index)
+{
+    const uint64_t offset = (uint64_t)((uintptr_t)address - (uintptr_t)slab->base);
+#if defined(__SIZEOF_INT128__)
+    const unsigned __int128 product = (unsigned __int128)offset * slab->reciprocal;
+    *index = (size_t)(product >> 64);
+    return (uint64_t)product < slab->reciprocal && *index < slab->n_blocks;
+#else
+    *index = (size_t)offset / slab->block_bytes;
+    return *index < slab->n_blocks && *index * slab->block_bytes == (size_t)offset;
+#endif
+}
+
+VM_INLINE char *vm_slab_block(const struct slab *slab, size_t index)
+{
+    return slab->base + index * slab->block_bytes;
+}
+
+/* The group of block `index`. */
+VM_INLINE struct slab_group *vm_slab_group(struct slab *slab, size_t index)
+{
+    /* index >> VM_WORD_SHIFT << log2(sizeof group), in one shift and one mask. */
+    const size_t offset = index / (VM_WORD_BITS / sizeof *slab->group) & ~(sizeof *slab->group - 1);
+    return (struct slab_group *)(void *)((char *)slab->group + offset);
+}
+
+VM_INLINE vm_word vm_slab_bit(size_t index)
+{
+    return (vm_word)1 << (index & (VM_WORD_BITS - 1));
+}
+
+#endif

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034,SC2154 # settings for the driver, variables from it
+# The load of the case memcached, five times as long.
+# shellcheck source=/dev/null
+. "$real/cases/memcached.sh"
+weight=heavy
+seconds=300
+rounds=20000
