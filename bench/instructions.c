@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * instructions.c - the five loops whose instructions bench/instructions counts: `instructions LOOP ITERATIONS`.
+ * instructions.c - the five loops whose instructions bench/instructions counts: `instructions LOOP
+ * ITERATIONS`.
  *
- * The shape of the loops is part of the figures: counter, pseudo-random number, where a block is stored, the one
- * byte written into it in three of them, two calls through the PLT. With gcc 12 -O2 -fno-builtin on x86-64 they
- * cost, with the allocator of noop.c, 18, 21, 26, 22 and 25 instructions an iteration, and with glibc 2.36 on Debian 12
- * 139, 193, 178, 259 and 555. Whoever changes a loop calibrates it against these. -fno-builtin keeps the compiler from
- * removing the pairs. No output, no allocation but the loop's own.
+ * The shape of the loops is part of the figures: counter, pseudo-random number, where a block is stored,
+ * the one byte written into it in three of them, two calls through the PLT. With gcc 12 -O2 -fno-builtin on
+ * x86-64 they cost, with the allocator of noop.c, 18, 21, 26, 22 and 25 instructions an iteration, and with
+ * glibc 2.36 on Debian 12 139, 193, 178, 259 and 555. Whoever changes a loop calibrates it against these.
+ * -fno-builtin keeps the compiler from removing the pairs. No output, no allocation but the loop's own.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -17,24 +18,28 @@ enum { BATCH = 1000, SMALL_BLOCKS = 4096, MIDDLE_BLOCKS = 256 };
 static char *slots[SMALL_BLOCKS];
 
 /* One step of a linear congruential generator (Knuth's MMIX constants); the high bits are the good ones. */
-static inline uint64_t step(uint64_t state) {
+static inline uint64_t step(uint64_t state)
+{
     return state * 6364136223846793005u + 1442695040888963407u;
 }
 
-static inline char *stamped(char *block) {
+static inline char *stamped(char *block)
+{
     *(volatile char *)block = 1;
     return block;
 }
 
 /* malloc(64) and free, at once. */
-static void loop_pair(long n_iterations) {
+static void loop_pair(long n_iterations)
+{
     for (long i = 0; i < n_iterations; i++) {
         free(stamped(malloc(64)));
     }
 }
 
 /* 1000 mallocs of 64 bytes, then 1000 frees in the same order; an iteration is one pair. */
-static void loop_batch(long n_iterations) {
+static void loop_batch(long n_iterations)
+{
     for (long i = 0; i < n_iterations; i += BATCH) {
         for (int j = 0; j < BATCH; j++) {
             slots[j] = malloc(64);
@@ -46,31 +51,34 @@ static void loop_batch(long n_iterations) {
 }
 
 /* A random one of 4096 blocks is freed and replaced by one of a random size of 16..1024 bytes. */
-static void loop_small(long n_iterations) {
+static void loop_small(long n_iterations)
+{
     uint64_t state = 1;
     for (long i = 0; i < n_iterations; i++) {
         state = step(state);
         char **slot = &slots[state >> 52];
         free(*slot);
-        *slot = stamped(malloc(16 + (((uint32_t)state * (uint64_t)1009) >> 32)));
+        *slot = stamped(malloc(16 + (size_t)(((uint32_t)state * (uint64_t)1009) >> 32)));
     }
 }
 
 /* calloc of 64 bytes and free, at once. */
-static void loop_calloc(long n_iterations) {
+static void loop_calloc(long n_iterations)
+{
     for (long i = 0; i < n_iterations; i++) {
         free(stamped(calloc(4, 16)));
     }
 }
 
 /* As loop_small, with 256 blocks of 2..32 KiB. */
-static void loop_middle(long n_iterations) {
+static void loop_middle(long n_iterations)
+{
     uint64_t state = 1;
     for (long i = 0; i < n_iterations; i++) {
         state = step(state);
         char **slot = &slots[state >> 56];
         free(*slot);
-        *slot = malloc(2048 + (((uint32_t)state * (uint64_t)30721) >> 32));
+        *slot = malloc(2048 + (size_t)(((uint32_t)state * (uint64_t)30721) >> 32));
     }
 }
 
@@ -78,10 +86,12 @@ static const struct {
     const char *name;
     void (*run)(long n_iterations);
 } loops[] = {
-    {"pair", loop_pair}, {"batch", loop_batch}, {"small", loop_small}, {"calloc", loop_calloc}, {"middle", loop_middle},
+    {"pair", loop_pair},     {"batch", loop_batch},   {"small", loop_small},
+    {"calloc", loop_calloc}, {"middle", loop_middle},
 };
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     if (argc != 3) {
         return 2;
     }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash
-# lib.sh - what the scripts of bench/ share: where the checkout is, a temporary folder, building their programs.
-# Sourced, after `set -eu`. Sets root, bench and work; removes work at exit.
+# lib.sh - what the scripts of bench/ share: where the checkout is, a temporary folder, building their
+# programs. Sourced, after `set -eu`. Sets root, bench and work; removes work at exit.
 
 bench=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck disable=SC2034  # used by the scripts
@@ -16,11 +16,13 @@ die() {
     exit 2
 }
 
-# build OUTPUT SOURCE [FLAGS...]: one program or library of this folder, as meson builds it (bench/meson.build).
+# build OUTPUT SOURCE [FLAGS...]: one program or library of this folder, as meson builds it
+# (bench/meson.build).
 build() {
     local output=$1 source=$2
     shift 2
-    "${CC:-cc}" -std=gnu11 -O2 -fno-builtin -Wall -Wextra -Wconversion -Wshadow "$@" -o "$work/$output" "$bench/$source" ||
+    "${CC:-cc}" -std=gnu11 -O2 -fno-builtin -Wall -Wextra -Wconversion -Wshadow "$@" \
+        -o "$work/$output" "$bench/$source" ||
         die "cannot compile bench/$source"
 }
 

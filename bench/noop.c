@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * noop.c - an allocator that does next to nothing: the floor that bench/instructions prints beside the real ones.
+ * noop.c - an allocator that does next to nothing: the floor that bench/instructions prints beside the real
+ * ones.
  *
- * malloc moves a pointer through a fixed pool and free does nothing. The first START_UP_BLOCKS blocks, among them
- * all that the loader and libc take before main, are handed out once. The later ones come from the last LAP_BYTES
- * of the pool, over and over: a loop that stores at most one byte in a block does not mind. One thread only. Not
- * an allocator for any other program.
+ * malloc moves a pointer through a fixed pool and free does nothing. The first START_UP_BLOCKS blocks,
+ * among them all that the loader and libc take before main, are handed out once. The later ones come from
+ * the last LAP_BYTES of the pool, over and over: a loop that stores at most one byte in a block does not
+ * mind. One thread only. Not an allocator for any other program.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -28,7 +29,8 @@ PUBLIC void free(void *block);
 PUBLIC void *calloc(size_t count, size_t size);
 PUBLIC void *realloc(void *block, size_t size);
 
-__attribute__((noinline, cold)) static void *malloc_slow(size_t size) {
+__attribute__((noinline, cold)) static void *malloc_slow(size_t size)
+{
     if (n_start_up < START_UP_BLOCKS) {
         char *block = start_up_next;
         start_up_next += (size | 15) + 1;
@@ -43,7 +45,8 @@ __attribute__((noinline, cold)) static void *malloc_slow(size_t size) {
     return pool_end - LAP_BYTES;
 }
 
-PUBLIC void *malloc(size_t size) {
+PUBLIC void *malloc(size_t size)
+{
     char *block = next;
     if (__builtin_expect(block >= limit, 0)) {
         return malloc_slow(size);
@@ -52,17 +55,20 @@ PUBLIC void *malloc(size_t size) {
     return block;
 }
 
-PUBLIC void free(void *block) {
+PUBLIC void free(void *block)
+{
     (void)block;
 }
 
 /* The pool is .bss, and what the loops store in it they never read again: nothing is cleared. */
-PUBLIC void *calloc(size_t count, size_t size) {
+PUBLIC void *calloc(size_t count, size_t size)
+{
     return malloc(count * size);
 }
 
 /* The old size is unknown, but the pool is one piece: copying past the end of the old block is harmless. */
-PUBLIC void *realloc(void *block, size_t size) {
+PUBLIC void *realloc(void *block, size_t size)
+{
     char *to = malloc(size);
     const char *from = block;
     for (size_t i = 0; from != NULL && i < size && from + i < pool_end; i++) {

@@ -161,6 +161,25 @@ uint32_t vm_buddy_take(struct buddy *buddy, uint32_t n_pages, unsigned align_ord
     return VM_BUDDY_NONE;
 }
 
+uint32_t vm_buddy_take_by_search(struct buddy *buddy, uint32_t n_pages, unsigned align_order)
+{
+    const uint32_t align_mask = (1U << align_order) - 1;
+    uint32_t start = 0; /* of the run of free pages that ends at index */
+    for (uint32_t index = 0; index < buddy->n_pages;) {
+        if (buddy->page[index].state != BUDDY_FREE) {
+            start = ++index;
+            continue;
+        }
+        index += 1U << buddy->page[index].order;
+        const uint32_t aligned = (start + align_mask) & ~align_mask;
+        if (index > aligned && index - aligned >= n_pages) {
+            vm_buddy_claim(buddy, aligned, n_pages);
+            return aligned;
+        }
+    }
+    return VM_BUDDY_NONE;
+}
+
 uint32_t vm_buddy_find(const struct buddy *buddy, uint32_t index, unsigned *order)
 {
     for (*order = 0; *order < VM_N_ORDERS; ++*order) {

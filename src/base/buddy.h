@@ -57,6 +57,12 @@ void vm_buddy_give(struct buddy *buddy, uint32_t index, uint32_t n_pages, enum b
  */
 uint32_t vm_buddy_take(struct buddy *buddy, uint32_t n_pages, unsigned align_order);
 
+/*
+ * The same by looking at every page: finds any run of free pages, also across blocks that cannot merge. For when
+ * memory is short: cost, one step a page that is taken.
+ */
+uint32_t vm_buddy_take_by_search(struct buddy *buddy, uint32_t n_pages, unsigned align_order);
+
 /* Takes exactly these pages if all are free, else changes nothing and returns false. */
 bool vm_buddy_claim(struct buddy *buddy, uint32_t index, uint32_t n_pages);
 

@@ -18,8 +18,12 @@ enum {
     VM_BLOCK_ALIGN_SHIFT = 4,
     VM_BLOCK_ALIGN = 1 << VM_BLOCK_ALIGN_SHIFT,
 
-    /* Addresses that a program can own. 47 bits on x86-64, 48 on arm64 unless it asks for more, which we don't. */
+    /* Addresses that a program can own: 47 bits on x86-64, 48 on arm64, unless it asks for more, which we don't. */
+#if defined(__x86_64__)
+    VM_ADDRESS_BITS = sizeof(void *) == 8 ? 47 : 32,
+#else
     VM_ADDRESS_BITS = sizeof(void *) == 8 ? 48 : 32,
+#endif
 
     /* The page map's unit: the smallest slab. Larger slabs are whole multiples, aligned to their own size. */
     VM_GRANULE_SHIFT = 14,
@@ -29,13 +33,13 @@ enum {
     VM_PAGE_SHIFT_MIN = 12,
     VM_PAGE_SHIFT_MAX = 16,
 
-    /* A leaf of the page map covers 2^32 bytes of addresses, the root all of them. */
-    VM_LEAF_ADDRESS_BITS = 32,
+    /* A leaf of the page map covers 1 GiB of addresses, the root all of them. */
+    VM_LEAF_ADDRESS_BITS = 30,
     VM_LEAF_ENTRIES = 1 << (VM_LEAF_ADDRESS_BITS - VM_GRANULE_SHIFT),
     VM_ROOT_ENTRIES = 1 << (VM_ADDRESS_BITS - VM_LEAF_ADDRESS_BITS),
 
-    /* Slots of the near map, which answers free's lookup: distinct for 8 GiB (32 bit: 1 GiB) of addresses. */
-    VM_NEAR_ENTRIES = 1 << (sizeof(void *) == 8 ? 19 : 16),
+    /* Slots of the near map, which answers free's lookup: distinct for 2 GiB (32 bit: 1 GiB) of addresses. */
+    VM_NEAR_ENTRIES = 1 << (sizeof(void *) == 8 ? 17 : 16),
 
     /* Buddy system: orders 0..10 as in Linux. */
     VM_ORDER_MAX = 10,

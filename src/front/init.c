@@ -11,7 +11,7 @@
  */
 #include "base/atomic.h"
 #include "front/front.h"
-#include "heap/heap.h"
+#include "heap/thread.h"
 #include "kernel/kernel.h"
 #include "pool/pagemap.h"
 #include "vmalloc/vmalloc.h"
@@ -29,7 +29,7 @@ VM_COLD static void set_up(void)
     }
     vm_store_relaxed(&x_starter, vm_thread_id());
     vm_kernel_start(&vm_linux_backend);
-    vm_process_start();
+    vm_process_start(vm_thread_end);
     vm_lock_waiter.forked = vm_fork_repair;
     vm_tune_read_environment();
     vm_store_release(&x_state, 2);
@@ -77,6 +77,8 @@ VM_CONSTRUCTOR static void start(void)
         vm_report_send(&message);
         vm_process_exit_now(is_in_effect() ? 0 : 1);
     }
+    if (vm_front_settings.has_stats)
+        vm_process_keep_error_file();
     if (vm_front_settings.is_verbose) {
         add_identity(&message);
         vm_message_text(&message, "\n");

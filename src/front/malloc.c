@@ -174,13 +174,17 @@ void *vm_realloc(void *block, size_t size)
     }
     if (VM_UNLIKELY(size > PTRDIFF_MAX))
         return out_of_memory();
-    if (span->kind == SPAN_SLAB)
-        return is_good_fit(bytes, size) ? block : move_block(block, bytes, size);
-    void *const resized = vm_large_resize(span, size);
+    if (span->kind == SPAN_SLAB && is_good_fit(bytes, size))
+        return block;
+    void *const resized = span->kind == SPAN_SLAB ? NULL : vm_large_resize(span, size);
     if (resized)
         return resized;
+    const int saved_errno = errno;
     void *const moved = move_block(block, bytes, size);
-    return !moved && size <= bytes ? block : moved;
+    if (moved || size > bytes)
+        return moved;
+    errno = saved_errno; /* no memory for a smaller block: the old one serves */
+    return block;
 }
 
 void *vm_reallocarray(void *block, size_t count, size_t size)

@@ -87,7 +87,7 @@ struct vm_mallinfo2 vm_mallinfo2(void)
         .hblks = figures.large.n_large,
         .hblkhd = figures.large.large_bytes,
         .keepcost = figures.top_free_bytes,
-        .ordblks = 1,
+        .ordblks = vm_max_size(vm_pool_totals().n_free_spans, 1),
     };
     for (size_t i = 0; i < figures.n_arenas; i++) {
         info.arena += figures.arena[i].system_bytes;
@@ -182,14 +182,22 @@ void vm_malloc_stats(void)
 
 /* --- malloc_info: glibc's XML ------------------------------------------------------------------------------- */
 
-static void print_totals(FILE *stream, size_t free_bytes, size_t n_free, size_t system_bytes, size_t system_max)
+static void print_free(FILE *stream, size_t n_free, size_t free_bytes)
 {
-    fprintf(stream, "<total type=\"fast\" count=\"0\" size=\"0\"/>\n<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n",
+    fprintf(stream,
+            "<total type=\"fast\" count=\"0\" size=\"0\"/>\n"
+            "<total type=\"rest\" count=\"%zu\" size=\"%zu\"/>\n",
             n_free, free_bytes);
-    fprintf(stream, "<system type=\"current\" size=\"%zu\"/>\n<system type=\"max\" size=\"%zu\"/>\n", system_bytes,
-            system_max);
-    fprintf(stream, "<aspace type=\"total\" size=\"%zu\"/>\n<aspace type=\"mprotect\" size=\"%zu\"/>\n", system_bytes,
-            system_bytes);
+}
+
+static void print_system(FILE *stream, size_t system_bytes, size_t system_bytes_max)
+{
+    fprintf(stream,
+            "<system type=\"current\" size=\"%zu\"/>\n"
+            "<system type=\"max\" size=\"%zu\"/>\n"
+            "<aspace type=\"total\" size=\"%zu\"/>\n"
+            "<aspace type=\"mprotect\" size=\"%zu\"/>\n",
+            system_bytes, system_bytes_max, system_bytes, system_bytes);
 }
 
 int vm_malloc_info(int options, FILE *stream)
@@ -198,23 +206,26 @@ int vm_malloc_info(int options, FILE *stream)
         return EINVAL;
     struct figures figures;
     take_figures(&figures);
-    const int saved_errno = errno;
+    const int saved_errno = errno, before = forbid_cancellation();
     size_t free_bytes = 0, system_bytes = 0, system_bytes_max = 0;
     fputs("<malloc version=\"1\">\n", stream);
     for (size_t i = 0; i < figures.n_arenas; i++) {
         const struct arena_figures *const arena = &figures.arena[i];
         const size_t arena_free = arena->system_bytes - used_bytes(arena);
         fprintf(stream, "<heap nr=\"%zu\">\n<sizes>\n</sizes>\n", i);
-        print_totals(stream, arena_free, arena_free != 0, arena->system_bytes, arena->system_bytes_max);
+        print_free(stream, arena_free != 0, arena_free);
+        print_system(stream, arena->system_bytes, arena->system_bytes_max);
         fputs("</heap>\n", stream);
         free_bytes += arena_free;
         system_bytes += arena->system_bytes;
         system_bytes_max += arena->system_bytes_max;
     }
+    print_free(stream, figures.n_arenas, free_bytes);
     fprintf(stream, "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>\n", figures.large.n_large,
             figures.large.large_bytes);
-    print_totals(stream, free_bytes, figures.n_arenas, system_bytes, system_bytes_max);
+    print_system(stream, system_bytes, system_bytes_max);
     fputs("</malloc>\n", stream);
+    allow_cancellation(before);
     errno = saved_errno;
     return 0;
 }

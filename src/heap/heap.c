@@ -69,6 +69,8 @@ static void ignore_groups(struct slab *slab)
 static bool collect_remote(struct slab *slab)
 {
     bool found = false;
+    if (slab->state != SLAB_FULL)
+        vm_store_relaxed(&slab->span.x_fast_heap, vm_load_relaxed(&slab->x_heap)); /* R5 in remote.c */
     for (size_t i = 0; i < slab->n_groups; i++) {
         if (vm_load_relaxed(&slab->x_remote[i]) == 0)
             continue;
@@ -309,19 +311,17 @@ void vm_heap_settle_locked(struct heap *heap, struct list *emptied)
 
 /* --- allocating --------------------------------------------------------------------------------------------- */
 
-/* A retired slab of the right bytes, of whatever class, made one of this class. NULL: none. */
+/* A retired slab of whatever class, made one of this class. NULL: none fits. */
 static struct slab *reuse_retired(struct heap *heap, unsigned class_index)
 {
-    const size_t bytes = vm_class_slab_bytes(class_index);
     for (uint32_t i = 0; i < heap->n_retired; i++) {
         struct slab *const slab = heap->retired[i];
-        if (slab->span.bytes != bytes || slab->state == SLAB_CURRENT || !vm_heap_is_slab_done(slab))
+        if (slab->state == SLAB_CURRENT || !vm_slab_can_recast(slab, class_index) || !vm_heap_is_slab_done(slab))
             continue;
         vm_heap_unlist_locked(heap, slab);
         collect_remote(slab);
-        if (vm_slab_recast(slab, class_index))
-            return slab;
-        make_partial(heap, slab);
+        vm_slab_recast(slab, class_index);
+        return slab;
     }
     return NULL;
 }
@@ -399,7 +399,7 @@ static void check_slab(struct heap *heap, struct slab *slab, enum slab_state sta
     vm_slab_check(slab);
     VM_CHECK(slab->state == state);                                                              /* H1 */
     VM_CHECK(vm_load_relaxed(&slab->x_heap) == heap);                                            /* H1 */
-    VM_CHECK(slab->span.x_fast_heap == (state == SLAB_FULL ? NULL : heap));                      /* S3 */
+    VM_CHECK(slab->span.x_fast_heap == NULL || (state != SLAB_FULL && slab->span.x_fast_heap == heap)); /* S3 */
     bool in_ring = false;
     for (uint32_t i = 0; i < heap->n_retired; i++)
         in_ring |= heap->retired[i] == slab;

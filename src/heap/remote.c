@@ -23,6 +23,8 @@
  *       lock: a thread that pinned it did so before it set its bit, so that its pin is seen if its bit is.
  *   R4  Masks of a live heap's slab are written by its owner alone, except when the slab is not CURRENT and all its
  *       blocks are free: then the owner has nothing to free into it and takes blocks only after taking the lock.
+ *   R5  From a remote free until the owner collected it, x_fast_heap is NULL: the owner's next free into the slab
+ *       takes the slow path, which collects first, and so finds a block that both of them freed.
  */
 #include "heap/remote.h"
 #include "base/check.h"
@@ -94,19 +96,29 @@ static bool free_into_abandoned(struct heap *heap, struct slab *slab, size_t ind
     return done;
 }
 
-/* The owner sleeps, perhaps for ever, and our free may have been the last into this group: look at the whole slab. */
-static void reclaim_if_empty(struct heap *heap, struct slab *slab)
+/* A remote free may have gone past its heap's queue, and the slab must not be looked at any more: tells everybody. */
+VM_COLD static void report_missed(void)
 {
-    for (size_t i = 0; i < slab->n_groups; i++)
-        if ((vm_load_relaxed(&slab->group[i].x_mask) | vm_load_relaxed(&slab->x_remote[i])) !=
-            vm_slab_group_full(slab, i))
-            return;
-    struct list emptied = {0};
-    if (!vm_lock_try(&heap->lock))
-        return; /* its owner is in a slow path and about to look itself, or will be at the next one */
-    visit_locked(heap, &emptied);
-    vm_lock_release(&heap->lock);
-    vm_heap_destroy_slabs(&emptied);
+    for (struct heap *heap = vm_thread_heaps(); heap; heap = heap->x_next)
+        vm_store_release(&heap->x_missed, 1);
+}
+
+/* What is read of a slab after the caller's block in it was freed: nothing that leads outside its descriptor. */
+struct last_look {
+    const struct slab *slab;
+    const vm_word *x_remote;
+    size_t n_groups, n_blocks;
+};
+
+static bool are_all_free(const struct last_look *look)
+{
+    for (size_t i = 0; i < look->n_groups; i++) {
+        const size_t n_left = look->n_blocks - i * VM_WORD_BITS;
+        const vm_word full = vm_bits_low_mask(n_left < VM_WORD_BITS ? (unsigned)n_left : VM_WORD_BITS);
+        if ((vm_load_relaxed(&look->slab->group[i].x_mask) | vm_load_relaxed(&look->x_remote[i])) != full)
+            return false;
+    }
+    return true;
 }
 
 void vm_remote_free(struct slab *slab, size_t index)
@@ -125,16 +137,20 @@ void vm_remote_free(struct slab *slab, size_t index)
             vm_heap_bad_free(vm_slab_block(slab, index));
     }
     const vm_word full = vm_slab_group_full(slab, index >> VM_WORD_SHIFT);
+    const struct last_look look = {slab, slab->x_remote, slab->n_groups, slab->n_blocks};
+    if (vm_load_relaxed(&slab->span.x_fast_heap))
+        vm_store_relaxed(&slab->span.x_fast_heap, NULL); /* R5 */
     const bool is_pinned = vm_load_relaxed(&slab->x_is_queued) == 0 && vm_exchange(&slab->x_is_queued, 1) == 0;
     const vm_word before = vm_fetch_or(remote, bit);
+    if (VM_UNLIKELY(before & bit))
+        vm_heap_bad_free(vm_slab_block(slab, index));
     if (is_pinned)
         vm_remote_queue(slab);
-    else if (vm_load_acquire(&slab->x_is_queued) == 0)
-        vm_store_release(&heap->x_missed, 1);
-    if (before & bit)
-        vm_heap_bad_free(vm_slab_block(slab, index));
-    if ((before | bit | vm_load_relaxed(&group->x_mask)) == full)
-        reclaim_if_empty(heap, slab);
+    else if (VM_UNLIKELY(vm_load_acquire(&slab->x_is_queued) == 0))
+        report_missed();
+    /* The owner may sleep for ever: if our free was the last, it is for us to give the slab back. */
+    if ((before | bit | vm_load_relaxed(&group->x_mask)) == full && are_all_free(&look))
+        vm_remote_visit(heap);
 }
 
 void vm_heap_free(struct slab *slab, size_t index)
@@ -148,6 +164,8 @@ void vm_heap_free(struct slab *slab, size_t index)
     vm_lock_acquire(&heap->lock);
     if (vm_load_relaxed(&heap->x_queue))
         vm_heap_drain_locked(heap, &emptied);
+    if (slab->state != SLAB_FULL)
+        vm_store_relaxed(&slab->span.x_fast_heap, heap); /* what had made it NULL is collected */
     const bool was_live = vm_heap_free_locked(heap, slab, index, &emptied);
     vm_lock_release(&heap->lock);
     if (!was_live)

@@ -94,8 +94,7 @@ static void abandon(struct heap *heap)
     push_abandoned(heap);
 }
 
-/* Called when the thread ends. Others' destructors may still follow, and may allocate. */
-static void end_thread(void *argument)
+void vm_thread_end(void *argument)
 {
     struct heap *const heap = argument;
     vm_heap_self = &vm_heap_ended;
@@ -111,7 +110,7 @@ struct heap *vm_thread_enter(void)
     heap = adopt_or_create();
     if (heap && vm_heap_self == &vm_heap_none) {
         vm_heap_self = heap; /* first: the next line may allocate */
-        vm_process_at_thread_exit(end_thread, heap);
+        vm_process_at_thread_exit(heap);
     }
     return heap;
 }
@@ -152,8 +151,10 @@ struct slab *vm_thread_adopt_slab(struct heap *heap, unsigned class_index)
         if (vm_load_relaxed(&from->x_state) == HEAP_ABANDONED) {
             vm_heap_drain_locked(from, &emptied);
             slab = take_partial_locked(from, class_index);
-            if (slab)
+            if (slab) {
+                vm_store_relaxed(&slab->span.x_fast_heap, NULL); /* `from` may be adopted before we are done */
                 vm_store_release(&slab->x_heap, heap);
+            }
         }
         vm_lock_release(&from->lock);
         vm_heap_destroy_slabs(&emptied);

@@ -20,6 +20,9 @@ extern const vm_word vm_heap_no_blocks;
 struct heap *vm_thread_enter(void);
 void vm_thread_leave(struct heap *heap);
 
+/* Called with its heap when a thread ends. Others' destructors may still follow, and may allocate. */
+void vm_thread_end(void *heap);
+
 /* Newest heap ever made; the others follow by x_next. */
 struct heap *vm_thread_heaps(void);
 

@@ -62,8 +62,9 @@ const char *vm_process_environment(const char *name);
 /* A number that differs from run to run where the system has one, else a constant. */
 uintptr_t vm_process_random(void);
 
-/* Calls `on_exit` with `argument` when the calling thread ends. May allocate. False: it will not be called. */
-bool vm_process_at_thread_exit(void (*on_exit)(void *argument), void *argument);
+/* Has the function that vm_process_start was given called with `argument` when the calling thread ends. May
+   allocate. False: it will not be called. */
+bool vm_process_at_thread_exit(void *argument);
 
 /* Calls `in_child` in the child after each fork. Called from a constructor only: the C library may allocate. */
 void vm_process_at_fork(void (*in_child)(void));
@@ -79,10 +80,14 @@ long vm_process_id(void);
 /* Gives the processor to another thread. */
 void vm_process_yield(void);
 
+/* Keeps standard error's file open under another number, for a report at exit: programs close number 2 before. */
+void vm_process_keep_error_file(void);
+
 /* Ends the process at once, without running anything of it. */
 VM_NORETURN void vm_process_exit_now(int status);
 
-/* Puts standard error behind vm_report_sink and the futex behind vm_lock_waiter. After vm_kernel_start. */
-void vm_process_start(void);
+/* Puts standard error behind vm_report_sink and the futex behind vm_lock_waiter, and prepares for calling on_exit at
+   each thread's end. Called once, after vm_kernel_start. */
+void vm_process_start(void (*on_exit)(void *argument));
 
 #endif

@@ -8,8 +8,8 @@
  * mmap may call dlsym, which allocates, which would bring it back here.
  */
 #include <errno.h>
-#include <linux/mman.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include "base/bits.h"

@@ -4,9 +4,8 @@
  * fork. Nothing here allocates, but for what vm_process_at_thread_exit and vm_process_at_fork say.
  */
 #include <errno.h>
-#include <linux/futex.h>
+#include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
@@ -16,6 +15,10 @@
 #include "kernel/kernel.h"
 
 extern char **environ;
+
+/* From Linux's <linux/futex.h>, which not every C library comes with. */
+#define FUTEX_WAIT_PRIVATE 128L
+#define FUTEX_WAKE_PRIVATE 129L
 
 const char *vm_process_environment(const char *name)
 {
@@ -40,17 +43,12 @@ uintptr_t vm_process_random(void)
     return value;
 }
 
-static void (*thread_exit_function)(void *);
 static pthread_key_t thread_exit_key;
 static bool has_thread_exit_key;
 
-bool vm_process_at_thread_exit(void (*on_exit)(void *argument), void *argument)
+bool vm_process_at_thread_exit(void *argument)
 {
     const int saved_errno = errno;
-    if (!thread_exit_function) { /* by the first thread, before there are others */
-        thread_exit_function = on_exit;
-        has_thread_exit_key = pthread_key_create(&thread_exit_key, on_exit) == 0;
-    }
     const bool done = has_thread_exit_key && pthread_setspecific(thread_exit_key, argument) == 0;
     errno = saved_errno;
     return done;
@@ -102,11 +100,24 @@ void vm_process_exit_now(int status)
     _exit(status);
 }
 
+static long error_file = 2;
+
+void vm_process_keep_error_file(void)
+{
+    const int copy = fcntl(2, F_DUPFD_CLOEXEC, 100);
+    if (copy >= 0)
+        error_file = copy;
+}
+
 static void write_error(const char *text, size_t length)
 {
     const int saved_errno = errno;
     while (length) {
-        const long written = syscall(SYS_write, 2L, text, length);
+        long written = syscall(SYS_write, error_file, text, length);
+        if (written < 0 && errno == EBADF && error_file != 2) {
+            error_file = 2; /* the program closed all files that it did not know */
+            continue;
+        }
         if (written <= 0 && errno != EINTR)
             break;
         if (written > 0) {
@@ -120,23 +131,24 @@ static void write_error(const char *text, size_t length)
 static void wait_on(uint32_t *word, uint32_t expected)
 {
     const int saved_errno = errno;
-    syscall(SYS_futex, word, (long)FUTEX_WAIT_PRIVATE, (long)expected, NULL, NULL, 0L);
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, (long)expected, NULL, NULL, 0L);
     errno = saved_errno;
 }
 
 static void wake_one(uint32_t *word)
 {
     const int saved_errno = errno;
-    syscall(SYS_futex, word, (long)FUTEX_WAKE_PRIVATE, 1L, NULL, NULL, 0L);
+    syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1L, NULL, NULL, 0L);
     errno = saved_errno;
 }
 
-void vm_process_start(void)
+void vm_process_start(void (*on_exit)(void *argument))
 {
     const int saved_errno = errno;
     vm_report_sink = (struct report_sink){.write = write_error, .abort = abort};
     vm_lock_waiter.wait = wait_on;
     vm_lock_waiter.wake = wake_one;
     make_copied_mark();
+    has_thread_exit_key = pthread_key_create(&thread_exit_key, on_exit) == 0;
     errno = saved_errno;
 }

@@ -98,12 +98,14 @@ static bool wants_mapping(size_t size)
            vm_load_relaxed(&large_tally.x_n) < vm_load_relaxed(&vm_large_policy.x_n_max);
 }
 
-/* By the rule first, then the other way: a limit on one of break and mappings is no reason to refuse. */
+/* By the rule first, then the other way: a limit on one of break and mappings is no reason to refuse. But what is
+   beyond every threshold is not tried in the pool: there is hardly room, and its records would cost memory. */
 static bool find_pages(struct span *span, size_t size, size_t alignment)
 {
     const size_t bytes = vm_round_up(size, vm_kernel.page_bytes);
     if (wants_mapping(size))
-        return map_pages(span, bytes, alignment) || pool_pages(span, bytes, alignment);
+        return map_pages(span, bytes, alignment) ||
+               (bytes <= VM_DYNAMIC_MMAP_THRESHOLD_MAX && pool_pages(span, bytes, alignment));
     return pool_pages(span, bytes, alignment) || map_pages(span, bytes, alignment);
 }
 

@@ -238,16 +238,40 @@ static bool grow_by_locked(struct arena *arena, size_t bytes)
                                               : grow_private_break_locked(arena, bytes);
 }
 
-/* Grows the arena so that n_pages aligned ones are free at its end. */
+/* Where n_pages aligned ones start that are free at the end, or would be if the arena were longer. */
+static size_t top_start(const struct arena *arena, size_t n_pages, unsigned align_order)
+{
+    const uint32_t n_top = vm_buddy_top_free(&arena->buddy, (uint32_t)n_pages);
+    return vm_round_up(arena->buddy.n_pages - n_top, (size_t)1 << align_order);
+}
+
+/* Grows the arena so that n_pages aligned ones are free at its end, if nobody else moved the break. */
 static bool grow_locked(struct arena *arena, size_t n_pages, unsigned align_order)
 {
-    const size_t top = arena->buddy.n_pages - vm_buddy_top_free(&arena->buddy, (uint32_t)n_pages);
-    const size_t end = vm_round_up(top, (size_t)1 << align_order) + n_pages;
+    const size_t end = top_start(arena, n_pages, align_order) + n_pages;
     const size_t bytes = vm_pages_to_bytes(vm_max_size(end, arena->buddy.n_pages + 1) - arena->buddy.n_pages);
     const size_t pad = vm_round_up(vm_load_relaxed(&vm_arena_policy.x_top_pad), vm_kernel.page_bytes);
     if (pad < SIZE_MAX / 2 - bytes && grow_by_locked(arena, bytes + pad))
         return true;
     return grow_by_locked(arena, bytes);
+}
+
+/* Takes pages from the end of the arena, growing it if need be. */
+static uint32_t take_top_locked(struct arena *arena, size_t n_pages, unsigned align_order)
+{
+    /* Twice: a new range that does not touch the last one can be too short once aligned. */
+    for (unsigned attempt = 0; attempt < 2; attempt++) {
+        if (arena->n_refused && n_pages >= arena->n_refused)
+            break;
+        if (!grow_locked(arena, n_pages, align_order)) {
+            arena->n_refused = (uint32_t)n_pages;
+            break;
+        }
+        const size_t start = top_start(arena, n_pages, align_order);
+        if (start + n_pages <= arena->buddy.n_pages && vm_buddy_claim(&arena->buddy, (uint32_t)start, (uint32_t)n_pages))
+            return (uint32_t)start;
+    }
+    return VM_BUDDY_NONE;
 }
 
 static bool move_break_down_locked(struct arena *arena, size_t bytes)
@@ -326,19 +350,12 @@ bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, st
 {
     if (n_pages >= VM_BUDDY_NONE || vm_load_relaxed(&arena->x_is_frozen))
         return false;
-    if (n_pages > MAX_BLOCK_PAGES)
-        align_order = VM_ORDER_MAX; /* such runs are made of whole blocks of the largest order */
     vm_lock_acquire(&arena->lock);
     uint32_t index = vm_buddy_take(&arena->buddy, (uint32_t)n_pages, align_order);
-    /* Twice: a new range that does not touch the last one can be too short once aligned. */
-    for (unsigned attempt = 0; index == VM_BUDDY_NONE && attempt < 2; attempt++) {
-        if (arena->n_refused && n_pages >= arena->n_refused)
-            break;
-        if (grow_locked(arena, n_pages, align_order))
-            index = vm_buddy_take(&arena->buddy, (uint32_t)n_pages, align_order);
-        else
-            arena->n_refused = (uint32_t)n_pages;
-    }
+    if (index == VM_BUDDY_NONE)
+        index = take_top_locked(arena, n_pages, align_order);
+    if (index == VM_BUDDY_NONE && n_pages <= arena->buddy.n_free_pages)
+        index = vm_buddy_take_by_search(&arena->buddy, (uint32_t)n_pages, align_order);
     if (index != VM_BUDDY_NONE) {
         span->start = page_address(arena, index);
         span->bytes = vm_pages_to_bytes(n_pages);
@@ -450,6 +467,7 @@ bool vm_arena_trim(struct arena *arena, size_t pad)
     if (vm_load_relaxed(&arena->x_is_frozen))
         return false;
     vm_lock_acquire(&arena->lock);
+    arena->n_refused = 0; /* other memory may be free again: worth asking */
     const bool moved = trim_locked(arena, pad);
     vm_lock_release(&arena->lock);
     return moved;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * meta.c - see meta.h. Owns regions of 1 MiB, cut into aligned chunks. One lock, of rank META, the last in the
+ * meta.c - see meta.h. Owns regions of 256 KiB, cut into aligned chunks. One lock, of rank META, the last in the
  * order: nothing is called under it but the kernel for a new region. Pages are purged outside the lock, while the
  * chunk is out of every list.
  *
@@ -16,7 +16,7 @@
 
 enum {
     CHUNK_BYTES = 64 * VM_KIB,
-    REGION_BYTES = 1 * VM_MIB,
+    REGION_BYTES = 256 * VM_KIB,
     N_SIZES = VM_META_OBJECT_MAX / VM_META_UNIT + 1,
     N_WORDS = CHUNK_BYTES / VM_META_UNIT / VM_WORD_BITS,
 };
@@ -26,7 +26,7 @@ struct chunk {
     struct list_node node;
     uint32_t object_bytes, n_objects, n_used;
     uint32_t is_swept; /* its pages are being purged: in no list meanwhile */
-    vm_word taken[N_WORDS];
+    vm_word x_taken[N_WORDS]; /* a sweeper reads it while others clear bits */
 };
 
 static struct lock meta_lock = VM_LOCK_INIT(VM_RANK_META);
@@ -82,10 +82,10 @@ static uint32_t take_lowest(struct chunk *chunk)
 {
     for (uint32_t i = 0;; i++) {
         VM_ASSERT(i < N_WORDS);
-        if (~chunk->taken[i] == 0)
+        if (~chunk->x_taken[i] == 0)
             continue;
-        const uint32_t bit = (uint32_t)vm_bits_lowest(~chunk->taken[i]);
-        chunk->taken[i] |= (vm_word)1 << bit;
+        const uint32_t bit = (uint32_t)vm_bits_lowest(~chunk->x_taken[i]);
+        chunk->x_taken[i] |= (vm_word)1 << bit;
         return i * VM_WORD_BITS + bit;
     }
 }
@@ -117,7 +117,7 @@ static bool is_page_free(const struct chunk *chunk, size_t page)
         return false;
     const size_t first = (start - origin) / chunk->object_bytes;
     for (size_t i = first; i < chunk->n_objects && origin + i * chunk->object_bytes < end; i++)
-        if (chunk->taken[i / VM_WORD_BITS] >> (i % VM_WORD_BITS) & 1)
+        if (vm_load_relaxed(&chunk->x_taken[i / VM_WORD_BITS]) >> (i % VM_WORD_BITS) & 1)
             return false;
     return true;
 }
@@ -162,8 +162,9 @@ void vm_meta_free(void *object, size_t bytes)
     const size_t index = ((size_t)((char *)object - (char *)chunk) - first_object(object_bytes)) / object_bytes;
     vm_lock_acquire(&meta_lock);
     VM_ASSERT(chunk->object_bytes == object_bytes && chunk->n_used > 0);
-    VM_ASSERT(chunk->taken[index / VM_WORD_BITS] >> (index % VM_WORD_BITS) & 1);
-    chunk->taken[index / VM_WORD_BITS] &= ~((vm_word)1 << (index % VM_WORD_BITS));
+    VM_ASSERT(chunk->x_taken[index / VM_WORD_BITS] >> (index % VM_WORD_BITS) & 1);
+    vm_word *const taken = &chunk->x_taken[index / VM_WORD_BITS];
+    vm_store_relaxed(taken, *taken & ~((vm_word)1 << (index % VM_WORD_BITS)));
     used_bytes -= object_bytes;
     const bool was_full = chunk->n_used-- == chunk->n_objects;
     bool sweeping = false;
@@ -211,7 +212,7 @@ void vm_meta_check(void)
             const struct chunk *const chunk = VM_CONTAINER(node, struct chunk, node);
             uint32_t n_bits = 0;
             for (unsigned i = 0; i < N_WORDS; i++)
-                n_bits += vm_bits_count(chunk->taken[i]);
+                n_bits += vm_bits_count(chunk->x_taken[i]);
             VM_CHECK(chunk->object_bytes == size * VM_META_UNIT);         /* M1 */
             VM_CHECK(!chunk->is_swept && chunk->n_used < chunk->n_objects); /* M1 */
             VM_CHECK(n_bits == chunk->n_used && n_bits > 0);              /* M2 M3 */

@@ -24,10 +24,16 @@ struct leaf {
     uintptr_t x_entry[VM_LEAF_ENTRIES];
 };
 
+/* So many leaves keep their pages when they run empty; those of a program that only tried how much it can get
+   are given back. */
+enum { LEAVES_KEPT = 8 };
+
 struct near_map vm_near_map;
 static struct leaf *x_root[VM_ROOT_ENTRIES];
+static uint32_t n_used_in_leaf[VM_ROOT_ENTRIES]; /* entries that are not 0 */
 static struct lock map_lock = VM_LOCK_INIT(VM_RANK_PAGEMAP);
 static struct split *free_splits;
+static size_t n_leaves;
 
 static size_t page_in_granule(uintptr_t address)
 {
@@ -53,6 +59,18 @@ struct span *vm_pagemap_find(const void *address)
     return vm_load_acquire(&split->x_span[page_in_granule((uintptr_t)address)]);
 }
 
+/* Writes an entry that exists. */
+static void write_entry_locked(uintptr_t address, uintptr_t value)
+{
+    const size_t root_index = address >> VM_LEAF_ADDRESS_BITS;
+    struct leaf *const leaf = x_root[root_index];
+    uintptr_t *const entry = entry_of(address);
+    n_used_in_leaf[root_index] += (uint32_t)(value != 0) - (uint32_t)(vm_load_relaxed(entry) != 0);
+    vm_store_release(entry, value);
+    if (n_used_in_leaf[root_index] == 0 && n_leaves > LEAVES_KEPT && vm_kernel.purge_zeroes)
+        vm_kernel_purge(leaf, vm_round_up(sizeof *leaf, vm_kernel.page_bytes));
+}
+
 static uintptr_t *entry_made_locked(uintptr_t address)
 {
     uintptr_t *const entry = entry_of(address);
@@ -65,6 +83,7 @@ static uintptr_t *entry_made_locked(uintptr_t address)
         return NULL;
     vm_kernel_no_huge_pages(leaf, bytes);
     vm_store_release(&x_root[root_index], leaf);
+    n_leaves++;
     return entry_of(address);
 }
 
@@ -81,7 +100,7 @@ static bool add_split_locked(struct span *span)
         else if (!(split = vm_meta_alloc(sizeof *split)))
             return false;
         value = (uintptr_t)split + SPLIT_TAG;
-        vm_store_release(entry, value);
+        write_entry_locked((uintptr_t)span->start, value);
     }
     VM_ASSERT(value & SPLIT_TAG);
     struct split *const split = (struct split *)(value - SPLIT_TAG);
@@ -94,23 +113,39 @@ static void remove_split_locked(struct span *span)
 {
     uintptr_t *const entry = entry_of((uintptr_t)span->start);
     struct split *const split = (struct split *)(vm_load_relaxed(entry) - SPLIT_TAG);
-    vm_store_release(&split->x_span[page_in_granule((uintptr_t)span->start)], NULL);
+    struct span **const slot = &split->x_span[page_in_granule((uintptr_t)span->start)];
+    if (vm_load_relaxed(slot) == span)
+        vm_store_release(slot, NULL);
     if (--split->n_used == 0) {
-        vm_store_release(entry, 0);
+        write_entry_locked((uintptr_t)span->start, 0);
         split->next_free = free_splits;
         free_splits = split;
     }
 }
 
-/* Writes `value` into the entries of all granules of [start, start + bytes). False: no memory, nothing changed. */
-static bool enter_locked(uintptr_t start, size_t bytes, uintptr_t value)
+/* Bytes of the span that lead to it: all of a slab, the start of another. */
+static size_t mapped_bytes(const struct span *span)
 {
-    for (uintptr_t at = start; at - start < bytes; at += VM_GRANULE)
+    return span->kind == SPAN_SLAB ? span->bytes : 1;
+}
+
+static bool add_whole_locked(struct span *span)
+{
+    const uintptr_t start = (uintptr_t)span->start;
+    for (uintptr_t at = start; at - start < mapped_bytes(span); at += VM_GRANULE)
         if (!entry_made_locked(at))
             return false;
-    for (uintptr_t at = start; at - start < bytes; at += VM_GRANULE)
-        vm_store_release(entry_of(at), value);
+    for (uintptr_t at = start; at - start < mapped_bytes(span); at += VM_GRANULE)
+        write_entry_locked(at, (uintptr_t)span);
     return true;
+}
+
+static void remove_whole_locked(struct span *span)
+{
+    const uintptr_t start = (uintptr_t)span->start;
+    for (uintptr_t at = start; at - start < mapped_bytes(span); at += VM_GRANULE)
+        if (vm_load_relaxed(entry_of(at)) == (uintptr_t)span)
+            write_entry_locked(at, 0);
 }
 
 static void enter_near(const struct span *slab)
@@ -140,11 +175,7 @@ static bool is_split(const struct span *span)
 bool vm_pagemap_add(struct span *span)
 {
     vm_lock_acquire(&map_lock);
-    bool done;
-    if (is_split(span))
-        done = add_split_locked(span);
-    else
-        done = enter_locked((uintptr_t)span->start, span->kind == SPAN_SLAB ? span->bytes : 1, (uintptr_t)span);
+    const bool done = is_split(span) ? add_split_locked(span) : add_whole_locked(span);
     if (done && span->kind == SPAN_SLAB)
         enter_near(span);
     vm_lock_release(&map_lock);
@@ -157,7 +188,7 @@ void vm_pagemap_remove(struct span *span)
     if (is_split(span))
         remove_split_locked(span);
     else
-        enter_locked((uintptr_t)span->start, span->kind == SPAN_SLAB ? span->bytes : 1, 0);
+        remove_whole_locked(span);
     if (span->kind == SPAN_SLAB)
         leave_near(span);
     vm_lock_release(&map_lock);

@@ -3,7 +3,7 @@
  * pagemap.h - from an address to the span it belongs to: the answer to "is this pointer ours". Reading takes no lock
  * and follows no pointer that is not ours, whatever the address is.
  *
- *   root[address >> 32] -> leaf[address >> 14] -> span of the whole granule (16 KiB), or
+ *   root[address >> 30] -> leaf[address >> 14] -> span of the whole granule (16 KiB), or
  *                                               -> split granule -> span that starts in this page of it
  *
  * Slabs cover whole granules, and every granule of theirs leads to them. Other spans are found by their first page
@@ -11,7 +11,7 @@
  *
  * The near map is a direct-mapped table of slabs by granule number: one load for free's lookup. Its entries are
  * distances from an empty descriptor behind the table, so that a zero entry leads to
- * "no slab" without a test. Two granules 8 GiB apart share an entry; who loses is found through the root.
+ * "no slab" without a test. Two granules 2 GiB apart share an entry; who loses is found through the root.
  */
 #ifndef VM_POOL_PAGEMAP_H
 #define VM_POOL_PAGEMAP_H
@@ -47,7 +47,7 @@ struct span *vm_pagemap_search(const void *address);
 /* Calls visit for each span, in order of address: for checkers, which look at it while nothing changes. */
 void vm_pagemap_walk(void (*visit)(struct span *span, void *context), void *context);
 
-/* The span is not found any more. */
+/* The span is not found any more; whatever else was added at its addresses since they became free still is. */
 void vm_pagemap_remove(struct span *span);
 
 /* For a fork child: see front/fork.c. */

@@ -42,15 +42,25 @@ static struct arena *enter_arena_locked(enum arena_kind kind, size_t n_pages)
     return arena;
 }
 
-/* One more arena with room for n_pages; the first is on the process's break if there is one. `n_seen` is how many
-   the caller found full: if there are more by now, another thread was quicker, and its arena is tried first. */
+/* Whether the newest arena is empty and could hold n_pages: then the kernel refuses memory, not addresses. */
+static bool has_unused_room(size_t n_pages)
+{
+    const struct arena *const newest = vm_pool_arena(x_n_arenas - 1);
+    return newest && newest->kind == ARENA_PRIVATE_BREAK && vm_load_relaxed(&newest->x_n_pages) == 0 &&
+           (size_t)(newest->limit - newest->base) >> vm_kernel.page_shift >= n_pages;
+}
+
+/*
+ * One more arena with room for n_pages; the first is on the process's break if there is one. `n_seen` is how many
+ * the caller found full: if there are more by now, another thread was quicker, and its arena is tried first.
+ */
 static bool add_arena(size_t n_seen, size_t n_pages)
 {
     vm_lock_acquire(&pool_lock);
     bool done = x_n_arenas > n_seen;
     if (!done && x_n_arenas == 0 && vm_kernel.has_break)
         done = enter_arena_locked(ARENA_PROCESS_BREAK, n_pages) != NULL;
-    if (!done)
+    if (!done && !has_unused_room(n_pages))
         done = enter_arena_locked(ARENA_PRIVATE_BREAK, n_pages) != NULL;
     vm_lock_release(&pool_lock);
     return done;

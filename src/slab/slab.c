@@ -80,14 +80,18 @@ void vm_slab_destroy(struct slab *slab)
     vm_pool_give(&span, span.bytes);
 }
 
-bool vm_slab_recast(struct slab *slab, unsigned class_index)
+bool vm_slab_can_recast(const struct slab *slab, unsigned class_index)
 {
     const unsigned n_groups = n_groups_of(slab->span.bytes, vm_class_bytes(class_index));
-    if (vm_round_up(descriptor_bytes(n_groups), VM_META_UNIT) !=
-        vm_round_up(vm_slab_descriptor_bytes(slab), VM_META_UNIT))
-        return false;
+    return slab->span.bytes == vm_class_slab_bytes(class_index) &&
+           vm_round_up(descriptor_bytes(n_groups), VM_META_UNIT) ==
+               vm_round_up(vm_slab_descriptor_bytes(slab), VM_META_UNIT);
+}
+
+void vm_slab_recast(struct slab *slab, unsigned class_index)
+{
+    VM_ASSERT(vm_slab_can_recast(slab, class_index));
     carve(slab, class_index);
-    return true;
 }
 
 unsigned vm_slab_count_free(const struct slab *slab)

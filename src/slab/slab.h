@@ -68,8 +68,11 @@ struct slab *vm_slab_create(unsigned class_index);
    queued (heap/remote.c says when that is certain). Lock: none held. */
 void vm_slab_destroy(struct slab *slab);
 
-/* Makes an empty slab one of another class with slabs of the same bytes. False: it needs a larger descriptor. */
-bool vm_slab_recast(struct slab *slab, unsigned class_index);
+/* Whether the slab's span and descriptor fit another class. */
+bool vm_slab_can_recast(const struct slab *slab, unsigned class_index);
+
+/* Makes an empty slab, which is in no list, one of another class. Needs: vm_slab_can_recast. */
+void vm_slab_recast(struct slab *slab, unsigned class_index);
 
 /* Bytes of the descriptor. */
 size_t vm_slab_descriptor_bytes(const struct slab *slab);

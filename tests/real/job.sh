@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154 # real and lib come from the driver
 #
-# job.sh NAME - runs the job of one case in the current folder. tests/real/run starts it, once without and once
-# with the library in LD_PRELOAD, so that bash itself and all that it starts run on the library, too.
+# job.sh NAME - runs the job of one case in the current folder. tests/real/run starts it, once without and
+# once with the library in LD_PRELOAD, so that bash itself and all that it starts run on the library, too.
 #
 # Environment: root (the checkout), real (tests/real), lib (the preloaded library, empty if none).
 # What a job may use:
@@ -52,7 +52,8 @@ stop() {
 }
 
 loaded() {
-    [ -z "$lib" ] || grep -qF "$lib" "/proc/$1/maps" || fail "the library is not mapped into process $1 ($(<"/proc/$1/comm"))"
+    [ -z "$lib" ] || grep -qF "$lib" "/proc/$1/maps" ||
+        fail "the library is not mapped into process $1 ($(<"/proc/$1/comm"))"
 }
 
 wait_until() {

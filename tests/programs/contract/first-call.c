@@ -15,7 +15,6 @@
 
 extern char **environ;
 
-#ifndef API_STATIC_LINK
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *block, size_t size);
@@ -23,7 +22,6 @@ extern void __libc_free(void *block);
 extern void *__libc_memalign(size_t alignment, size_t size);
 extern void *__libc_valloc(size_t size);
 extern void *__libc_pvalloc(size_t size);
-#endif
 
 static void *keep(void *block)
 {

@@ -71,6 +71,15 @@ static void announce_foreign(const char *function, const void *address)
         function, function, address);
 }
 
+/* In the allocator's pages, but in no span that it knows now. */
+static void announce_gone(const char *function, const void *address)
+{
+    announce("%s(): invalid pointer\nvmalloc: %s(%p): not a block of this allocator any more: freed long "
+             "ago, or never "
+             "allocated\n",
+             function, function, address);
+}
+
 static void announce_stack(const char *function, const void *address)
 {
     announce("%s(): invalid pointer\nvmalloc: %s(%p): not a block of this allocator: it lies in the calling "
@@ -112,6 +121,24 @@ static void free_in_thread(void *block)
     pthread_t thread;
     REQUIRE(pthread_create(&thread, NULL, thread_free, block) == 0);
     pthread_join(thread, NULL);
+}
+
+/* For misuse that may be found out when its slab is next touched, not at once: touches it. No block comes twice. */
+static void touch_slab(size_t size)
+{
+    enum { COUNT = 2000 };
+    static char *blocks[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        blocks[i] = block_of(size);
+        memset(blocks[i], 0, size);
+        memcpy(blocks[i], &i, sizeof i);
+    }
+    for (size_t i = 0; i < COUNT; i++) {
+        size_t found;
+        memcpy(&found, blocks[i], sizeof found);
+        EXPECT_EQ(found, i);
+        do_free(blocks[i]);
+    }
 }
 
 /* ---- double free ---- */
@@ -201,6 +228,7 @@ static void case_double_free_slab_gone(void)
         blocks[i] = block_of(64);
     void *victim = blocks[COUNT / 2];
     announce_double("free", victim, do_usable(victim));
+    announce_gone("free", victim);
     announce_foreign("free", victim);
     for (size_t i = 0; i < COUNT; i++)
         do_free(blocks[i]);
@@ -214,6 +242,7 @@ static void case_double_free_thread_then_main(void)
     announce_double("free", block, do_usable(block));
     free_in_thread(block);
     do_free(block);
+    touch_slab(100);
 }
 
 static void case_double_free_main_then_thread(void)
@@ -274,7 +303,7 @@ static void case_double_free_middle(void)
     block_of(40 * KIB);
     void *block = block_of(40 * KIB);
     block_of(40 * KIB);
-    announce_foreign("free", block);
+    announce_gone("free", block);
     do_free(block);
     do_free(block);
 }
@@ -817,6 +846,16 @@ static void case_realloc_mapping(void)
     do_realloc(mapping, 100);
 }
 
+static void case_realloc_freed_middle(void)
+{
+    block_of(40 * KIB);
+    void *block = block_of(40 * KIB);
+    block_of(40 * KIB);
+    announce_gone("realloc", block);
+    do_free(block);
+    do_realloc(block, 100);
+}
+
 static void case_realloc_freed_large(void)
 {
     void *block = block_of(4 * MIB);
@@ -1195,6 +1234,7 @@ static const struct misuse_case {
     {"realloc-stack", case_realloc_stack, BY_ABORT},
     {"realloc-wild", case_realloc_wild, BY_ABORT},
     {"realloc-mapping", case_realloc_mapping, BY_ABORT},
+    {"realloc-freed-middle", case_realloc_freed_middle, BY_ABORT},
     {"realloc-freed-large", case_realloc_freed_large, BY_ABORT},
     {"usable-static", case_usable_static, BY_ABORT},
     {"usable-wild", case_usable_wild, BY_ABORT},

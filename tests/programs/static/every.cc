@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// every.cc - a C++ program that is linked statically with the library: every malloc name beside operator new and delete
-// in all forms, containers, threads, thread_local objects, and exceptions, bad_alloc among them.
+// every.cc - a C++ program that is linked statically with the library: every malloc name beside operator new and
+// delete in all forms, containers, threads, thread_local objects, and exceptions, bad_alloc among them.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -95,11 +95,12 @@ void check_operators()
     Aligned *array = new Aligned[5];
     EXPECT(reinterpret_cast<uintptr_t>(array) % 128 == 0);
     delete[] array;
-    EXPECT(new (std::nothrow) char[static_cast<size_t>(PTRDIFF_MAX)] == nullptr);
     delete new (std::nothrow) int;
     ::operator delete(::operator new(100), static_cast<size_t>(7)); // the size is not trusted
     ::operator delete(::operator new(0));
     volatile size_t too_large = static_cast<size_t>(PTRDIFF_MAX) - 100;
+    EXPECT(::operator new(too_large, std::nothrow) == nullptr);
+    EXPECT(::operator new[](too_large, std::align_val_t(64), std::nothrow) == nullptr);
     bool caught = false;
     try {
         char *block = static_cast<char *>(::operator new(too_large));

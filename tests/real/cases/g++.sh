@@ -89,7 +89,8 @@ int main() {
     }
     std::unordered_map<std::string, std::function<int(int)>> table;
     for (int i = 0; i < 500; i++) {
-        table.emplace(std::string(static_cast<std::size_t>(i % 50), 'x') + std::to_string(i), [i](int x) { return x * i; });
+        table.emplace(std::string(static_cast<std::size_t>(i % 50), 'x') + std::to_string(i),
+                      [i](int x) { return x * i; });
     }
     std::cout << table.at("xxxxx5")(6) << '\n';
     try {

@@ -92,10 +92,10 @@ info line main
 disassemble /s sum
 END
     gdb -nx -batch -x commands ./small 2>&1 |
-        sed -E "s/0x[0-9a-f]+/ADDRESS/g; s/process [0-9]+/process N/g; s#$PWD#.#g" | grep -v -e '^warning: Error disabling address space' \
-        -e 'libthread_db' -e '^Run till exit'
-    gdb -nx -batch -ex 'set startup-with-shell off' -ex 'set print address off' -ex run -ex backtrace -ex 'print total' \
-        -ex "generate-core-file $PWD/core.small" --args ./small crash 2>&1 |
+        sed -E "s/0x[0-9a-f]+/ADDRESS/g; s/process [0-9]+/process N/g; s#$PWD#.#g" |
+        grep -v -e '^warning: Error disabling address space' -e 'libthread_db' -e '^Run till exit'
+    gdb -nx -batch -ex 'set startup-with-shell off' -ex 'set print address off' -ex run -ex backtrace \
+        -ex 'print total' -ex "generate-core-file $PWD/core.small" --args ./small crash 2>&1 |
         grep -E '^(Program received|#|\$|Saved corefile)' | sed "s#$PWD#.#"
     gdb -nx -batch -ex 'set print address off' -ex backtrace -ex 'print *list' ./small core.small 2>&1 |
         grep -E '^(Program terminated|#|\$)' | sed -E 's/0x[0-9a-f]+/ADDRESS/g'

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2034,SC2154 # settings for the driver, variables from it
-# ghostscript: a PostScript program with fonts, curves, patterns and dictionaries, rendered and made into a PDF file,
-# which is rendered again.
+# ghostscript: a PostScript program with fonts, curves, patterns and dictionaries, rendered and made into a
+# PDF file, which is rendered again.
 weight=light
 packages=ghostscript
 programs=/usr/bin/gs
@@ -34,11 +34,12 @@ job() {
     showpage
 } for
 END
-    gs -q -dSAFER -dBATCH -dNOPAUSE -sDEVICE=ppmraw -r150 -dTextAlphaBits=4 -dGraphicsAlphaBits=4 -o page-%d.ppm page.ps
+    gs -q -dSAFER -dBATCH -dNOPAUSE -sDEVICE=ppmraw -r150 -dTextAlphaBits=4 \
+        -dGraphicsAlphaBits=4 -o page-%d.ppm page.ps
     sha256sum page-*.ppm
     gs -q -dSAFER -dBATCH -dNOPAUSE -sDEVICE=pdfwrite -dCompressPages=false -o page.pdf page.ps
-    gs -q -dSAFER -dBATCH -dNOPAUSE -sDEVICE=png16m -r72 -dNumRenderingThreads=2 -dBandHeight=50 -dBufferSpace=200000 \
-        -o again-%d.png page.pdf
+    gs -q -dSAFER -dBATCH -dNOPAUSE -sDEVICE=png16m -r72 -dNumRenderingThreads=2 -dBandHeight=50 \
+        -dBufferSpace=200000 -o again-%d.png page.pdf
     sha256sum again-*.png
     gs -q -dSAFER -dBATCH -dNOPAUSE -sDEVICE=txtwrite -o - page.pdf
     echo '1 0 div' >wrong.ps

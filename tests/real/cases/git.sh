@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2034,SC2103,SC2154 # settings for the driver, variables from it
-# git: a history made on the spot (deterministic dates), log, diff, blame, merge, gc, clone, fsck; then a clone and the
-# log of the checkout's own repository, if the checkout is one and has a commit.
+# git: a history made on the spot (deterministic dates), log, diff, blame, merge, gc, clone, fsck; then a
+# clone and the log of the checkout's own repository, if the checkout is one and has a commit.
 weight=light
 packages=git
 programs=/usr/bin/git
@@ -18,7 +18,8 @@ job() {
     awk 'BEGIN {
         for (commit = 1; commit <= 400; commit++) {
             message = "commit " commit "\n"
-            printf "commit refs/heads/main\nmark :%d\ncommitter C <c@example.org> %d +0000\n", commit, 1700000000 + commit * 60
+            printf "commit refs/heads/main\nmark :%d\n", commit
+            printf "committer C <c@example.org> %d +0000\n", 1700000000 + commit * 60
             printf "data %d\n%s", length(message), message
             if (commit > 1) printf "from :%d\n", commit - 1
             for (file = commit % 7; file < 40; file += 7) {
@@ -43,7 +44,8 @@ job() {
     for commit in 1 2 3; do
         echo "side $commit" >>folder0/side.txt
         git add folder0/side.txt
-        GIT_AUTHOR_DATE="170010000$commit +0000" GIT_COMMITTER_DATE="170010000$commit +0000" git commit -q -m "side $commit"
+        GIT_AUTHOR_DATE="170010000$commit +0000" GIT_COMMITTER_DATE="170010000$commit +0000" \
+            git commit -q -m "side $commit"
     done
     git checkout -q main
     GIT_AUTHOR_DATE='1700200000 +0000' GIT_COMMITTER_DATE='1700200000 +0000' git merge -q -m merged side

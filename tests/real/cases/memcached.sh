@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2034,SC2154 # settings for the driver, variables from it
-# memcached with four threads, loaded over a Unix socket by eight clients that check each answer, with a memory limit that makes
-# it evict, and the resizing of its hash table.
+# memcached with four threads, loaded over a Unix socket by eight clients that check each answer, with a
+# memory limit that makes it evict, and the resizing of its hash table.
 weight=light
 packages='memcached python3-minimal libpython3-stdlib'
 programs='/usr/bin/memcached /usr/bin/python3'

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2034,SC2154 # settings for the driver, variables from it
-# nginx, a master and two workers: files, compression, a proxy to itself, errors, under ab with 50 clients; a reload
-# of the configuration between; then each page once, compared.
+# nginx, a master and two workers: files, compression, a proxy to itself, errors, under ab with 50 clients;
+# a reload of the configuration between; then each page once, compared.
 weight=light
 packages='nginx apache2-utils curl procps'
 programs='/usr/sbin/nginx /usr/bin/ab /usr/bin/curl'
@@ -9,7 +9,8 @@ requests=4000
 
 under_load() {
     ab -q -n "$requests" -c 50 "$@" 2>&1 |
-        grep -E '^(Document Length|Complete requests|Failed requests|Non-2xx responses|HTML transferred)' || fail "ab $*"
+        grep -E '^(Document Length|Complete requests|Failed requests|Non-2xx responses|HTML transferred)' ||
+        fail "ab $*"
 }
 
 # All workers are new ones, and both are there.
@@ -27,7 +28,8 @@ job() {
     mkdir -p www tmp
     seq 1 4000 >www/numbers.txt
     printf '<html><body>%s</body></html>\n' "$(seq -s ' ' 1 200)" >www/index.html
-    printf 'name: <!--# echo var="arg_name" default="nobody" -->, page: <!--# include virtual="/index.html" -->\n' >www/part.shtml
+    printf 'name: <!--# echo var="arg_name" default="nobody" -->, page: %s\n' \
+        '<!--# include virtual="/index.html" -->' >www/part.shtml
     cat >nginx.conf <<END
 worker_processes 2;
 pid $PWD/nginx.pid;
@@ -78,7 +80,8 @@ END
     under_load -k "http://127.0.0.1:$port/proxy/index.html"
     under_load "http://127.0.0.1:$port/cached/numbers.txt"
     under_load -k "http://127.0.0.1:$port/nothing"
-    for page in index.html part.shtml?name=somebody proxy/part.shtml cached/numbers.txt old/index.html echo?a=1 nothing; do
+    for page in index.html part.shtml?name=somebody proxy/part.shtml cached/numbers.txt old/index.html \
+        echo?a=1 nothing; do
         echo "$page $(curl -s --compressed -H "X-Long: $(printf 'x%.0s' {1..3000})" -w '%{http_code}' \
             "http://127.0.0.1:$port/$page" | digest)"
     done

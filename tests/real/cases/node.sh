@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2034,SC2154 # settings for the driver, variables from it
-# node: JSON, buffers, zlib and crypto on the thread pool, worker threads, child processes, WebAssembly memory.
+# node: JSON, buffers, zlib and crypto on the thread pool, worker threads, child processes, WebAssembly
+# memory.
 weight=heavy
 packages=nodejs
 programs=/usr/bin/node
@@ -43,7 +44,8 @@ if (!isMainThread) {
         }));
         console.log(round.every((order) => order === 0));
         const derive = promisify(crypto.pbkdf2);
-        console.log((await Promise.all([1, 2, 3, 4, 5, 6].map((i) => derive('p' + i, 'salt', 5000, 32, 'sha256')))).map((b) => b.toString('hex')));
+        const keys = [1, 2, 3, 4, 5, 6].map((i) => derive('p' + i, 'salt', 5000, 32, 'sha256'));
+        console.log((await Promise.all(keys)).map((key) => key.toString('hex')));
         const results = await Promise.all([0, 1, 2, 3].map((number) => new Promise((resolve, reject) => {
             const worker = new Worker(__filename, { workerData: number });
             worker.on('message', resolve);
@@ -56,7 +58,8 @@ if (!isMainThread) {
             if (kept.length > 300) kept = kept.filter((_, j) => j % 2);
         }
         console.log(digest(Buffer.concat(kept)));
-        console.log(execFileSync('sort', ['-n'], { input: words(3, 1000).map((w) => parseInt(w, 36)).join('\n') }).length);
+        const input = words(3, 1000).map((word) => parseInt(word, 36)).join('\n');
+        console.log(digest(execFileSync('sort', ['-n'], { input })));
         const memory = new WebAssembly.Memory({ initial: 1, maximum: 100 });
         for (let i = 0; i < 50; i++) memory.grow(1);
         console.log(memory.buffer.byteLength);

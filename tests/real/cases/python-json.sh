@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2034,SC2154 # settings for the driver, variables from it
-# Python with its own allocator on top of ours: parsing and printing of JSON, dictionaries, strings, sorting.
+# Python with its own allocator on top of ours: parsing and printing of JSON, dictionaries, strings,
+# sorting.
 weight=light
 packages='python3-minimal libpython3-stdlib'
 programs=/usr/bin/python3
@@ -29,7 +30,7 @@ def value(depth):
 
 total = hashlib.sha256()
 for turn in range(6):
-    data = [value(5) for _ in range(600)]
+    data = [value(5) for _ in range(300)]
     text = json.dumps(data, indent=turn % 3 or None, sort_keys=True)
     again = json.loads(text)
     assert again == data

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2034,SC2154 # settings for the driver, variables from it
-# Python multiprocessing: fork while threads of the pool run, spawn, forkserver, queues and pipes between processes.
+# Python multiprocessing: fork while threads of the pool run, spawn, forkserver, queues and pipes between
+# processes.
 weight=light
 packages='python3-minimal libpython3-stdlib'
 programs=/usr/bin/python3

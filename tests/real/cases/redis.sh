@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2034,SC2154 # settings for the driver, variables from it
-# redis-server under redis-benchmark with 50 clients over a Unix socket, then data that is the same in each run: its
-# digest before and after saving in a forked child, rewriting the append-only file, and loading by a second server.
-# Debian's redis-server is linked with jemalloc; preloading takes its place. (The run "without" is one on jemalloc.)
+# redis-server under redis-benchmark with 50 clients over a Unix socket, then data that is the same in each
+# run: its digest before and after saving in a forked child, rewriting the append-only file, and loading by
+# a second server. Debian's redis-server is linked with jemalloc; preloading takes its place. (The run
+# "without" is one on jemalloc.)
 weight=light
 packages='redis-server redis-tools'
 programs='/usr/bin/redis-server /usr/bin/redis-cli /usr/bin/redis-benchmark'

@@ -18,7 +18,9 @@ sorted = words.sort_by { |word, count| [-count, word] }
 puts sorted.length, sorted.first(3).inspect, Digest::SHA256.hexdigest(sorted.inspect)
 text = sorted.map(&:first).join(' ')
 puts text.gsub(/([a-z])(\d)/) { "#{$2}#{$1}" }.scan(/\d[a-z]+/).length
-data = (1..20_000).map { |n| { 'id' => n, 'name' => "n#{n * 7919 % 1000}", 'list' => (0..n % 7).to_a, 'rate' => n / 7.0 } }
+data = (1..20_000).map do |n|
+  { 'id' => n, 'name' => "n#{n * 7919 % 1000}", 'list' => (0..n % 7).to_a, 'rate' => n / 7.0 }
+end
 again = JSON.parse(JSON.generate(data))
 raise unless again == data
 puts Digest::SHA256.hexdigest(JSON.pretty_generate(again))

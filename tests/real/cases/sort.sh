@@ -6,7 +6,13 @@ packages=coreutils
 programs=/usr/bin/sort
 
 job() {
-    awk 'BEGIN { s = 7; for (i = 0; i < 250000; i++) { s = (s * 16807) % 2147483647; printf "%d %s %x\n", s % 100000, substr("the quick brown fox jumps", s % 20 + 1, 5), s } }' >lines.txt
+    awk 'BEGIN {
+        state = 7
+        for (i = 0; i < 250000; i++) {
+            state = (state * 16807) % 2147483647
+            printf "%d %s %x\n", state % 100000, substr("the quick brown fox jumps", state % 20 + 1, 5), state
+        }
+    }' >lines.txt
     sort --parallel=4 lines.txt | digest
     sort --parallel=4 -S 4M -T . lines.txt | digest
     sort --parallel=2 -n -k 1,1 -k 3,3r lines.txt | digest

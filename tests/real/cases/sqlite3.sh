@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2034,SC2154 # settings for the driver, variables from it
-# sqlite3: tables, indexes, joins, windows, full text, JSON, sorting beyond the cache, vacuum, integrity check.
+# sqlite3: tables, indexes, joins, windows, full text, JSON, sorting beyond the cache, vacuum, integrity
+# check.
 weight=light
 packages=sqlite3
 programs=/usr/bin/sqlite3

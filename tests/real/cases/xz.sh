@@ -6,7 +6,13 @@ packages=xz-utils
 programs=/usr/bin/xz
 
 job() {
-    awk 'BEGIN { s = 3; for (i = 0; i < 200000; i++) { s = (s * 16807) % 2147483647; printf "%d line %x of %s\n", i, s % 5000, substr("abcdefghijklmnopqrstuvwxyz", s % 20 + 1) } }' >text
+    awk 'BEGIN {
+        state = 3
+        for (i = 0; i < 200000; i++) {
+            state = (state * 16807) % 2147483647
+            printf "%d line %x of %s\n", i, state % 5000, substr("abcdefghijklmnopqrstuvwxyz", state % 20 + 1)
+        }
+    }' >text
     wc -c <text
     xz -T2 -1 --block-size=1MiB -k -c text >text.xz
     sha256sum text.xz

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* unit.c - see unit.h. */
+#include "unit.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/report.h"
+#include "kernel/kernel.h"
+
+uint64_t unit_random(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return z ^ z >> 31;
+}
+
+size_t unit_below(uint64_t *state, size_t bound)
+{
+    return (size_t)(unit_random(state) % bound);
+}
+
+void unit_give_up(const char *file, int line, const char *condition)
+{
+    fprintf(stderr, "%s:%d: not true: %s\n", file, line, condition);
+    fflush(stderr);
+    _exit(1);
+}
+
+/* Reads all that the child writes, then how it ended. */
+static struct unit_outcome wait_for(pid_t child, int from)
+{
+    struct unit_outcome outcome = {.exited = false};
+    size_t length = 0;
+    char byte;
+    while (read(from, &byte, 1) == 1)
+        if (length < sizeof outcome.text - 1)
+            outcome.text[length++] = byte;
+    close(from);
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    outcome.exited = WIFEXITED(status);
+    outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
+    return outcome;
+}
+
+static pid_t fork_with_pipe(int pipe_end[2])
+{
+    fflush(NULL);
+    assert_int_equal(pipe(pipe_end), 0);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child) {
+        close(pipe_end[1]);
+        return child;
+    }
+    alarm(300);
+    const int cmockas[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGSYS}; /* its handlers go on with the next test */
+    for (size_t i = 0; i < sizeof cmockas / sizeof *cmockas; i++)
+        signal(cmockas[i], SIG_DFL);
+    dup2(pipe_end[1], STDERR_FILENO);
+    close(pipe_end[0]);
+    close(pipe_end[1]);
+    return 0;
+}
+
+struct unit_outcome unit_fork(void (*act)(void *argument), void *argument)
+{
+    int pipe_end[2];
+    const pid_t child = fork_with_pipe(pipe_end);
+    if (!child) {
+        act(argument);
+        fflush(stderr);
+        _exit(0);
+    }
+    return wait_for(child, pipe_end[0]);
+}
+
+struct unit_outcome unit_rerun(const char *program, const char *argument, const char *const *environment)
+{
+    int pipe_end[2];
+    const pid_t child = fork_with_pipe(pipe_end);
+    if (!child) {
+        for (; *environment; environment++)
+            putenv((char *)(uintptr_t)*environment);
+        execl(program, program, argument, (char *)NULL);
+        unit_give_up(__FILE__, __LINE__, "execl");
+    }
+    return wait_for(child, pipe_end[0]);
+}
+
+void unit_assert_returns(void (*act)(void *argument), void *argument)
+{
+    const struct unit_outcome outcome = unit_fork(act, argument);
+    if (!outcome.exited || outcome.code)
+        fail_msg("the child %s %d: %s", outcome.exited ? "exited with" : "died of signal", outcome.code, outcome.text);
+}
+
+void unit_assert_aborts(void (*act)(void *argument), void *argument, const char *text)
+{
+    const struct unit_outcome outcome = unit_fork(act, argument);
+    if (outcome.exited || outcome.code != SIGABRT || !strstr(outcome.text, text))
+        fail_msg("instead of aborting with '%s', the child %s %d: %s", text,
+                 outcome.exited ? "exited with" : "died of signal", outcome.code, outcome.text);
+}
+
+static void write_error(const char *text, size_t length)
+{
+    while (length) {
+        const ssize_t n = write(STDERR_FILENO, text, length);
+        if (n <= 0)
+            return;
+        text += n;
+        length -= (size_t)n;
+    }
+}
+
+void unit_report_to_stderr(void)
+{
+    vm_report_sink = (struct report_sink){.write = write_error, .abort = abort};
+}
+
+size_t unit_resident_pages(const void *start, size_t bytes)
+{
+    unsigned char in_memory[1024];
+    const size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    size_t n_pages = bytes / page_bytes, n_resident = 0;
+    const char *at = start;
+    while (n_pages) {
+        const size_t n = n_pages < sizeof in_memory ? n_pages : sizeof in_memory;
+        assert_int_equal(mincore((void *)(uintptr_t)at, n * page_bytes, in_memory), 0);
+        for (size_t i = 0; i < n; i++)
+            n_resident += in_memory[i] & 1;
+        at += n * page_bytes;
+        n_pages -= n;
+    }
+    return n_resident;
+}
+
+bool unit_is_filled(const void *start, size_t bytes, unsigned char value)
+{
+    const unsigned char *const at = start;
+    return bytes == 0 || (at[0] == value && memcmp(at, at + 1, bytes - 1) == 0);
+}
+
+struct vm_kernel_backend unit_linux_copy(void)
+{
+    return vm_linux_backend;
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define UNIT_SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define UNIT_SANITIZED true
+#endif
+#endif
+#ifndef UNIT_SANITIZED
+#define UNIT_SANITIZED false
+#endif
+
+bool unit_is_slow(void)
+{
+    const char *const preloaded = getenv("LD_PRELOAD"); /* valgrind puts its helpers there */
+    return UNIT_SANITIZED || (preloaded && strstr(preloaded, "vgpreload"));
+}
