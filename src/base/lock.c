@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lock.c - see lock.h. States of x_word, after U. Drepper, "Futexes Are Tricky":
- *   0 free -> 1 held (vm_lock_try) -> 0 (vm_lock_release)
- *   any -> 2 held, perhaps sleepers (vm_lock_acquire_slow) -> 0 and wake one (vm_lock_release_slow)
+ * lock.c - see lock.h.
+ *
+ * Taking a lock costs one locked instruction, giving it back none: the release is a plain store, and only then are
+ * the waiters looked at. A thread that begins to wait in between may be overlooked, therefore nobody sleeps longer
+ * than a millisecond before it looks again. Locks here are held for so short that this is seldom seen at all.
  */
 #include "base/lock.h"
 #include "base/check.h"
@@ -18,16 +20,19 @@ void vm_lock_acquire_slow(struct lock *lock)
         if (vm_load_relaxed(&lock->x_word) == 0 && vm_lock_try(lock))
             return;
     }
-    while (vm_exchange(&lock->x_word, 2) != 0) {
-        if (vm_lock_waiter.forked && vm_lock_waiter.forked())
+    uint32_t counted = 1;
+    vm_fetch_add_relaxed(&lock->x_waiters, 1);
+    while (!vm_lock_try(lock)) {
+        if (vm_lock_waiter.forked && vm_lock_waiter.forked()) {
+            counted = 0; /* the reset forgot all waiters */
             continue;
+        }
         if (vm_lock_waiter.wait)
-            vm_lock_waiter.wait(&lock->x_word, 2);
+            vm_lock_waiter.wait(&lock->x_word, 1);
         else
             vm_cpu_relax();
     }
-    vm_store_relaxed(&lock->x_holder, vm_thread_id());
-    vm_lock_rank_acquired(lock);
+    vm_fetch_sub_relaxed(&lock->x_waiters, counted);
 }
 
 void vm_lock_release_slow(struct lock *lock)
@@ -42,6 +47,7 @@ bool vm_lock_reset_in_child(struct lock *lock)
         return false;
     const bool was_held = vm_load_relaxed(&lock->x_word) != 0;
     vm_store_relaxed(&lock->x_holder, 0);
+    vm_store_relaxed(&lock->x_waiters, 0);
     vm_store_relaxed(&lock->x_word, 0);
     return was_held;
 }
@@ -61,15 +67,5 @@ void vm_lock_rank_released(const struct lock *lock)
 {
     VM_ASSERT(held_ranks & 1U << lock->rank);
     held_ranks &= ~(1U << lock->rank);
-}
-#else
-void vm_lock_rank_acquired(const struct lock *lock)
-{
-    (void)lock;
-}
-
-void vm_lock_rank_released(const struct lock *lock)
-{
-    (void)lock;
 }
 #endif

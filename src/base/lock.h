@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lock.h - a ranked lock of two words.
+ * lock.h - a ranked lock.
  *
  * The rank is the lock order: a thread takes locks in rising rank only. From check level 2 on every acquisition is
  * tested against it. A lock knows its holder, so that after a fork the child can tell what another thread, which
@@ -11,6 +11,7 @@
 
 #include "base/atomic.h"
 #include "base/compiler.h"
+#include "base/config.h"
 
 /* Lowest first taken. */
 enum lock_rank {
@@ -24,16 +25,17 @@ enum lock_rank {
 };
 
 struct lock {
-    uint32_t x_word; /* 0 free, 1 held, 2 held and somebody sleeps */
-    uint32_t rank;
+    uint32_t x_word;    /* 0 free, 1 held */
+    uint32_t x_waiters; /* not 0: somebody may sleep */
     uintptr_t x_holder; /* vm_thread_id of the holder, 0 if free */
+    uintptr_t rank;
 };
 
 #define VM_LOCK_INIT(lock_rank) {.rank = (lock_rank)}
 
 /*
  * What a waiting thread does, filled in by the kernel wall; without it, waiting is a loop.
- * wait: sleep while *word is `expected`; may return early. wake: wake one sleeper.
+ * wait: sleep while *word is `expected`, a millisecond at most; may return early. wake: wake one sleeper.
  * forked: called before sleeping; true if the process turned out to be a fresh fork child whose locks were just
  * reset, so that the caller tries again.
  */
@@ -46,8 +48,20 @@ extern struct lock_waiter vm_lock_waiter;
 
 void vm_lock_acquire_slow(struct lock *lock);
 void vm_lock_release_slow(struct lock *lock);
+
+#if VM_CHECK_LEVEL >= 2
 void vm_lock_rank_acquired(const struct lock *lock);
 void vm_lock_rank_released(const struct lock *lock);
+#else
+VM_INLINE void vm_lock_rank_acquired(const struct lock *lock)
+{
+    (void)lock;
+}
+VM_INLINE void vm_lock_rank_released(const struct lock *lock)
+{
+    (void)lock;
+}
+#endif
 
 /* Pairs with the release store of vm_lock_release. */
 VM_INLINE bool vm_lock_try(struct lock *lock)
@@ -70,7 +84,8 @@ VM_INLINE void vm_lock_release(struct lock *lock)
 {
     vm_lock_rank_released(lock);
     vm_store_relaxed(&lock->x_holder, 0);
-    if (VM_UNLIKELY(vm_exchange(&lock->x_word, 0) == 2))
+    vm_store_release(&lock->x_word, 0); /* pairs with vm_lock_try */
+    if (VM_UNLIKELY(vm_load_relaxed(&lock->x_waiters)))
         vm_lock_release_slow(lock);
 }
 

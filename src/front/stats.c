@@ -45,9 +45,8 @@ static void count_heap(struct figures *figures, struct heap *heap)
     if (vm_load_relaxed(&heap->x_state) == HEAP_FROZEN)
         return;
     vm_lock_acquire(&heap->lock);
-    count_list(figures, &heap->full);
     for (unsigned i = 0; i < VM_N_CLASSES; i++) {
-        count_list(figures, &heap->partial[i]);
+        count_list(figures, &heap->slabs[i]);
         if (heap->current[i])
             count_slab(figures, heap->current[i]);
     }

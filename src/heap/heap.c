@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * heap.c - see heap.h: the owner's slow paths. A malloc that finds its bin empty looks, in this order: another group
- * of the current slab; its remote frees; the queue of remote frees; a partial slab; a retired slab; a slab of an
- * abandoned heap; the pool. The first five under the heap's lock, the others without it.
+ * of the current slab; its remote frees; the queue of remote frees; the other slabs of the class; a retired slab; a
+ * slab of an abandoned heap; the pool. The first five under the heap's lock, the others without it.
+ *
+ * Slabs with free blocks are not kept apart from full ones: a free would have to tell when it is a slab's first.
+ * Instead the list of a class is searched in turn, a few slabs at a time, and fewer after each search in vain, so
+ * that a program that only allocates does not pay for it, and one that frees finds slabs that had a whole turn of
+ * time to collect free blocks.
  *
  * Retired slabs. A slab whose last block is freed stays where it is, ready for the next malloc, and enters a ring; the
  * ring holds a bounded number of bytes, and the oldest goes back to the pool if it still is empty. While a slab is in
  * the ring its groups' `notify` is 0, so that a program that frees and allocates one block over and over is not asked
  * each time.
  *
- * Invariants: H1 a slab of the heap is in exactly one place: current[class], partial[class] or full, as its state
- * says; H2 a bin with blocks points into current[class]; H3 a slab is in the ring iff is_retired.
+ * Invariants: H1 a slab of the heap is in exactly one place: current[class] or slabs[class], as its state says; H2 a bin with blocks points into current[class]; H3 a slab is in the ring iff is_retired.
  */
 #include "heap/heap.h"
 #include "base/check.h"
@@ -69,8 +73,7 @@ static void ignore_groups(struct slab *slab)
 static bool collect_remote(struct slab *slab)
 {
     bool found = false;
-    if (slab->state != SLAB_FULL)
-        vm_store_relaxed(&slab->span.x_fast_heap, vm_load_relaxed(&slab->x_heap)); /* R5 in remote.c */
+    vm_store_relaxed(&slab->x_fast_heap, vm_load_relaxed(&slab->x_heap)); /* R5 in remote.c */
     for (size_t i = 0; i < slab->n_groups; i++) {
         if (vm_load_relaxed(&slab->x_remote[i]) == 0)
             continue;
@@ -118,22 +121,22 @@ static void make_current(struct heap *heap, struct slab *slab)
 {
     heap->current[slab->class_index] = slab;
     slab->state = SLAB_CURRENT;
-    vm_store_relaxed(&slab->span.x_fast_heap, heap);
+    vm_store_relaxed(&slab->x_fast_heap, heap);
 }
 
-static void make_partial(struct heap *heap, struct slab *slab)
+static void make_listed(struct heap *heap, struct slab *slab)
 {
-    /* At the end: the slabs in front have had time to collect more free blocks than this one's first. */
-    vm_list_push_back(&heap->partial[slab->class_index], &slab->span.node);
-    slab->state = SLAB_PARTIAL;
-    vm_store_relaxed(&slab->span.x_fast_heap, heap);
+    slab->state = SLAB_LISTED;
+    vm_list_push_back(&heap->slabs[slab->class_index], &slab->span.node);
 }
 
-static void make_full(struct heap *heap, struct slab *slab)
+/* The slab is known to have free blocks: the next search begins with it. */
+static void move_to_front(struct heap *heap, struct slab *slab)
 {
-    vm_list_push_back(&heap->full, &slab->span.node);
-    slab->state = SLAB_FULL;
-    vm_store_relaxed(&slab->span.x_fast_heap, NULL); /* S3 */
+    struct list *const list = &heap->slabs[slab->class_index];
+    vm_list_remove(list, &slab->span.node);
+    vm_list_push_front(list, &slab->span.node);
+    heap->n_looks[slab->class_index] |= 1;
 }
 
 static void unretire(struct heap *heap, uint32_t position)
@@ -160,8 +163,8 @@ static void forget_retired(struct heap *heap, const struct slab *slab)
 
 void vm_heap_unlist_locked(struct heap *heap, struct slab *slab)
 {
-    VM_ASSERT(slab->state != SLAB_CURRENT);
-    vm_list_remove(slab->state == SLAB_FULL ? &heap->full : &heap->partial[slab->class_index], &slab->span.node);
+    VM_ASSERT(slab->state == SLAB_LISTED);
+    vm_list_remove(&heap->slabs[slab->class_index], &slab->span.node);
     forget_retired(heap, slab);
 }
 
@@ -202,19 +205,17 @@ static void retire(struct heap *heap, struct slab *slab, struct list *emptied)
     ignore_groups(slab);
 }
 
-/* A slab that was touched: moves it to where its free blocks say, and retires it if all are. */
-static void place(struct heap *heap, struct slab *slab, struct list *emptied)
+/* Blocks of the slab were freed otherwise than by the fast path: retires it if all are free. */
+static void settle_slab(struct heap *heap, struct slab *slab, struct list *emptied)
 {
-    if (slab->state == SLAB_FULL) {
-        vm_list_remove(&heap->full, &slab->span.node);
-        make_partial(heap, slab);
-    }
-    if (are_all_free(slab)) {
-        if (vm_load_relaxed(&heap->x_state) == HEAP_LIVE)
-            retire(heap, slab, emptied);
-        else if (vm_heap_is_slab_done(slab))
-            expel(heap, slab, emptied);
-    }
+    if (slab->state == SLAB_LISTED)
+        move_to_front(heap, slab);
+    if (!are_all_free(slab))
+        return;
+    if (vm_load_relaxed(&heap->x_state) == HEAP_LIVE)
+        retire(heap, slab, emptied);
+    else if (vm_heap_is_slab_done(slab))
+        expel(heap, slab, emptied);
 }
 
 /* --- freeing ------------------------------------------------------------------------------------------------ */
@@ -227,7 +228,7 @@ bool vm_heap_free_locked(struct heap *heap, struct slab *slab, size_t index, str
     if (vm_bits_test_set(&mask, index) || (remote & vm_slab_bit(index)))
         return false;
     vm_store_release(&group->x_mask, mask);
-    place(heap, slab, emptied);
+    settle_slab(heap, slab, emptied);
     return true;
 }
 
@@ -249,16 +250,6 @@ void vm_heap_group_emptied(struct slab *slab, struct slab_group *group)
     vm_heap_destroy_slabs(&emptied);
 }
 
-static void drain_all_locked(struct heap *heap, struct list *slabs, struct list *emptied)
-{
-    struct list_node *next;
-    for (struct list_node *node = slabs->first; node; node = next) {
-        next = node->next;
-        if (collect_remote(slab_of_node(node)))
-            place(heap, slab_of_node(node), emptied);
-    }
-}
-
 void vm_heap_drain_locked(struct heap *heap, struct list *emptied)
 {
     struct slab *next;
@@ -269,39 +260,38 @@ void vm_heap_drain_locked(struct heap *heap, struct list *emptied)
             continue;
         }
         vm_exchange(&slab->x_is_queued, 0); /* before collecting: R2 in remote.c */
-        if (collect_remote(slab))
-            place(heap, slab, emptied);
-        else if (slab->state != SLAB_CURRENT && are_all_free(slab))
-            place(heap, slab, emptied); /* it ran empty while a remote free had it pinned */
+        collect_remote(slab);
+        settle_slab(heap, slab, emptied);
     }
-    if (VM_UNLIKELY(vm_load_relaxed(&heap->x_missed)) && vm_exchange(&heap->x_missed, 0)) {
-        drain_all_locked(heap, &heap->full, emptied);
-        for (unsigned i = 0; i < VM_N_CLASSES; i++)
-            drain_all_locked(heap, &heap->partial[i], emptied);
+    if (VM_LIKELY(!vm_load_relaxed(&heap->x_missed)) || !vm_exchange(&heap->x_missed, 0))
+        return;
+    for (unsigned i = 0; i < VM_N_CLASSES; i++) {
+        struct list_node *node_after;
+        for (struct list_node *node = heap->slabs[i].first; node; node = node_after) {
+            node_after = node->next;
+            if (collect_remote(slab_of_node(node)) && are_all_free(slab_of_node(node)))
+                settle_slab(heap, slab_of_node(node), emptied);
+        }
     }
 }
 
 void vm_heap_settle_locked(struct heap *heap, struct list *emptied)
 {
     vm_heap_drain_locked(heap, emptied);
-    for (unsigned i = 0; i < VM_N_CLASSES; i++) {
-        struct slab *const slab = heap->current[i];
-        if (!slab)
-            continue;
-        collect_remote(slab);
-        detach(heap, i);
-        heap->current[i] = NULL;
-        watch_groups(slab);
-        if (vm_slab_count_free(slab))
-            make_partial(heap, slab);
-        else
-            make_full(heap, slab);
-    }
     while (heap->n_retired)
         unretire(heap, heap->n_retired - 1);
     for (unsigned i = 0; i < VM_N_CLASSES; i++) {
+        struct slab *const slab = heap->current[i];
+        if (slab) {
+            collect_remote(slab);
+            detach(heap, i);
+            heap->current[i] = NULL;
+            watch_groups(slab);
+            make_listed(heap, slab);
+            move_to_front(heap, slab);
+        }
         struct list_node *next;
-        for (struct list_node *node = heap->partial[i].first; node; node = next) {
+        for (struct list_node *node = heap->slabs[i].first; node; node = next) {
             next = node->next;
             if (vm_heap_is_slab_done(slab_of_node(node)))
                 expel(heap, slab_of_node(node), emptied);
@@ -326,6 +316,37 @@ static struct slab *reuse_retired(struct heap *heap, unsigned class_index)
     return NULL;
 }
 
+enum { LOOKS_MIN = 1, LOOKS_MAX = 16 };
+
+struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index)
+{
+    struct list *const list = &heap->slabs[class_index];
+    unsigned n_looks = heap->n_looks[class_index];
+    for (unsigned i = 0; i <= n_looks && list->first; i++) {
+        struct slab *const slab = slab_of_node(list->first);
+        for (size_t group = 0; group < slab->n_groups; group++) {
+            if (vm_load_relaxed(&slab->group[group].x_mask) == 0)
+                continue;
+            vm_list_remove(list, &slab->span.node);
+            heap->n_looks[class_index] = (uint8_t)(n_looks < LOOKS_MAX / 2 ? 2 * n_looks + 1 : LOOKS_MAX);
+            return slab;
+        }
+        vm_list_remove(list, &slab->span.node);
+        vm_list_push_back(list, &slab->span.node);
+    }
+    heap->n_looks[class_index] = (uint8_t)(n_looks / 2);
+    return NULL;
+}
+
+/* The current slab has nothing left, or there is none: another of the heap's. NULL: none. */
+static struct slab *next_slab(struct heap *heap, unsigned class_index, struct list *emptied)
+{
+    if (vm_load_relaxed(&heap->x_queue) || vm_load_relaxed(&heap->x_missed))
+        vm_heap_drain_locked(heap, emptied);
+    struct slab *const slab = vm_heap_find_listed_locked(heap, class_index);
+    return slab ? slab : reuse_retired(heap, class_index);
+}
+
 /* Attaches a group with free blocks to the class's bin, from what the heap has. False: it has none. */
 static bool refill_locked(struct heap *heap, unsigned class_index, struct list *emptied)
 {
@@ -337,12 +358,9 @@ static bool refill_locked(struct heap *heap, unsigned class_index, struct list *
             return true;
         detach(heap, class_index);
         heap->current[class_index] = NULL;
-        make_full(heap, slab);
+        make_listed(heap, slab);
     }
-    if (vm_load_relaxed(&heap->x_queue) || vm_load_relaxed(&heap->x_missed))
-        vm_heap_drain_locked(heap, emptied);
-    struct list_node *const node = vm_list_pop_front(&heap->partial[class_index]);
-    slab = node ? slab_of_node(node) : reuse_retired(heap, class_index);
+    slab = next_slab(heap, class_index, emptied);
     if (!slab)
         return false;
     make_current(heap, slab);
@@ -382,8 +400,8 @@ void *vm_heap_alloc(unsigned class_index)
     struct slab *const slab = block ? NULL : find_slab(heap, class_index);
     if (slab) {
         vm_lock_acquire(&heap->lock);
-        vm_list_push_front(&heap->partial[class_index], &slab->span.node);
-        slab->state = SLAB_PARTIAL;
+        make_listed(heap, slab);
+        move_to_front(heap, slab);
         block = take_locked(heap, class_index, &emptied);
         vm_lock_release(&heap->lock);
         vm_heap_destroy_slabs(&emptied);
@@ -394,12 +412,12 @@ void *vm_heap_alloc(unsigned class_index)
 
 /* --- checking ----------------------------------------------------------------------------------------------- */
 
-static void check_slab(struct heap *heap, struct slab *slab, enum slab_state state)
+static void check_slab(struct heap *heap, struct slab *slab, unsigned class_index, enum slab_state state)
 {
     vm_slab_check(slab);
-    VM_CHECK(slab->state == state);                                                              /* H1 */
-    VM_CHECK(vm_load_relaxed(&slab->x_heap) == heap);                                            /* H1 */
-    VM_CHECK(slab->span.x_fast_heap == NULL || (state != SLAB_FULL && slab->span.x_fast_heap == heap)); /* S3 */
+    VM_CHECK(slab->state == state && slab->class_index == class_index);  /* H1 */
+    VM_CHECK(vm_load_relaxed(&slab->x_heap) == heap);                    /* H1 */
+    VM_CHECK(slab->x_fast_heap == NULL || slab->x_fast_heap == heap);    /* S3 */
     bool in_ring = false;
     for (uint32_t i = 0; i < heap->n_retired; i++)
         in_ring |= heap->retired[i] == slab;
@@ -413,21 +431,17 @@ void vm_heap_check(struct heap *heap)
     for (uint32_t i = 0; i < heap->n_retired; i++)
         retired_bytes += heap->retired[i]->span.bytes;
     VM_CHECK(retired_bytes == heap->retired_bytes); /* H3 */
-    for (struct list_node *node = heap->full.first; node; node = node->next)
-        check_slab(heap, slab_of_node(node), SLAB_FULL);
     for (unsigned i = 0; i < VM_N_CLASSES; i++) {
         struct slab *const slab = heap->current[i];
         if (slab) {
-            check_slab(heap, slab, SLAB_CURRENT);
+            check_slab(heap, slab, i, SLAB_CURRENT);
             VM_CHECK((char *)heap->bin[i].mask >= (char *)slab->group &&
                      (char *)heap->bin[i].mask < (char *)slab->x_remote); /* H2 */
         } else {
-            VM_CHECK(vm_load_relaxed(&heap->bin[i].mask) == 0 || *heap->bin[i].mask == 0); /* H2 */
+            VM_CHECK(heap->bin[i].mask == &vm_heap_no_blocks); /* H2 */
         }
-        for (struct list_node *node = heap->partial[i].first; node; node = node->next) {
-            check_slab(heap, slab_of_node(node), SLAB_PARTIAL);
-            VM_CHECK(slab_of_node(node)->class_index == i);
-        }
+        for (struct list_node *node = heap->slabs[i].first; node; node = node->next)
+            check_slab(heap, slab_of_node(node), i, SLAB_LISTED);
     }
     vm_lock_release(&heap->lock);
 }

@@ -39,8 +39,8 @@ struct heap {
     size_t retired_bytes;
     struct slab *retired[VM_RETIRED_SLABS_MAX]; /* slabs that ran empty, oldest first; each also is in its list */
     struct slab *current[VM_N_CLASSES];
-    struct list partial[VM_N_CLASSES];
-    struct list full;
+    struct list slabs[VM_N_CLASSES];       /* all others of the class */
+    uint8_t n_looks[VM_N_CLASSES];         /* how many of them the next search looks at: see find_listed */
 };
 
 /*
@@ -74,8 +74,12 @@ void vm_heap_settle_locked(struct heap *heap, struct list *emptied);
 /* Whether all blocks are free and no remote free is on its way: the slab may be destroyed. Needs: the lock. */
 bool vm_heap_is_slab_done(struct slab *slab);
 
-/* Takes a slab out of the list and the ring that it is in. Needs: the lock, not CURRENT. */
+/* Takes a slab out of the list and the ring that it is in. Needs: the lock, and the slab LISTED. */
 void vm_heap_unlist_locked(struct heap *heap, struct slab *slab);
+
+/* A LISTED slab of the class with free blocks, taken out of its list; NULL: none was found. Needs: as
+   vm_heap_drain_locked. */
+struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index);
 
 /* Gives slabs back to the pool. Lock: none held. */
 void vm_heap_destroy_slabs(struct list *emptied);

@@ -44,7 +44,7 @@ VM_INLINE void vm_heap_free_fast(void *block)
 {
     struct slab *const slab = (struct slab *)vm_pagemap_near(block);
     size_t index;
-    if (VM_UNLIKELY(vm_load_relaxed(&slab->span.x_fast_heap) != vm_heap_self) ||
+    if (VM_UNLIKELY(vm_load_relaxed(&slab->x_fast_heap) != vm_heap_self) ||
         VM_UNLIKELY(!vm_slab_index(slab, block, &index))) {
         vm_free_slow(block); /* NULL, another thread's, not a slab's, the first into a full slab, not a block */
         return;

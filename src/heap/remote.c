@@ -51,7 +51,7 @@ static void visit_live_locked(struct heap *heap, struct list *emptied)
             continue;
         }
         vm_exchange(&slab->x_is_queued, 0);
-        if (slab->state != SLAB_CURRENT && vm_heap_is_slab_done(slab)) {
+        if (slab->state == SLAB_LISTED && vm_heap_is_slab_done(slab)) {
             vm_heap_unlist_locked(heap, slab);
             vm_list_push_back(emptied, &slab->span.node);
         } else if (vm_exchange(&slab->x_is_queued, 1) == 0) {
@@ -138,8 +138,8 @@ void vm_remote_free(struct slab *slab, size_t index)
     }
     const vm_word full = vm_slab_group_full(slab, index >> VM_WORD_SHIFT);
     const struct last_look look = {slab, slab->x_remote, slab->n_groups, slab->n_blocks};
-    if (vm_load_relaxed(&slab->span.x_fast_heap))
-        vm_store_relaxed(&slab->span.x_fast_heap, NULL); /* R5 */
+    if (vm_load_relaxed(&slab->x_fast_heap))
+        vm_store_relaxed(&slab->x_fast_heap, NULL); /* R5 */
     const bool is_pinned = vm_load_relaxed(&slab->x_is_queued) == 0 && vm_exchange(&slab->x_is_queued, 1) == 0;
     const vm_word before = vm_fetch_or(remote, bit);
     if (VM_UNLIKELY(before & bit))
@@ -162,10 +162,9 @@ void vm_heap_free(struct slab *slab, size_t index)
     }
     struct list emptied = {0};
     vm_lock_acquire(&heap->lock);
-    if (vm_load_relaxed(&heap->x_queue))
+    if (vm_load_relaxed(&heap->x_queue) || vm_load_relaxed(&heap->x_missed))
         vm_heap_drain_locked(heap, &emptied);
-    if (slab->state != SLAB_FULL)
-        vm_store_relaxed(&slab->span.x_fast_heap, heap); /* what had made it NULL is collected */
+    vm_store_relaxed(&slab->x_fast_heap, heap); /* what had made it NULL is collected */
     const bool was_live = vm_heap_free_locked(heap, slab, index, &emptied);
     vm_lock_release(&heap->lock);
     if (!was_live)

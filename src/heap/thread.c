@@ -126,17 +126,17 @@ struct heap *vm_thread_heaps(void)
     return vm_load_acquire(&x_heaps);
 }
 
-/* A partial slab of an abandoned heap that no remote free is about to touch. NULL: none. */
-static struct slab *take_partial_locked(struct heap *heap, unsigned class_index)
+/* A slab of an abandoned heap with free blocks that no remote free is about to touch. NULL: none. */
+static struct slab *take_slab_locked(struct heap *heap, unsigned class_index)
 {
-    for (struct list_node *node = heap->partial[class_index].first; node; node = node->next) {
-        struct slab *const slab = VM_CONTAINER(node, struct slab, span.node);
-        if (vm_load_acquire(&slab->x_is_queued))
-            continue;
-        vm_heap_unlist_locked(heap, slab);
-        return slab;
-    }
-    return NULL;
+    struct slab *const slab = vm_heap_find_listed_locked(heap, class_index);
+    if (!slab)
+        return NULL;
+    vm_list_push_front(&heap->slabs[class_index], &slab->span.node);
+    if (vm_load_acquire(&slab->x_is_queued))
+        return NULL;
+    vm_heap_unlist_locked(heap, slab);
+    return slab;
 }
 
 struct slab *vm_thread_adopt_slab(struct heap *heap, unsigned class_index)
@@ -150,9 +150,9 @@ struct slab *vm_thread_adopt_slab(struct heap *heap, unsigned class_index)
         struct list emptied = {0};
         if (vm_load_relaxed(&from->x_state) == HEAP_ABANDONED) {
             vm_heap_drain_locked(from, &emptied);
-            slab = take_partial_locked(from, class_index);
+            slab = take_slab_locked(from, class_index);
             if (slab) {
-                vm_store_relaxed(&slab->span.x_fast_heap, NULL); /* `from` may be adopted before we are done */
+                vm_store_relaxed(&slab->x_fast_heap, NULL); /* `from` may be adopted before we are done */
                 vm_store_release(&slab->x_heap, heap);
             }
         }

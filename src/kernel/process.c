@@ -131,7 +131,8 @@ static void write_error(const char *text, size_t length)
 static void wait_on(uint32_t *word, uint32_t expected)
 {
     const int saved_errno = errno;
-    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, (long)expected, NULL, NULL, 0L);
+    const long at_most[2] = {0, 1000000}; /* seconds, nanoseconds, as the kernel's own struct has them */
+    syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, (long)expected, at_most, NULL, 0L);
     errno = saved_errno;
 }
 

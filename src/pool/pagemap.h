@@ -22,7 +22,7 @@
 
 struct near_map {
     uintptr_t x_slab_distance[VM_NEAR_ENTRIES];
-    VM_ALIGNED(VM_CACHE_LINE) char no_slab[128]; /* an all-zero descriptor: its heap is nobody's */
+    VM_ALIGNED(VM_CACHE_LINE) char no_slab[256]; /* an all-zero descriptor: its heap is nobody's */
 };
 extern struct near_map vm_near_map;
 

@@ -7,7 +7,6 @@
 #include "base/list.h"
 
 struct arena;
-struct heap;
 
 enum span_kind {
     SPAN_NONE,   /* all zero: a descriptor that is not in use */
@@ -17,11 +16,6 @@ enum span_kind {
 };
 
 struct span {
-    /*
-     * For slabs only, else NULL: the heap whose thread may free into it without asking. First, as it is what free
-     * compares (heap/heap_fast.h).
-     */
-    struct heap *x_fast_heap;
     char *start;         /* first page */
     size_t bytes;        /* whole pages */
     struct arena *arena; /* NULL: not from the pool */

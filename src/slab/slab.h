@@ -16,24 +16,26 @@
  * Ownership. slab->x_heap is the heap it belongs to, for ever or until the slab is moved to another heap under the
  * lock of the heap it leaves. The heap belongs to one live thread, or, abandoned, to whoever holds its lock.
  *
- *   state     meaning                                   who may change it            next
- *   CURRENT   one of its groups is in the bin           owner                        PARTIAL FULL (empty: pool)
- *   PARTIAL   has free blocks; in the heap's list       heap's lock                  CURRENT (empty: pool)
- *   FULL      no bit set in any mask; in the full list  heap's lock                  PARTIAL (empty: pool)
+ *   state     meaning                                    who may change it            next
+ *   CURRENT   one of its groups is in the bin            owner, under the lock        LISTED (empty: pool)
+ *   LISTED    in its heap's list of the class            holder of the heap's lock    CURRENT (empty: pool)
  *
- * Invariants: S1 mask and x_remote have no common bit; S2 bits at and above the group's block count are clear; S3 a
- * FULL slab has x_fast_heap NULL, so that the first local free into it takes the slow path; S4 the bits of a mask
- * change in CURRENT slabs by the owner's hand only, in other slabs they are only ever set, or the heap's lock is
- * held and all blocks are free (nobody has anything to free).
+ * Invariants: S1 mask and x_remote have no common bit, unless a block was freed by two threads; S2 bits at and above
+ * the group's block count are clear; S3 x_fast_heap is x_heap, or NULL while remote frees wait to be collected or
+ * the slab is on its way to another heap; S4 masks are written by the owner alone, or under the heap's lock while
+ * the slab is LISTED and all its blocks are free (then nobody has anything to free).
  */
 #ifndef VM_SLAB_SLAB_H
 #define VM_SLAB_SLAB_H
 
 #include "base/atomic.h"
 #include "base/bits.h"
+#include "base/config.h"
 #include "pool/span.h"
 
-enum slab_state { SLAB_CURRENT, SLAB_PARTIAL, SLAB_FULL };
+struct heap;
+
+enum slab_state { SLAB_LISTED, SLAB_CURRENT };
 
 /* Up to VM_WORD_BITS blocks. */
 struct slab_group {
@@ -45,18 +47,20 @@ _Static_assert(VM_WORD_BITS % sizeof(struct slab_group) == 0, "vm_slab_group shi
 
 struct slab {
     struct span span;
+    struct heap *x_heap;
+    vm_word *x_remote;      /* n_groups words behind the groups: blocks freed by others, not yet in the mask */
+    struct slab *x_next_queued;
+    uint32_t x_is_queued;   /* in its heap's queue of slabs with remote frees, or about to be */
+    uint32_t block_bytes;
+    uint16_t class_index, n_groups;
+    uint16_t state;         /* enum slab_state */
+    uint16_t is_retired;    /* in the heap's ring of slabs that ran empty */
+
+    /* What free looks at, in one cache line with the first two groups. */
+    VM_ALIGNED(VM_CACHE_LINE) struct heap *x_fast_heap; /* whose thread may free into it without asking, or NULL */
     char *base;          /* block 0 */
     uint64_t reciprocal; /* 2^64 / block_bytes, rounded up: see vm_slab_index */
     size_t n_blocks;
-    uint32_t block_bytes;
-    uint16_t class_index, n_groups;
-    uint16_t state;      /* enum slab_state */
-    uint16_t is_retired; /* in the heap's ring of slabs that ran empty */
-    struct heap *x_heap;
-    vm_word *x_remote;      /* n_groups words behind the groups: blocks freed by others, not yet in the mask */
-    uint32_t x_is_queued;   /* in its heap's queue of slabs with remote frees, or about to be */
-    uint32_t x_is_frozen;   /* fork child: its heap was being changed; nothing is taken from it or given back */
-    struct slab *x_next_queued;
     struct slab_group group[];
 };
 
