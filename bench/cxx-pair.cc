@@ -3,6 +3,8 @@
 // cxx-pair.cc - one pair of allocation and release, again and again; what bench/cxx-operators counts.
 //
 //   cxx-pair LOOP ITERATIONS    LOOP: malloc (malloc and free), new (new and sized delete of an object), new-aligned
+//   cxx-pair --peak             after one pair, prints the peak resident set of the process in KiB
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -44,10 +46,26 @@ void loop_new_aligned(long iterations)
     }
 }
 
+int print_peak()
+{
+    loop_new(1);
+    std::FILE *status = std::fopen("/proc/self/status", "r");
+    char line[200];
+    long kibibytes = -1;
+    while (status != nullptr && std::fgets(line, sizeof line, status) != nullptr) {
+        std::sscanf(line, "VmHWM: %ld", &kibibytes);
+    }
+    std::printf("%ld\n", kibibytes);
+    return kibibytes > 0 ? 0 : 1;
+}
+
 } // namespace
 
 int main(int count, char **words)
 {
+    if (count == 2 && std::strcmp(words[1], "--peak") == 0) {
+        return print_peak();
+    }
     if (count != 3) {
         return 2;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * kernel.h - the kernel wall: all that vmalloc asks of an operating system. A new target is one filled-in struct
- * vm_kernel_backend (see docs/porting.md for a walk through the Linux one).
+ * vm_kernel_backend; src/kernel/linux.c is the one for Linux.
  *
  * Blanket contract: pointers are non-null and page-aligned, sizes are positive multiples of the page size; failure
  * is NULL or false, and the only reason that a caller distinguishes is "not to be had"; an error that can only mean

@@ -15,15 +15,16 @@ enum { STACK_NEAR_BYTES = 1 * VM_MIB };
 /* The frame of our caller's caller is below all variables of the program in this thread's stack. */
 static bool is_in_stack(const void *pointer)
 {
-    const uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
-    return (uintptr_t)pointer >= frame && (uintptr_t)pointer - frame < STACK_NEAR_BYTES;
+    const uintptr_t frame = (uintptr_t)__builtin_frame_address(0), last_page = UINTPTR_MAX - 4095;
+    return (uintptr_t)pointer >= frame && (uintptr_t)pointer - frame < STACK_NEAR_BYTES &&
+           (uintptr_t)pointer < last_page; /* where errors that became pointers are */
 }
 
 static bool is_in_arena(const void *pointer)
 {
     struct arena *arena;
     for (size_t i = 0; (arena = vm_pool_arena(i)); i++)
-        if ((const char *)pointer >= arena->base && (const char *)pointer < arena->break_end)
+        if ((const char *)pointer >= arena->start && (const char *)pointer < arena->break_end)
             return true;
     return false;
 }

@@ -60,13 +60,13 @@ bool vm_heap_is_slab_done(struct slab *slab)
 static void watch_groups(struct slab *slab)
 {
     for (size_t i = 0; i < slab->n_groups; i++)
-        slab->group[i].notify = vm_slab_group_full(slab, i);
+        vm_store_relaxed(&slab->group[i].x_notify, vm_slab_group_full(slab, i));
 }
 
 static void ignore_groups(struct slab *slab)
 {
     for (size_t i = 0; i < slab->n_groups; i++)
-        slab->group[i].notify = 0;
+        vm_store_relaxed(&slab->group[i].x_notify, 0);
 }
 
 /* Moves what other threads freed to the masks. Returns whether there was anything. */
@@ -244,7 +244,7 @@ void vm_heap_group_emptied(struct slab *slab, struct slab_group *group)
         if (vm_load_relaxed(&slab->x_heap) == heap && are_all_free(slab))
             retire(heap, slab, &emptied);
         else if (slab->state == SLAB_CURRENT)
-            group->notify = 0; /* the slab is in use elsewhere: do not ask again while this group is */
+            vm_store_relaxed(&group->x_notify, 0); /* the slab is in use elsewhere: do not ask again while this group is */
     }
     vm_lock_release(&heap->lock);
     vm_heap_destroy_slabs(&emptied);

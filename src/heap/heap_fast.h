@@ -56,7 +56,7 @@ VM_INLINE void vm_heap_free_fast(void *block)
         return;
     }
     vm_store_release(&group->x_mask, mask); /* pairs with vm_heap_is_slab_done: what we wrote to the block is over */
-    if (VM_UNLIKELY(mask == group->notify))
+    if (VM_UNLIKELY(mask == vm_load_relaxed(&group->x_notify)))
         vm_heap_group_emptied(slab, group);
 }
 

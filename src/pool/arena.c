@@ -329,6 +329,7 @@ bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, si
         .kind = kind,
         .index = index,
         .base = (char *)vm_round_down((uintptr_t)start, max_block_bytes),
+        .start = start,
         .break_end = start,
         .limit = limit,
     };

@@ -19,6 +19,7 @@ struct arena {
     enum arena_kind kind;
     uint32_t index;        /* number of the arena; 0 is the one on the process's break */
     char *base;            /* address of page 0: aligned to the largest order, so that blocks are aligned too */
+    char *start;           /* where the break was at first: nothing below is ours */
     char *break_end;       /* where we left the break */
     char *limit;           /* private break: end of the reservation */
     struct buddy buddy;    /* its tag bit TAG_DIRTY: the page's contents may not be zero */

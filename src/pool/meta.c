@@ -104,8 +104,9 @@ void *vm_meta_alloc(size_t bytes)
         used_bytes += object_bytes;
     }
     vm_lock_release(&meta_lock);
-    if (object)
-        __builtin_memset(object, 0, object_bytes);
+    /* Word by word, as a thread may still look at the descriptor that was here before. */
+    for (size_t i = 0; object && i < object_bytes / sizeof(vm_word); i++)
+        vm_store_relaxed(&((vm_word *)(void *)object)[i], 0);
     return object;
 }
 

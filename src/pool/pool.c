@@ -47,7 +47,7 @@ static bool has_unused_room(size_t n_pages)
 {
     const struct arena *const newest = vm_pool_arena(x_n_arenas - 1);
     return newest && newest->kind == ARENA_PRIVATE_BREAK && vm_load_relaxed(&newest->x_n_pages) == 0 &&
-           (size_t)(newest->limit - newest->base) >> vm_kernel.page_shift >= n_pages;
+           (size_t)(newest->limit - newest->start) >> vm_kernel.page_shift >= n_pages;
 }
 
 /*

@@ -41,7 +41,7 @@ static void carve(struct slab *slab, unsigned class_index)
     for (size_t i = 0; i < slab->n_groups; i++) {
         const vm_word full = vm_slab_group_full(slab, i);
         vm_store_relaxed(&slab->group[i].x_mask, full);
-        slab->group[i].notify = full;
+        vm_store_relaxed(&slab->group[i].x_notify, full);
         vm_store_relaxed(&slab->x_remote[i], 0);
     }
 }

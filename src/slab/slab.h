@@ -40,7 +40,7 @@ enum slab_state { SLAB_LISTED, SLAB_CURRENT };
 /* Up to VM_WORD_BITS blocks. */
 struct slab_group {
     vm_word x_mask; /* free blocks. Release stores by the owner pair with acquire loads of visitors (remote.c) */
-    vm_word notify; /* the mask that calls for attention: all blocks free; 0 if attention is not wanted */
+    vm_word x_notify; /* the mask that calls for attention: all blocks free; 0 if attention is not wanted */
 };
 
 _Static_assert(VM_WORD_BITS % sizeof(struct slab_group) == 0, "vm_slab_group shifts");
@@ -100,14 +100,10 @@ VM_INLINE vm_word vm_slab_group_full(const struct slab *slab, size_t group_index
 VM_INLINE bool vm_slab_index(const struct slab *slab, const void *address, size_t *index)
 {
     const uint64_t offset = (uint64_t)((uintptr_t)address - (uintptr_t)slab->base);
-#if defined(__SIZEOF_INT128__)
-    const unsigned __int128 product = (unsigned __int128)offset * slab->reciprocal;
-    *index = (size_t)(product >> 64);
-    return (uint64_t)product < slab->reciprocal && *index < slab->n_blocks;
-#else
-    *index = (size_t)offset / slab->block_bytes;
-    return *index < slab->n_blocks && *index * slab->block_bytes == (size_t)offset;
-#endif
+    uint64_t quotient;
+    const uint64_t fraction = vm_multiply(offset, slab->reciprocal, &quotient);
+    *index = (size_t)quotient;
+    return fraction < slab->reciprocal && quotient < slab->n_blocks;
 }
 
 VM_INLINE char *vm_slab_block(const struct slab *slab, size_t index)
