@@ -30,11 +30,11 @@ struct vm_kernel_backend {
     void *context; /* handed to every operation */
 
     /* Facts, valid after `start`. */
-    size_t page_size;    /* bytes, a power of two */
-    bool has_break;      /* break_grow and break_trim may work */
-    bool has_remap;      /* resize and move may work */
-    bool fresh_is_zero;  /* break_grow and map return zeroed memory */
-    bool purge_zeroes;   /* after purge the range reads as zero */
+    size_t page_size;   /* bytes, a power of two */
+    bool has_break;     /* break_grow and break_trim may work */
+    bool has_remap;     /* resize and move may work */
+    bool fresh_is_zero; /* break_grow and map return zeroed memory */
+    bool purge_zeroes;  /* after purge the range reads as zero */
 
     /* Called once, before all else: finds out the facts. */
     void (*start)(struct vm_kernel_backend *self);

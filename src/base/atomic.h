@@ -15,7 +15,7 @@
 #define vm_fetch_add_relaxed(pointer, value) __atomic_fetch_add((pointer), (value), __ATOMIC_RELAXED)
 #define vm_fetch_sub_relaxed(pointer, value) __atomic_fetch_sub((pointer), (value), __ATOMIC_RELAXED)
 /* True if *pointer was *expected and is `desired` now; else *expected is what it was. */
-#define vm_compare_exchange(pointer, expected, desired)                                                       \
+#define vm_compare_exchange(pointer, expected, desired)                                                      \
     __atomic_compare_exchange_n((pointer), (expected), (desired), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
 
 /* Adds to a counter that one thread (or one lock's holder) writes and others may read: no locked instruction. */

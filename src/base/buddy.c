@@ -185,8 +185,9 @@ uint32_t vm_buddy_find(const struct buddy *buddy, uint32_t index, unsigned *orde
     for (*order = 0; *order < VM_N_ORDERS; ++*order) {
         const uint32_t start = index & ~((1U << *order) - 1);
         if (buddy->page[start].state == BUDDY_FREE)
-            return start + (1U << buddy->page[start].order) > index ? (*order = buddy->page[start].order, start)
-                                                                    : VM_BUDDY_NONE;
+            return start + (1U << buddy->page[start].order) > index
+                       ? (*order = buddy->page[start].order, start)
+                       : VM_BUDDY_NONE;
     }
     return VM_BUDDY_NONE;
 }
@@ -237,7 +238,7 @@ void vm_buddy_check(const struct buddy *buddy)
             continue;
         }
         const uint32_t n_pages = 1U << page->order;
-        VM_CHECK(page->order < VM_N_ORDERS);                                           /* B1 */
+        VM_CHECK(page->order < VM_N_ORDERS);                                         /* B1 */
         VM_CHECK((index & (n_pages - 1)) == 0 && buddy->n_pages - index >= n_pages); /* B1 */
         for (uint32_t inner = 1; inner < n_pages; inner++)
             VM_CHECK(buddy->page[index + inner].state == BUDDY_TAKEN); /* B2 */
@@ -255,7 +256,7 @@ void vm_buddy_check(const struct buddy *buddy)
             VM_CHECK(buddy->page[index].prev == prev);    /* B4 */
             VM_CHECK(++in_list <= count[order]);          /* B4 */
         }
-        VM_CHECK(prev == buddy->list[order].last);                                      /* B4 */
+        VM_CHECK(prev == buddy->list[order].last);                                /* B4 */
         VM_CHECK(in_list == count[order] && in_list == buddy->list[order].count); /* B4 */
     }
 }

@@ -14,7 +14,7 @@
 #if VM_CHECK_LEVEL >= 1
 #define VM_ASSERT(condition) (VM_LIKELY(condition) ? (void)0 : VM_CHECK_FAILED(condition))
 #else
-#define VM_ASSERT(condition) ((void)sizeof((condition) ? 1 : 0))
+#define VM_ASSERT(condition) ((void)(0 && (condition)))
 #endif
 
 /* For checkers, which exist to be run: the condition is tested at every check level. */

@@ -21,11 +21,11 @@
 #define VM_DESTRUCTOR __attribute__((destructor(101)))
 
 /* The address, hidden from the optimiser, which would otherwise fold constants into it that cost instructions. */
-#define VM_OPAQUE(address)                                                                                    \
-    __extension__({                                                                                            \
-        __typeof__(address) opaque_ = (address);                                                              \
-        __asm__("" : "+r"(opaque_));                                                                          \
-        opaque_;                                                                                              \
+#define VM_OPAQUE(address)                                                                                   \
+    __extension__({                                                                                          \
+        __typeof__(address) opaque_ = (address);                                                             \
+        __asm__("" : "+r"(opaque_));                                                                         \
+        opaque_;                                                                                             \
     })
 
 /* One thread-local word, reached without a call: anything else would let the loader allocate inside malloc. */
@@ -36,10 +36,17 @@
  * malloc's place are compiled with VM_LIBC_NAMES; unit tests link the same code under its vm_ names alone.
  */
 #ifdef VM_LIBC_NAMES
-#define VM_LIBC_NAME(name, target)                                                                            \
-    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wmissing-attributes\"") extern          \
-        __typeof(target) name __attribute__((alias(#target), visibility("default")));                         \
-    _Pragma("GCC diagnostic pop")
+#ifdef __clang__
+#define VM_ALIAS_BEGIN
+#define VM_ALIAS_END
+#else
+#define VM_ALIAS_BEGIN                                                                                       \
+    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wmissing-attributes\"")
+#define VM_ALIAS_END _Pragma("GCC diagnostic pop")
+#endif
+#define VM_LIBC_NAME(name, target)                                                                           \
+    VM_ALIAS_BEGIN extern __typeof(target) name __attribute__((alias(#target), visibility("default")));      \
+    VM_ALIAS_END
 #else
 #define VM_LIBC_NAME(name, target)
 #endif

@@ -18,7 +18,7 @@ enum {
     VM_BLOCK_ALIGN_SHIFT = 4,
     VM_BLOCK_ALIGN = 1 << VM_BLOCK_ALIGN_SHIFT,
 
-    /* Addresses that a program can own: 47 bits on x86-64, 48 on arm64, unless it asks for more, which we don't. */
+/* Addresses that a program can own: 47 bits on x86-64, 48 on arm64, unless it asks for more, which we don't. */
 #if defined(__x86_64__)
     VM_ADDRESS_BITS = sizeof(void *) == 8 ? 47 : 32,
 #else
@@ -77,10 +77,13 @@ enum {
 };
 
 _Static_assert((VM_BLOCK_ALIGN & (VM_BLOCK_ALIGN - 1)) == 0, "alignment is a power of two");
-_Static_assert(VM_SLAB_BLOCK_MAX == VM_SMALL_MAX << 5, "VM_N_CLASSES counts five doublings above VM_SMALL_MAX");
+_Static_assert(VM_SLAB_BLOCK_MAX == VM_SMALL_MAX << 5,
+               "VM_N_CLASSES counts five doublings above VM_SMALL_MAX");
 _Static_assert(VM_SMALL_MAX % VM_BLOCK_ALIGN == 0, "small classes are multiples of the alignment");
-_Static_assert(VM_DYNAMIC_MMAP_THRESHOLD_MAX >= VM_DEFAULT_MMAP_THRESHOLD, "the dynamic threshold only grows");
-_Static_assert(VM_DEFAULT_MMAP_THRESHOLD > VM_SLAB_BLOCK_MAX, "slabs never serve what gets a mapping by default");
+_Static_assert(VM_DYNAMIC_MMAP_THRESHOLD_MAX >= VM_DEFAULT_MMAP_THRESHOLD,
+               "the dynamic threshold only grows");
+_Static_assert(VM_DEFAULT_MMAP_THRESHOLD > VM_SLAB_BLOCK_MAX,
+               "slabs never serve what gets a mapping by default");
 
 /* How much the code checks itself: 0 what users can cause, 1 cheap asserts, 2 and lock order, 3 and whole rooms. */
 #ifndef VM_CHECK_LEVEL

@@ -13,7 +13,7 @@ struct list {
     struct list_node *first, *last;
 };
 
-#define VM_CONTAINER(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
+#define VM_CONTAINER(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
 VM_INLINE void vm_list_push_front(struct list *list, struct list_node *node)
 {

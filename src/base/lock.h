@@ -31,7 +31,10 @@ struct lock {
     uintptr_t rank;
 };
 
-#define VM_LOCK_INIT(lock_rank) {.rank = (lock_rank)}
+#define VM_LOCK_INIT(lock_rank)                                                                              \
+    {                                                                                                        \
+        .rank = (lock_rank)                                                                                  \
+    }
 
 /*
  * What a waiting thread does, filled in by the kernel wall; without it, waiting is a loop.

@@ -24,7 +24,7 @@ extern struct report_sink vm_report_sink;
 void vm_message_text(struct message *message, const char *text);
 void vm_message_unsigned(struct message *message, uint64_t value);
 void vm_message_signed(struct message *message, int64_t value);
-void vm_message_address(struct message *message, const void *address); /* as 0x... */
+void vm_message_address(struct message *message, const void *address);           /* as 0x... */
 void vm_message_padded(struct message *message, uint64_t value, unsigned width); /* right-aligned */
 
 /* Writes the message out. */

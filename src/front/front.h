@@ -18,9 +18,9 @@ void vm_tune_read_environment(void);
 
 /* Settings of the library itself. */
 struct front_settings {
-    bool is_verbose;   /* VMALLOC_VERBOSE=1: a line at start */
-    bool has_stats;    /* VMALLOC_STATS=1: statistics at exit */
-    bool is_check;     /* VMALLOC_CHECK=1: say whether the library is in effect, and exit */
+    bool is_verbose; /* VMALLOC_VERBOSE=1: a line at start */
+    bool has_stats;  /* VMALLOC_STATS=1: statistics at exit */
+    bool is_check;   /* VMALLOC_CHECK=1: say whether the library is in effect, and exit */
 };
 extern struct front_settings vm_front_settings;
 

@@ -9,6 +9,7 @@
  *
  * Nothing is torn down at exit: other libraries' destructors and detached threads go on allocating.
  */
+#include <string.h>
 #include "base/atomic.h"
 #include "front/front.h"
 #include "heap/thread.h"
@@ -49,15 +50,14 @@ static void add_identity(struct message *message)
     vm_message_unsigned(message, vm_kernel.page_bytes);
 }
 
-/* Whether a call of malloc by name arrives here. */
+/*
+ * Whether the C library's calls of malloc arrive here. A call of our own by name would: it is bound within the library.
+ * The block is left alone, as it may be another allocator's; the process is about to end.
+ */
 static bool is_in_effect(void)
 {
-#ifdef VM_LIBC_NAMES
-    extern void *malloc(size_t);
-    return (void *(*volatile)(size_t))malloc == vm_malloc;
-#else
-    return false;
-#endif
+    const char *const block = strdup("whose?");
+    return block && vm_pagemap_find(block);
 }
 
 VM_CONSTRUCTOR static void start(void)
@@ -67,15 +67,16 @@ VM_CONSTRUCTOR static void start(void)
     struct message message = {0};
     vm_message_text(&message, "vmalloc: ");
     if (vm_front_settings.is_check) {
-        if (!is_in_effect())
-            vm_message_text(&message, "not in effect: malloc of the process is another one's");
-        else
-            vm_message_text(&message, "in effect: "), add_identity(&message);
+        const bool in_effect = is_in_effect();
+        vm_message_text(&message,
+                        in_effect ? "in effect: " : "not in effect: malloc of the process is another one's");
+        if (in_effect)
+            add_identity(&message);
         vm_message_text(&message, ", pid ");
         vm_message_unsigned(&message, (uint64_t)vm_process_id());
         vm_message_text(&message, "\n");
         vm_report_send(&message);
-        vm_process_exit_now(is_in_effect() ? 0 : 1);
+        vm_process_exit_now(in_effect ? 0 : 1);
     }
     if (vm_front_settings.has_stats)
         vm_process_keep_error_file();

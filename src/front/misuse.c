@@ -68,12 +68,14 @@ static void describe(struct message *message, const void *pointer, struct span *
         vm_message_address(message, span->start);
         vm_message_text(message, "\n");
     } else if (is_in_arena(pointer)) {
-        vm_message_text(message, "not a block of this allocator any more: freed long ago, or never allocated\n");
+        vm_message_text(message,
+                        "not a block of this allocator any more: freed long ago, or never allocated\n");
     } else if (is_in_stack(pointer)) {
         vm_message_text(message, "not a block of this allocator: it lies in the calling thread's stack\n");
     } else {
-        vm_message_text(message, "not a block of this allocator: a static variable, another allocator's block, "
-                                 "or a wild pointer\n");
+        vm_message_text(message,
+                        "not a block of this allocator: a static variable, another allocator's block, "
+                        "or a wild pointer\n");
     }
 }
 

@@ -31,9 +31,9 @@ static void set_mmap_max(size_t count)
 }
 
 struct tunable {
-    int parameter;         /* number for mallopt */
-    const char *glibc;     /* glibc's variable */
-    const char *ours;      /* our variable: sizes with K, M, G */
+    int parameter;     /* number for mallopt */
+    const char *glibc; /* glibc's variable */
+    const char *ours;  /* our variable: sizes with K, M, G */
     void (*set)(size_t value);
 };
 
@@ -91,12 +91,19 @@ static bool read_size(const char *text, size_t *value)
     unsigned shift = 0;
     switch (*text) {
     case 'k':
-    case 'K': shift = 10; break;
+    case 'K':
+        shift = 10;
+        break;
     case 'm':
-    case 'M': shift = 20; break;
+    case 'M':
+        shift = 20;
+        break;
     case 'g':
-    case 'G': shift = 30; break;
-    default: break;
+    case 'G':
+        shift = 30;
+        break;
+    default:
+        break;
     }
     text += shift != 0;
     if (*text || (shift && *value > SIZE_MAX >> shift))

@@ -9,12 +9,12 @@
  * that a program that only allocates does not pay for it, and one that frees finds slabs that had a whole turn of
  * time to collect free blocks.
  *
- * Retired slabs. A slab whose last block is freed stays where it is, ready for the next malloc, and enters a ring; the
- * ring holds a bounded number of bytes, and the oldest goes back to the pool if it still is empty. While a slab is in
- * the ring its groups' `notify` is 0, so that a program that frees and allocates one block over and over is not asked
- * each time.
+ * Retired slabs. A slab whose last block is freed stays where it is, ready for the next malloc, and is retired; the
+ * retired slabs hold a bounded number of bytes, and the one at the highest address goes back to the pool if it still
+ * is empty. While a slab is retired its groups' x_notify is 0, so that a program that frees and allocates one block
+ * over and over is not asked each time.
  *
- * Invariants: H1 a slab of the heap is in exactly one place: current[class] or slabs[class], as its state says; H2 a bin with blocks points into current[class]; H3 a slab is in the ring iff is_retired.
+ * Invariants: H1 a slab of the heap is in exactly one place: current[class] or slabs[class], as its state says; H2 a bin with blocks points into current[class]; H3 a slab is in retired[] iff is_retired.
  */
 #include "heap/heap.h"
 #include "base/check.h"
@@ -54,7 +54,8 @@ bool vm_heap_is_slab_done(struct slab *slab)
         if (free != vm_slab_group_full(slab, i))
             return false;
     }
-    return vm_load_acquire(&slab->x_is_queued) == 0; /* R3 in remote.c: only after all blocks were seen free */
+    return vm_load_acquire(&slab->x_is_queued) ==
+           0; /* R3 in remote.c: only after all blocks were seen free */
 }
 
 static void watch_groups(struct slab *slab)
@@ -182,27 +183,38 @@ static void expel(struct heap *heap, struct slab *slab, struct list *emptied)
     vm_list_push_back(emptied, &slab->span.node);
 }
 
-static bool is_ring_too_full(const struct heap *heap, size_t more_bytes)
+static bool are_too_many_retired(const struct heap *heap)
 {
-    return heap->n_retired == VM_RETIRED_SLABS_MAX ||
-           (heap->n_retired && heap->retired_bytes + more_bytes > VM_RETIRED_BYTES_MAX);
+    return heap->n_retired > VM_RETIRED_SLABS_MAX ||
+           (heap->n_retired > 1 && heap->retired_bytes > VM_RETIRED_BYTES_MAX);
 }
 
-/* All blocks of the slab are free: into the ring with it, and out of it with the oldest while it is too full. */
+/* The retired slab at the highest address: what is kept should not keep the break from moving down. */
+static uint32_t highest_retired(const struct heap *heap)
+{
+    uint32_t highest = 0;
+    for (uint32_t i = 1; i < heap->n_retired; i++)
+        if (heap->retired[i]->span.start > heap->retired[highest]->span.start)
+            highest = i;
+    return highest;
+}
+
+/* All blocks of the slab are free: among the retired with it, and out with the highest while they are too many. */
 static void retire(struct heap *heap, struct slab *slab, struct list *emptied)
 {
     if (slab->is_retired)
         return;
-    while (is_ring_too_full(heap, slab->span.bytes)) {
-        struct slab *const oldest = heap->retired[0];
-        unretire(heap, 0);
-        if (vm_heap_is_slab_done(oldest))
-            expel(heap, oldest, emptied);
-    }
     heap->retired[heap->n_retired++] = slab;
     heap->retired_bytes += slab->span.bytes;
     slab->is_retired = true;
     ignore_groups(slab);
+    while (are_too_many_retired(heap)) {
+        const uint32_t highest = highest_retired(heap);
+        struct slab *const given_back = heap->retired[highest];
+        unretire(heap, highest);
+        if (vm_heap_is_slab_done(given_back))
+            expel(heap, given_back, emptied);
+    }
 }
 
 /* Blocks of the slab were freed otherwise than by the fast path: retires it if all are free. */
@@ -244,7 +256,8 @@ void vm_heap_group_emptied(struct slab *slab, struct slab_group *group)
         if (vm_load_relaxed(&slab->x_heap) == heap && are_all_free(slab))
             retire(heap, slab, &emptied);
         else if (slab->state == SLAB_CURRENT)
-            vm_store_relaxed(&group->x_notify, 0); /* the slab is in use elsewhere: do not ask again while this group is */
+            vm_store_relaxed(&group->x_notify,
+                             0); /* the slab is in use elsewhere: do not ask again while this group is */
     }
     vm_lock_release(&heap->lock);
     vm_heap_destroy_slabs(&emptied);
@@ -306,7 +319,8 @@ static struct slab *reuse_retired(struct heap *heap, unsigned class_index)
 {
     for (uint32_t i = 0; i < heap->n_retired; i++) {
         struct slab *const slab = heap->retired[i];
-        if (slab->state == SLAB_CURRENT || !vm_slab_can_recast(slab, class_index) || !vm_heap_is_slab_done(slab))
+        if (slab->state == SLAB_CURRENT || !vm_slab_can_recast(slab, class_index) ||
+            !vm_heap_is_slab_done(slab))
             continue;
         vm_heap_unlist_locked(heap, slab);
         collect_remote(slab);
@@ -415,13 +429,13 @@ void *vm_heap_alloc(unsigned class_index)
 static void check_slab(struct heap *heap, struct slab *slab, unsigned class_index, enum slab_state state)
 {
     vm_slab_check(slab);
-    VM_CHECK(slab->state == state && slab->class_index == class_index);  /* H1 */
-    VM_CHECK(vm_load_relaxed(&slab->x_heap) == heap);                    /* H1 */
-    VM_CHECK(slab->x_fast_heap == NULL || slab->x_fast_heap == heap);    /* S3 */
-    bool in_ring = false;
+    VM_CHECK(slab->state == state && slab->class_index == class_index); /* H1 */
+    VM_CHECK(vm_load_relaxed(&slab->x_heap) == heap);                   /* H1 */
+    VM_CHECK(slab->x_fast_heap == NULL || slab->x_fast_heap == heap);   /* S3 */
+    bool is_there = false;
     for (uint32_t i = 0; i < heap->n_retired; i++)
-        in_ring |= heap->retired[i] == slab;
-    VM_CHECK(in_ring == slab->is_retired); /* H3 */
+        is_there |= heap->retired[i] == slab;
+    VM_CHECK(is_there == slab->is_retired); /* H3 */
 }
 
 void vm_heap_check(struct heap *heap)

@@ -23,7 +23,7 @@ struct bin {
 enum heap_state {
     HEAP_LIVE,      /* a thread's own; only that thread makes slabs CURRENT and takes blocks */
     HEAP_ABANDONED, /* nobody's: whoever holds the lock may act as the owner */
-    HEAP_FROZEN     /* fork child: its owner was in the middle of a change; nothing but bits is ever touched */
+    HEAP_FROZEN /* fork child: its owner was in the middle of a change; nothing but bits is ever touched */
 };
 
 struct heap {
@@ -37,10 +37,10 @@ struct heap {
     uint32_t x_missed;            /* a remote free may have gone past the queue: look at all slabs */
     uint32_t n_retired;
     size_t retired_bytes;
-    struct slab *retired[VM_RETIRED_SLABS_MAX]; /* slabs that ran empty, oldest first; each also is in its list */
+    struct slab *retired[VM_RETIRED_SLABS_MAX + 1]; /* slabs that ran empty, each also in slabs or current */
     struct slab *current[VM_N_CLASSES];
-    struct list slabs[VM_N_CLASSES];       /* all others of the class */
-    uint8_t n_looks[VM_N_CLASSES];         /* how many of them the next search looks at: see find_listed */
+    struct list slabs[VM_N_CLASSES]; /* all others of the class */
+    uint8_t n_looks[VM_N_CLASSES];   /* how many of them the next search looks at: see find_listed */
 };
 
 /*
@@ -74,7 +74,7 @@ void vm_heap_settle_locked(struct heap *heap, struct list *emptied);
 /* Whether all blocks are free and no remote free is on its way: the slab may be destroyed. Needs: the lock. */
 bool vm_heap_is_slab_done(struct slab *slab);
 
-/* Takes a slab out of the list and the ring that it is in. Needs: the lock, and the slab LISTED. */
+/* Takes a slab out of its list and of retired[]. Needs: the lock, and the slab LISTED. */
 void vm_heap_unlist_locked(struct heap *heap, struct slab *slab);
 
 /* A LISTED slab of the class with free blocks, taken out of its list; NULL: none was found. Needs: as

@@ -46,7 +46,7 @@ VM_INLINE void vm_heap_free_fast(void *block)
     size_t index;
     if (VM_UNLIKELY(vm_load_relaxed(&slab->x_fast_heap) != vm_heap_self) ||
         VM_UNLIKELY(!vm_slab_index(slab, block, &index))) {
-        vm_free_slow(block); /* NULL, another thread's, not a slab's, the first into a full slab, not a block */
+        vm_free_slow(block); /* NULL, another thread's, one that another thread freed into, not a block */
         return;
     }
     struct slab_group *const group = vm_slab_group(slab, index);
@@ -55,7 +55,7 @@ VM_INLINE void vm_heap_free_fast(void *block)
         vm_free_slow(block); /* freed before */
         return;
     }
-    vm_store_release(&group->x_mask, mask); /* pairs with vm_heap_is_slab_done: what we wrote to the block is over */
+    vm_store_release(&group->x_mask, mask); /* our use of the block is over: vm_heap_is_slab_done acquires */
     if (VM_UNLIKELY(mask == vm_load_relaxed(&group->x_notify)))
         vm_heap_group_emptied(slab, group);
 }

@@ -37,7 +37,8 @@ void vm_remote_queue(struct slab *slab)
     struct slab *head = vm_load_relaxed(&heap->x_queue);
     do
         slab->x_next_queued = head;
-    while (!vm_compare_exchange(&heap->x_queue, &head, slab)); /* pairs with the exchange in vm_heap_drain_locked */
+    while (!vm_compare_exchange(&heap->x_queue, &head,
+                                slab)); /* pairs with the exchange in vm_heap_drain_locked */
 }
 
 /* Slabs of a live heap that are wholly free and not CURRENT, from the queue; the others go back into it. */
@@ -140,7 +141,8 @@ void vm_remote_free(struct slab *slab, size_t index)
     const struct last_look look = {slab, slab->x_remote, slab->n_groups, slab->n_blocks};
     if (vm_load_relaxed(&slab->x_fast_heap))
         vm_store_relaxed(&slab->x_fast_heap, NULL); /* R5 */
-    const bool is_pinned = vm_load_relaxed(&slab->x_is_queued) == 0 && vm_exchange(&slab->x_is_queued, 1) == 0;
+    const bool is_pinned =
+        vm_load_relaxed(&slab->x_is_queued) == 0 && vm_exchange(&slab->x_is_queued, 1) == 0;
     const vm_word before = vm_fetch_or(remote, bit);
     if (VM_UNLIKELY(before & bit))
         vm_heap_bad_free(vm_slab_block(slab, index));

@@ -20,7 +20,10 @@
 
 const vm_word vm_heap_no_blocks = 0;
 
-#define NO_BIN {.mask = (vm_word *)(uintptr_t)&vm_heap_no_blocks}
+#define NO_BIN                                                                                               \
+    {                                                                                                        \
+        .mask = (vm_word *)(uintptr_t)&vm_heap_no_blocks                                                     \
+    }
 #define NO_BINS_5 NO_BIN, NO_BIN, NO_BIN, NO_BIN, NO_BIN
 #define NO_BINS_35 NO_BINS_5, NO_BINS_5, NO_BINS_5, NO_BINS_5, NO_BINS_5, NO_BINS_5, NO_BINS_5
 #define NO_BINS NO_BINS_35, NO_BINS_35, NO_BINS_35
@@ -144,7 +147,8 @@ struct slab *vm_thread_adopt_slab(struct heap *heap, unsigned class_index)
     enum { TRIES = 16 };
     struct slab *slab = NULL;
     unsigned n_tries = 0;
-    for (struct heap *from = vm_thread_heaps(); from && !slab && n_tries < TRIES; from = from->x_next, n_tries++) {
+    for (struct heap *from = vm_thread_heaps(); from && !slab && n_tries < TRIES;
+         from = from->x_next, n_tries++) {
         if (vm_load_relaxed(&from->x_state) != HEAP_ABANDONED || !vm_lock_try(&from->lock))
             continue;
         struct list emptied = {0};

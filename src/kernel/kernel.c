@@ -110,7 +110,8 @@ bool vm_kernel_move(void *start, size_t old_bytes, void *target, size_t new_byte
 {
     VM_ASSERT(is_range(start, old_bytes) && is_range(target, new_bytes));
     const int saved_errno = errno;
-    const bool done = vm_kernel.has_remap && backend->move(backend->context, start, old_bytes, target, new_bytes);
+    const bool done =
+        vm_kernel.has_remap && backend->move(backend->context, start, old_bytes, target, new_bytes);
     errno = saved_errno;
     COUNT(move);
     return done;

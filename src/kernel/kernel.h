@@ -20,8 +20,8 @@ extern struct kernel_facts vm_kernel;
 
 /* Calls so far, for the statistics and for tests. Read them with vm_load_relaxed. */
 struct kernel_counts {
-    uint64_t x_break_grow, x_break_refused, x_break_trim, x_map, x_map_refused, x_unmap, x_unmap_refused, x_resize,
-        x_move, x_protect, x_purge;
+    uint64_t x_break_grow, x_break_refused, x_break_trim, x_map, x_map_refused, x_unmap, x_unmap_refused,
+        x_resize, x_move, x_protect, x_purge;
 };
 extern struct kernel_counts vm_kernel_counts;
 

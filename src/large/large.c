@@ -36,7 +36,8 @@ static size_t padded(size_t size)
 void vm_large_set_threshold(size_t bytes)
 {
     /* The largest request whose padded size is below the threshold. */
-    const size_t below = bytes < 2 * VM_SMALL_MAX ? VM_SMALL_MAX : vm_round_up(bytes, 16) - 16 - sizeof(size_t);
+    const size_t below =
+        bytes < 2 * VM_SMALL_MAX ? VM_SMALL_MAX : vm_round_up(bytes, 16) - 16 - sizeof(size_t);
     vm_store_relaxed(&vm_large_policy.x_threshold, bytes);
     vm_store_relaxed(&vm_large_policy.x_slab_max,
                      vm_min_size(VM_SLAB_BLOCK_MAX, vm_max_size(below, VM_SMALL_MAX)));
@@ -89,7 +90,7 @@ static void give_pages(struct span *span)
     if (span->kind == SPAN_MIDDLE)
         vm_pool_give(span, span->bytes);
     else if (!vm_kernel_unmap(span->start, span->bytes))
-        vm_kernel_purge(span->start, span->bytes); /* too many mappings: the addresses stay, the memory goes */
+        vm_kernel_purge(span->start, span->bytes); /* too many mappings: addresses stay, memory goes */
 }
 
 static bool wants_mapping(size_t size)
@@ -235,9 +236,9 @@ static void check_span(struct span *span, void *context)
     struct tally *const tally = context;
     if (span->kind == SPAN_SLAB)
         return;
-    VM_CHECK(span->kind == SPAN_LARGE || span->kind == SPAN_MIDDLE);        /* L1 */
-    VM_CHECK(vm_pagemap_find(span->start) == span);                         /* L1 */
-    VM_CHECK((span->kind == SPAN_MIDDLE) == (span->arena != NULL));         /* L1 */
+    VM_CHECK(span->kind == SPAN_LARGE || span->kind == SPAN_MIDDLE);      /* L1 */
+    VM_CHECK(vm_pagemap_find(span->start) == span);                       /* L1 */
+    VM_CHECK((span->kind == SPAN_MIDDLE) == (span->arena != NULL));       /* L1 */
     VM_CHECK(span->bytes > 0 && span->bytes % vm_kernel.page_bytes == 0); /* L1 */
     tally[span->kind == SPAN_LARGE].x_n++;
     tally[span->kind == SPAN_LARGE].x_bytes += span->bytes;

@@ -21,6 +21,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "kernel/kernel.h"
+#include "pool/pagemap.h"
 
 enum {
     TAG_DIRTY = 1,
@@ -157,10 +158,12 @@ static void purge_records_locked(struct arena *arena, uint32_t index)
 {
     unsigned order;
     const uint32_t start = vm_buddy_find(&arena->buddy, index, &order);
-    if (start == VM_BUDDY_NONE || order < VM_ORDER_MAX || *group_tag(arena, start) >> 1 || !vm_kernel.purge_zeroes)
+    if (start == VM_BUDDY_NONE || order < VM_ORDER_MAX || *group_tag(arena, start) >> 1 ||
+        !vm_kernel.purge_zeroes)
         return;
     const uintptr_t from = vm_round_up((uintptr_t)&arena->buddy.page[start + 1], vm_kernel.page_bytes);
-    const uintptr_t to = vm_round_down((uintptr_t)&arena->buddy.page[start + MAX_BLOCK_PAGES], vm_kernel.page_bytes);
+    const uintptr_t to =
+        vm_round_down((uintptr_t)&arena->buddy.page[start + MAX_BLOCK_PAGES], vm_kernel.page_bytes);
     if (from < to)
         vm_kernel_purge((void *)from, to - from);
 }
@@ -268,7 +271,8 @@ static uint32_t take_top_locked(struct arena *arena, size_t n_pages, unsigned al
             break;
         }
         const size_t start = top_start(arena, n_pages, align_order);
-        if (start + n_pages <= arena->buddy.n_pages && vm_buddy_claim(&arena->buddy, (uint32_t)start, (uint32_t)n_pages))
+        if (start + n_pages <= arena->buddy.n_pages &&
+            vm_buddy_claim(&arena->buddy, (uint32_t)start, (uint32_t)n_pages))
             return (uint32_t)start;
     }
     return VM_BUDDY_NONE;
@@ -279,6 +283,16 @@ static bool move_break_down_locked(struct arena *arena, size_t bytes)
     if (arena->kind == ARENA_PROCESS_BREAK)
         return vm_kernel_break_trim(arena->break_end, bytes);
     return vm_kernel_protect(arena->break_end - bytes, bytes, VM_ACCESS_NONE);
+}
+
+/* Records of pages that are not there any more are not needed. */
+static void purge_records_above_locked(struct arena *arena, uint32_t n_pages_before)
+{
+    const uintptr_t from =
+        vm_round_up((uintptr_t)&arena->buddy.page[arena->buddy.n_pages], vm_kernel.page_bytes);
+    const uintptr_t to = vm_round_up((uintptr_t)&arena->buddy.page[n_pages_before], vm_kernel.page_bytes);
+    if (from < to && vm_kernel.purge_zeroes)
+        vm_kernel_purge((void *)from, to - from);
 }
 
 /* Moves the break down by the whole pages free below it, but for `pad` bytes. */
@@ -300,6 +314,7 @@ static bool trim_locked(struct arena *arena, size_t pad)
     }
     mark_clean_locked(arena, first, n_gone);
     vm_buddy_resize(buddy, first);
+    purge_records_above_locked(arena, first + n_gone);
     arena->break_end -= bytes;
     arena->n_refused = 0;
     publish_counts(arena);
@@ -314,7 +329,8 @@ bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, si
     char *start = vm_kernel_break_now(), *limit = NULL;
     if (kind == ARENA_PRIVATE_BREAK) {
         const size_t granule = vm_max_size(VM_GRANULE, vm_kernel.page_bytes);
-        const size_t least = vm_round_up(vm_max_size(vm_pages_to_bytes(n_pages), VM_PRIVATE_ARENA_BYTES_MIN), granule);
+        const size_t least =
+            vm_round_up(vm_max_size(vm_pages_to_bytes(n_pages), VM_PRIVATE_ARENA_BYTES_MIN), granule);
         size_t bytes = vm_max_size(VM_PRIVATE_ARENA_BYTES, least);
         while (!(start = vm_kernel_map(bytes, granule, VM_ACCESS_NONE)) && bytes / 2 >= least)
             bytes /= 2;
@@ -389,16 +405,19 @@ static bool is_trim_due(const struct arena *arena)
 void vm_arena_give(struct arena *arena, const struct span *span, size_t dirty_bytes)
 {
     if (vm_load_relaxed(&arena->x_is_frozen)) {
-        vm_kernel_purge(span->start, span->bytes); /* the addresses are lost to this child, the memory is not */
+        vm_kernel_purge(span->start, span->bytes); /* this child loses the addresses, not the memory */
         return;
     }
     vm_lock_acquire(&arena->lock);
     const uint32_t index = (uint32_t)page_index(arena, span->start);
     give_pages_locked(arena, index, (uint32_t)(span->bytes >> vm_kernel.page_shift),
                       (uint32_t)vm_bytes_to_pages(vm_min_size(dirty_bytes, span->bytes)));
+    const char *const end_before = arena->break_end;
     if (is_trim_due(arena))
         trim_locked(arena, vm_load_relaxed(&vm_arena_policy.x_top_pad));
+    const char *const end = arena->break_end;
     vm_lock_release(&arena->lock);
+    vm_pagemap_forget(end, end_before);
 }
 
 void vm_arena_give_tail(struct arena *arena, struct span *span, size_t bytes)
@@ -428,7 +447,8 @@ static void collect_dirty_locked(struct arena *arena, size_t n_keep, struct purg
         for (uint32_t index = buddy->list[order].first; index != VM_BUDDY_NONE;) {
             if (vm_load_relaxed(&arena->x_n_dirty) <= n_keep || batch->n_blocks == PURGE_BATCH)
                 return;
-            const uint32_t next = buddy->page[index].next, n_dirty = mark_clean_locked(arena, index, 1U << order);
+            const uint32_t next = buddy->page[index].next,
+                           n_dirty = mark_clean_locked(arena, index, 1U << order);
             if (n_dirty) {
                 vm_buddy_claim(buddy, index, 1U << order);
                 batch->block[batch->n_blocks].index = index;
@@ -451,7 +471,8 @@ size_t vm_arena_purge(struct arena *arena, size_t n_keep)
         collect_dirty_locked(arena, n_keep, &batch);
         vm_lock_release(&arena->lock);
         for (uint32_t i = 0; i < batch.n_blocks; i++)
-            vm_kernel_purge(page_address(arena, batch.block[i].index), vm_pages_to_bytes(batch.block[i].n_pages));
+            vm_kernel_purge(page_address(arena, batch.block[i].index),
+                            vm_pages_to_bytes(batch.block[i].n_pages));
         vm_lock_acquire(&arena->lock);
         for (uint32_t i = 0; i < batch.n_blocks; i++) {
             vm_buddy_give(&arena->buddy, batch.block[i].index, batch.block[i].n_pages, BUDDY_BACK);
@@ -469,8 +490,11 @@ bool vm_arena_trim(struct arena *arena, size_t pad)
         return false;
     vm_lock_acquire(&arena->lock);
     arena->n_refused = 0; /* other memory may be free again: worth asking */
+    const char *const end_before = arena->break_end;
     const bool moved = trim_locked(arena, pad);
+    const char *const end = arena->break_end;
     vm_lock_release(&arena->lock);
+    vm_pagemap_forget(end, end_before);
     return moved;
 }
 

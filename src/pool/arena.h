@@ -17,19 +17,19 @@ enum arena_kind { ARENA_PROCESS_BREAK, ARENA_PRIVATE_BREAK };
 struct arena {
     struct lock lock; /* rank ARENA; guards all below but what begins with x_ */
     enum arena_kind kind;
-    uint32_t index;        /* number of the arena; 0 is the one on the process's break */
-    char *base;            /* address of page 0: aligned to the largest order, so that blocks are aligned too */
-    char *start;           /* where the break was at first: nothing below is ours */
-    char *break_end;       /* where we left the break */
-    char *limit;           /* private break: end of the reservation */
-    struct buddy buddy;    /* its tag bit TAG_DIRTY: the page's contents may not be zero */
-    uint32_t capacity;     /* pages that the records have room for */
-    uint32_t n_alien;      /* pages of the buddy system that are not ours: below the start, or foreign */
-    uint32_t n_refused;    /* fewest pages that the kernel refused to grow by, until a trim; 0: none yet */
-    bool x_is_frozen;      /* fork child: another thread was changing it; never used again, never given to */
-    uint32_t x_n_pages;    /* pages that are ours; this and the next two for readers without the lock */
-    uint32_t x_n_free;     /* of these, free */
-    uint32_t x_n_dirty;    /* of the free ones, with contents */
+    uint32_t index;     /* number of the arena; 0 is the one on the process's break */
+    char *base;         /* address of page 0: aligned to the largest order, so that blocks are aligned too */
+    char *start;        /* where the break was at first: nothing below is ours */
+    char *break_end;    /* where we left the break */
+    char *limit;        /* private break: end of the reservation */
+    struct buddy buddy; /* its tag bit TAG_DIRTY: the page's contents may not be zero */
+    uint32_t capacity;  /* pages that the records have room for */
+    uint32_t n_alien;   /* pages of the buddy system that are not ours: below the start, or foreign */
+    uint32_t n_refused; /* fewest pages that the kernel refused to grow by, until a trim; 0: none yet */
+    bool x_is_frozen;   /* fork child: another thread was changing it; never used again, never given to */
+    uint32_t x_n_pages; /* pages that are ours; this and the next two for readers without the lock */
+    uint32_t x_n_free;  /* of these, free */
+    uint32_t x_n_dirty; /* of the free ones, with contents */
     uint32_t x_n_pages_max;
 };
 

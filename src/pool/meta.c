@@ -25,7 +25,7 @@ enum {
 struct chunk {
     struct list_node node;
     uint32_t object_bytes, n_objects, n_used;
-    uint32_t is_swept; /* its pages are being purged: in no list meanwhile */
+    uint32_t is_swept;        /* its pages are being purged: in no list meanwhile */
     vm_word x_taken[N_WORDS]; /* a sweeper reads it while others clear bits */
 };
 
@@ -160,7 +160,8 @@ void vm_meta_free(void *object, size_t bytes)
 {
     const size_t object_bytes = vm_round_up(bytes, VM_META_UNIT);
     struct chunk *const chunk = (struct chunk *)vm_round_down((uintptr_t)object, CHUNK_BYTES);
-    const size_t index = ((size_t)((char *)object - (char *)chunk) - first_object(object_bytes)) / object_bytes;
+    const size_t index =
+        ((size_t)((char *)object - (char *)chunk) - first_object(object_bytes)) / object_bytes;
     vm_lock_acquire(&meta_lock);
     VM_ASSERT(chunk->object_bytes == object_bytes && chunk->n_used > 0);
     VM_ASSERT(chunk->x_taken[index / VM_WORD_BITS] >> (index % VM_WORD_BITS) & 1);
@@ -214,9 +215,9 @@ void vm_meta_check(void)
             uint32_t n_bits = 0;
             for (unsigned i = 0; i < N_WORDS; i++)
                 n_bits += vm_bits_count(chunk->x_taken[i]);
-            VM_CHECK(chunk->object_bytes == size * VM_META_UNIT);         /* M1 */
+            VM_CHECK(chunk->object_bytes == size * VM_META_UNIT);           /* M1 */
             VM_CHECK(!chunk->is_swept && chunk->n_used < chunk->n_objects); /* M1 */
-            VM_CHECK(n_bits == chunk->n_used && n_bits > 0);              /* M2 M3 */
+            VM_CHECK(n_bits == chunk->n_used && n_bits > 0);                /* M2 M3 */
         }
     }
     for (struct list_node *node = empty_chunks.first; node; node = node->next)

@@ -28,7 +28,7 @@ struct leaf {
    are given back. */
 enum { LEAVES_KEPT = 8 };
 
-struct near_map vm_near_map;
+VM_ALIGNED(1 << VM_PAGE_SHIFT_MIN) struct near_map vm_near_map;
 static struct leaf *x_root[VM_ROOT_ENTRIES];
 static uint32_t n_used_in_leaf[VM_ROOT_ENTRIES]; /* entries that are not 0 */
 static struct lock map_lock = VM_LOCK_INIT(VM_RANK_PAGEMAP);
@@ -194,6 +194,34 @@ void vm_pagemap_remove(struct span *span)
     vm_lock_release(&map_lock);
 }
 
+/* Purges the page of entries that `entry` lies in, if all of it is zero. */
+static void purge_entries_locked(const uintptr_t *entry)
+{
+    const uintptr_t start = vm_round_down((uintptr_t)entry, vm_kernel.page_bytes);
+    const uintptr_t *const entries = (const uintptr_t *)start;
+    for (size_t i = 0; i < vm_kernel.page_bytes / sizeof *entries; i++)
+        if (vm_load_relaxed(&entries[i]))
+            return;
+    vm_kernel_purge((void *)start, vm_kernel.page_bytes);
+}
+
+void vm_pagemap_forget(const char *start, const char *end)
+{
+    const size_t step =
+        vm_kernel.page_bytes / sizeof(uintptr_t) * VM_GRANULE; /* addresses of one page of entries */
+    const uintptr_t first = vm_round_up((uintptr_t)start, step);
+    if (!vm_kernel.purge_zeroes || first >= (uintptr_t)end)
+        return;
+    vm_lock_acquire(&map_lock);
+    for (uintptr_t at = first; at < (uintptr_t)end; at += step) {
+        const uintptr_t *const entry = entry_of(at);
+        if (entry)
+            purge_entries_locked(entry);
+        purge_entries_locked(&vm_near_map.x_slab_distance[at >> VM_GRANULE_SHIFT & (VM_NEAR_ENTRIES - 1)]);
+    }
+    vm_lock_release(&map_lock);
+}
+
 /* The highest span that starts in the granule of `entry`, below or at `address`. */
 static struct span *span_in_granule(uintptr_t entry, uintptr_t address)
 {
@@ -214,7 +242,8 @@ struct span *vm_pagemap_search(const void *address)
     for (uintptr_t at = vm_round_down(wanted, VM_GRANULE);; at -= VM_GRANULE) {
         const uintptr_t *const entry = entry_of(at);
         if (!entry)
-            at = at >> (VM_LEAF_ADDRESS_BITS - 1) >> 1 << (VM_LEAF_ADDRESS_BITS - 1) << 1; /* start of the leaf */
+            at = at >> (VM_LEAF_ADDRESS_BITS - 1) >> 1 << (VM_LEAF_ADDRESS_BITS - 1)
+                                                       << 1; /* start of the leaf */
         struct span *const span = entry ? span_in_granule(vm_load_acquire(entry), wanted) : NULL;
         if (span)
             return wanted - (uintptr_t)span->start < span->bytes ? span : NULL;
@@ -232,9 +261,9 @@ void vm_pagemap_walk(void (*visit)(struct span *span, void *context), void *cont
             const uintptr_t entry = vm_load_acquire(&leaf->x_entry[i]);
             const size_t n_slots = entry & SPLIT_TAG ? VM_GRANULE >> vm_kernel.page_shift : entry != 0;
             for (size_t slot = 0; slot < n_slots; slot++) {
-                struct span *const span = entry & SPLIT_TAG
-                                              ? vm_load_acquire(&((struct split *)(entry - SPLIT_TAG))->x_span[slot])
-                                              : (struct span *)entry;
+                struct span *const span =
+                    entry & SPLIT_TAG ? vm_load_acquire(&((struct split *)(entry - SPLIT_TAG))->x_span[slot])
+                                      : (struct span *)entry;
                 if (span && span != last)
                     visit(span, context);
                 last = span ? span : last;

@@ -50,6 +50,9 @@ void vm_pagemap_walk(void (*visit)(struct span *span, void *context), void *cont
 /* The span is not found any more; whatever else was added at its addresses since they became free still is. */
 void vm_pagemap_remove(struct span *span);
 
+/* Nothing is at these addresses any more: gives the map's own pages for them back to the kernel, if all is empty. */
+void vm_pagemap_forget(const char *start, const char *end);
+
 /* For a fork child: see front/fork.c. */
 void vm_pagemap_reset_in_child(void);
 

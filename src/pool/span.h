@@ -16,11 +16,11 @@ enum span_kind {
 };
 
 struct span {
-    char *start;         /* first page */
-    size_t bytes;        /* whole pages */
-    struct arena *arena; /* NULL: not from the pool */
-    uint32_t kind;       /* enum span_kind */
-    uint32_t is_zeroed;  /* fresh from the pool: every byte is zero */
+    char *start;           /* first page */
+    size_t bytes;          /* whole pages */
+    struct arena *arena;   /* NULL: not from the pool */
+    uint32_t kind;         /* enum span_kind */
+    uint32_t is_zeroed;    /* fresh from the pool: every byte is zero */
     struct list_node node; /* in its owner's list */
 };
 

@@ -14,7 +14,8 @@
 #include "base/config.h"
 
 enum { VM_CLASS_STEP_SHIFT = 3, VM_SMALL_MAX_SHIFT = 10 };
-_Static_assert(1 << VM_CLASS_STEP_SHIFT == VM_CLASS_STEPS && 1 << VM_SMALL_MAX_SHIFT == VM_SMALL_MAX, "shifts");
+_Static_assert(1 << VM_CLASS_STEP_SHIFT == VM_CLASS_STEPS && 1 << VM_SMALL_MAX_SHIFT == VM_SMALL_MAX,
+               "shifts");
 
 /* Class of a request. Needs size <= VM_SMALL_MAX; size 0 gives 0. */
 VM_INLINE unsigned vm_class_of_small(size_t size)

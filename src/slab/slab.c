@@ -98,7 +98,8 @@ unsigned vm_slab_count_free(const struct slab *slab)
 {
     unsigned n_free = 0;
     for (size_t i = 0; i < slab->n_groups; i++)
-        n_free += vm_bits_count(vm_load_relaxed(&slab->group[i].x_mask) | vm_load_relaxed(&slab->x_remote[i]));
+        n_free +=
+            vm_bits_count(vm_load_relaxed(&slab->group[i].x_mask) | vm_load_relaxed(&slab->x_remote[i]));
     return n_free;
 }
 

@@ -39,7 +39,7 @@ enum slab_state { SLAB_LISTED, SLAB_CURRENT };
 
 /* Up to VM_WORD_BITS blocks. */
 struct slab_group {
-    vm_word x_mask; /* free blocks. Release stores by the owner pair with acquire loads of visitors (remote.c) */
+    vm_word x_mask;   /* free blocks; release stores by the owner pair with visitors' acquire loads (remote.c) */
     vm_word x_notify; /* the mask that calls for attention: all blocks free; 0 if attention is not wanted */
 };
 
@@ -48,18 +48,19 @@ _Static_assert(VM_WORD_BITS % sizeof(struct slab_group) == 0, "vm_slab_group shi
 struct slab {
     struct span span;
     struct heap *x_heap;
-    vm_word *x_remote;      /* n_groups words behind the groups: blocks freed by others, not yet in the mask */
+    vm_word *x_remote; /* n_groups words behind the groups: blocks freed by others, not yet in the mask */
     struct slab *x_next_queued;
-    uint32_t x_is_queued;   /* in its heap's queue of slabs with remote frees, or about to be */
+    uint32_t x_is_queued; /* in its heap's queue of slabs with remote frees, or about to be */
     uint32_t block_bytes;
     uint16_t class_index, n_groups;
-    uint16_t state;         /* enum slab_state */
-    uint16_t is_retired;    /* in the heap's ring of slabs that ran empty */
+    uint16_t state;      /* enum slab_state */
+    uint16_t is_retired; /* in its heap's retired[], the slabs that ran empty */
 
     /* What free looks at, in one cache line with the first two groups. */
-    VM_ALIGNED(VM_CACHE_LINE) struct heap *x_fast_heap; /* whose thread may free into it without asking, or NULL */
-    char *base;          /* block 0 */
-    uint64_t reciprocal; /* 2^64 / block_bytes, rounded up: see vm_slab_index */
+    VM_ALIGNED(VM_CACHE_LINE)
+    struct heap *x_fast_heap; /* whose thread may free into it without asking, or NULL */
+    char *base;               /* block 0 */
+    uint64_t reciprocal;      /* 2^64 / block_bytes, rounded up: see vm_slab_index */
     size_t n_blocks;
     struct slab_group group[];
 };

@@ -2,6 +2,7 @@
 /* kernel.c - the wall's wrappers on a backend of the test's own, and the operations of the Linux backend. */
 #include "kernel/kernel.h"
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <unistd.h>
@@ -433,10 +434,35 @@ static void be_fresh_once(void *argument)
     UNIT_REQUIRE(unit_fork(read_byte, &fake).exited); /* and its own children */
 }
 
+static void note_end(void *argument)
+{
+    vm_fetch_add_relaxed((unsigned *)argument, 1);
+}
+
+static unsigned n_ended;
+
+static void *live_shortly(void *argument)
+{
+    return vm_process_at_thread_exit(argument) ? argument : NULL;
+}
+
+static void ends_of_threads(void **state)
+{
+    (void)state;
+    vm_process_start(note_end);
+    for (unsigned i = 0; i < 3; i++) {
+        pthread_t thread;
+        void *result;
+        assert_int_equal(pthread_create(&thread, NULL, live_shortly, &n_ended), 0);
+        pthread_join(thread, &result);
+        assert_ptr_equal(result, &n_ended);
+        assert_int_equal(vm_load_relaxed(&n_ended), i + 1);
+    }
+}
+
 static void fresh_children(void **state)
 {
     (void)state;
-    vm_process_start(end_of_thread);
     assert_false(vm_process_is_fresh_child());
     for (unsigned i = 0; i < 3; i++)
         unit_assert_returns(be_fresh_once, NULL);
@@ -457,6 +483,7 @@ int main(void)
         cmocka_unit_test_setup(move, on_linux),
         cmocka_unit_test_setup(moving_the_break, on_linux),
         cmocka_unit_test_setup(environment, on_linux),
+        cmocka_unit_test_setup(ends_of_threads, on_linux),
         cmocka_unit_test_setup(fresh_children, on_linux),
     };
     return cmocka_run_group_tests_name("kernel", tests, NULL, NULL);

@@ -29,10 +29,9 @@ static int begin(void **state)
 {
     (void)state;
     unit_report_to_stderr();
-    backend = unit_linux_copy();
+    backend = vm_linux_backend;
     backend.map = map;
-    vm_kernel_start(&backend);
-    vm_process_start(end_of_thread);
+    unit_start(&backend);
     return 0;
 }
 

@@ -150,9 +150,15 @@ bool unit_is_filled(const void *start, size_t bytes, unsigned char value)
     return bytes == 0 || (at[0] == value && memcmp(at, at + 1, bytes - 1) == 0);
 }
 
-struct vm_kernel_backend unit_linux_copy(void)
+static void end_of_thread(void *argument)
 {
-    return vm_linux_backend;
+    (void)argument;
+}
+
+void unit_start(struct vm_kernel_backend *backend)
+{
+    vm_kernel_start(backend);
+    vm_process_start(end_of_thread);
 }
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

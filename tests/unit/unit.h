@@ -48,8 +48,8 @@ size_t unit_resident_pages(const void *start, size_t bytes);
 /* Whether all bytes of the range are `value`. */
 bool unit_is_filled(const void *start, size_t bytes, unsigned char value);
 
-/* A copy of the Linux backend, to change operations in and to start. Its operations are called with its context. */
-struct vm_kernel_backend unit_linux_copy(void);
+/* Starts a backend and the process, as front/init.c would, for rooms that are tested without the front. */
+void unit_start(struct vm_kernel_backend *backend);
 
 /* Whether a sanitizer or valgrind makes everything slow: tests then do a tenth of the work. */
 bool unit_is_slow(void);

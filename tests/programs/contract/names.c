@@ -103,6 +103,13 @@ static void check_origin(void)
                     libc_names[i]);
 }
 
+/* 32-bit linkers settle the address of a weak function that no library has at the link, as NULL. */
+#ifdef __i386__
+#define WEAK(name) dlsym(RTLD_DEFAULT, #name)
+#else
+#define WEAK(name) (const void *)(uintptr_t)name
+#endif
+
 /* The functions as this program's own references were bound: by name and symbol version. */
 static void check_binding(void)
 {
@@ -113,9 +120,9 @@ static void check_binding(void)
         (const void *)(uintptr_t)realloc,
         (const void *)(uintptr_t)reallocarray,
         (const void *)(uintptr_t)free,
-        (const void *)(uintptr_t)free_sized,
-        (const void *)(uintptr_t)free_aligned_sized,
-        (const void *)(uintptr_t)cfree,
+        WEAK(free_sized),
+        WEAK(free_aligned_sized),
+        WEAK(cfree),
         (const void *)(uintptr_t)memalign,
         (const void *)(uintptr_t)aligned_alloc,
         (const void *)(uintptr_t)posix_memalign,

@@ -602,7 +602,10 @@ static void case_wild_kernel(void)
 
 static void case_wild_end_of_user_space(void)
 {
-    foreign((void *)(uintptr_t)(sizeof(void *) == 8 ? 0x7ffffffff000u : 0xfffff000u));
+    void *address = (void *)(uintptr_t)(sizeof(void *) == 8 ? 0x7ffffffff000u : 0xfffff000u);
+    if (sizeof(void *) == 4)
+        announce_stack("free", address); /* the main stack may end just below it */
+    foreign(address);
 }
 
 /* A live block's address with bits beyond the address space set must not find that block. */

@@ -12,7 +12,8 @@
 extern int __cxa_thread_atexit_impl(void (*destroy)(void *), void *object, void *dso_symbol);
 extern void *__dso_handle;
 
-enum { N_KEYS = 20 };
+/* The thread sanitizer forgets the thread in the last rounds. */
+enum { N_KEYS = 20, N_ROUNDS = API_UNDER_SANITIZER ? 2 : PTHREAD_DESTRUCTOR_ITERATIONS };
 
 static pthread_key_t keys[N_KEYS];
 static unsigned n_destructor_calls, n_object_calls;
@@ -43,7 +44,7 @@ static void key_destructor(void *value)
     for (size_t i = 0; i < 20; i++)
         item_end(items[i]);
     /* Another round, as long as libc grants some; in the last one the value is freed and not set again. */
-    if (late->round + 1 < PTHREAD_DESTRUCTOR_ITERATIONS) {
+    if (late->round + 1 < N_ROUNDS) {
         struct late *next = late_new(late->key_index, late->round + 1);
         REQUIRE(pthread_setspecific(keys[late->key_index], next) == 0);
     }
@@ -129,7 +130,7 @@ int main(int argc, char **argv)
         for (size_t i = 0; i < 4; i++)
             crew_join(threads[i]);
     }
-    EXPECT(n_destructor_calls >= n_rounds * 3 * PTHREAD_DESTRUCTOR_ITERATIONS);
+    EXPECT(n_destructor_calls >= n_rounds * 3 * N_ROUNDS);
     EXPECT(n_object_calls >= n_rounds);
     size_t rss = rss_bytes();
     expect_figure("late: %u destructor calls, RSS %.1f MiB after a quarter, %.1f MiB at the end\n",

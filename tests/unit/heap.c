@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap.c - one thread's heap, from the fast path down: which block comes next, the states of slabs, the ring of
+ * slabs that ran empty, recasting. The checkers run after each step.
+ */
+#include "heap/heap.h"
+#include <stdlib.h>
+#include <string.h>
+#include "front/front.h"
+#include "heap/heap_fast.h"
+#include "heap/thread.h"
+#include "kernel/kernel.h"
+#include "pool/meta.h"
+#include "pool/pool.h"
+#include "unit.h"
+#include "vmalloc/vmalloc.h"
+
+static struct heap *heap;
+
+/* Hidden from the compiler, which believes that a block is nobody else's. */
+static void *alloc(size_t size)
+{
+    return VM_OPAQUE(vm_malloc(size));
+}
+
+static void release(void *block)
+{
+    vm_free(VM_OPAQUE(block));
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    release(alloc(1)); /* gives this thread its heap */
+    heap = vm_heap_self;
+    assert_ptr_equal(heap, vm_thread_heaps());
+    return 0;
+}
+
+/* Gives all empty slabs back; the heap is as new. */
+static void settle(void)
+{
+    vm_malloc_trim(0);
+    vm_check_all();
+}
+
+static struct slab *slab_of(void *block)
+{
+    struct slab *const slab = (struct slab *)vm_pagemap_find(block);
+    UNIT_REQUIRE(slab && slab->span.kind == SPAN_SLAB);
+    return slab;
+}
+
+static size_t count(const struct list *list)
+{
+    size_t n = 0;
+    for (const struct list_node *node = list->first; node; node = node->next)
+        n++;
+    return n;
+}
+
+struct census {
+    size_t n_slabs, slab_bytes, n_empty, idle_bytes; /* idle: empty, and not current */
+};
+
+static void add_slab(struct census *census, const struct slab *slab)
+{
+    const bool is_empty = vm_slab_count_free(slab) == slab->n_blocks;
+    census->n_slabs++;
+    census->slab_bytes += slab->span.bytes;
+    census->n_empty += is_empty;
+    if (is_empty && slab->state != SLAB_CURRENT)
+        census->idle_bytes += slab->span.bytes;
+}
+
+static struct census take_census(void)
+{
+    struct census census = {0};
+    for (unsigned i = 0; i < VM_N_CLASSES; i++) {
+        if (heap->current[i])
+            add_slab(&census, heap->current[i]);
+        for (struct list_node *node = heap->slabs[i].first; node; node = node->next)
+            add_slab(&census, VM_CONTAINER(node, struct slab, span.node));
+    }
+    return census;
+}
+
+/* The ring's bound, as config.h states it: bytes, but one slab may be alone in it; and a number of slabs. */
+static void assert_ring_bounded(void)
+{
+    assert_true(heap->n_retired <= VM_RETIRED_SLABS_MAX);
+    assert_true(heap->retired_bytes <= VM_RETIRED_BYTES_MAX || heap->n_retired == 1);
+    /* And no slab lies about empty outside of it. */
+    assert_true(take_census().idle_bytes <= heap->retired_bytes);
+}
+
+static void lowest_first(void **state)
+{
+    (void)state;
+    for (unsigned class_index = 1; class_index < VM_N_CLASSES; class_index++) {
+        settle();
+        const size_t size = vm_class_bytes(class_index);
+        char *const first = alloc(size);
+        struct slab *const slab = slab_of(first);
+        assert_int_equal(slab->class_index, class_index);
+        assert_ptr_equal(first, slab->base);
+        assert_int_equal(slab->state, SLAB_CURRENT);
+        for (size_t i = 1; i < slab->n_blocks; i++)
+            assert_ptr_equal(alloc(size), first + i * size);
+        /* Of the group in use what is freed comes again, lowest first. */
+        const size_t last = slab->n_blocks - 1, group_start = last / VM_WORD_BITS * VM_WORD_BITS;
+        if (last - group_start >= 3) {
+            release(first + last * size);
+            release(first + (group_start + 1) * size);
+            release(first + (group_start + 2) * size);
+            assert_ptr_equal(alloc(size), first + (group_start + 1) * size);
+            assert_ptr_equal(alloc(size), first + (group_start + 2) * size);
+            assert_ptr_equal(alloc(size), first + last * size);
+        }
+        vm_heap_check(heap);
+        for (size_t i = 0; i < slab->n_blocks; i++)
+            release(first + i * size);
+        vm_heap_check(heap);
+    }
+    settle();
+    assert_int_equal(take_census().n_slabs, 0);
+}
+
+enum { MOST_BLOCKS = 5000 };
+static void *blocks[MOST_BLOCKS];
+
+static void shuffle(size_t n, uint64_t *seed)
+{
+    for (size_t i = n; i > 1; i--) {
+        const size_t k = unit_below(seed, i);
+        void *const block = blocks[i - 1];
+        blocks[i - 1] = blocks[k];
+        blocks[k] = block;
+    }
+}
+
+/* Two and a half slabs of each class, filled and emptied in any order. */
+static void every_class(void **state)
+{
+    (void)state;
+    uint64_t seed = 81;
+    for (unsigned class_index = 1; class_index < VM_N_CLASSES; class_index++) {
+        const size_t size = vm_class_bytes(class_index), n_a_slab = vm_class_slab_bytes(class_index) / size;
+        const size_t n = n_a_slab * 5 / 2;
+        assert_true(n <= MOST_BLOCKS);
+        for (size_t i = 0; i < n; i++) {
+            blocks[i] = alloc(size);
+            memset(blocks[i], (int)(i % 255), size);
+        }
+        vm_heap_check(heap);
+        assert_int_equal(count(&heap->slabs[class_index]), 2);
+        assert_non_null(heap->current[class_index]);
+        shuffle(n, &seed);
+        for (size_t i = 0; i < n; i++) {
+            assert_true(unit_is_filled(blocks[i], size, *(unsigned char *)blocks[i]));
+            release(blocks[i]);
+            if (i % 16 == 0)
+                vm_heap_check(heap);
+        }
+        vm_heap_check(heap);
+        assert_ring_bounded();
+        assert_int_equal(take_census().n_slabs, take_census().n_empty);
+        vm_pool_check();
+    }
+    settle();
+    assert_int_equal(take_census().n_slabs, 0);
+    assert_int_equal(heap->n_retired, 0);
+}
+
+static void states(void **state)
+{
+    (void)state;
+    settle();
+    enum { SIZE = 512, N = 32 };
+    for (unsigned i = 0; i < 2 * N + 1; i++)
+        blocks[i] = alloc(SIZE);
+    struct slab *const one = slab_of(blocks[0]), *const two = slab_of(blocks[N]), *const three = slab_of(blocks[2 * N]);
+    assert_true(one != two && two != three);
+    assert_true(one->state == SLAB_LISTED && two->state == SLAB_LISTED && three->state == SLAB_CURRENT);
+    assert_true(one->x_fast_heap == heap && two->x_fast_heap == heap && three->x_fast_heap == heap); /* S3 */
+    assert_ptr_equal(heap->current[three->class_index], three);
+    release(blocks[5]);
+    release(blocks[6]);
+    release(blocks[N + 3]);
+    assert_int_equal(vm_slab_count_free(one), 2);
+    assert_int_equal(vm_slab_count_free(two), 1);
+    for (unsigned i = 2 * N + 1; i < 3 * N; i++)
+        blocks[i] = alloc(SIZE);
+    vm_heap_check(heap);
+    /* The current one is full: on to the others, before there is a new one. */
+    const size_t n_slabs = take_census().n_slabs;
+    blocks[5] = alloc(SIZE);
+    struct slab *const next = slab_of(blocks[5]);
+    assert_true(next == one || next == two);
+    assert_true(next->state == SLAB_CURRENT && three->state == SLAB_LISTED);
+    vm_heap_check(heap);
+    blocks[6] = alloc(SIZE);
+    blocks[N + 3] = alloc(SIZE);
+    assert_int_equal(vm_slab_count_free(one) + vm_slab_count_free(two), 0);
+    assert_int_equal(take_census().n_slabs, n_slabs);
+    vm_heap_check(heap);
+    for (unsigned i = 0; i < 3 * N; i++)
+        if (slab_of(blocks[i]) == one)
+            release(VM_OPAQUE(blocks[i])), blocks[i] = NULL;
+    assert_true(one->is_retired && vm_slab_count_free(one) == N);
+    vm_heap_check(heap);
+    for (unsigned i = 0; i < 3 * N; i++)
+        release(blocks[i]);
+    vm_heap_check(heap);
+    assert_ring_bounded();
+    settle();
+}
+
+/* What is free in slabs that are not current is found again before the heap grows by much. */
+static void holes_are_filled(void **state)
+{
+    (void)state;
+    settle();
+    enum { SIZE = 256, N = 4096 };
+    for (unsigned i = 0; i < N; i++)
+        blocks[i] = alloc(SIZE);
+    const size_t slab_bytes = take_census().slab_bytes;
+    for (unsigned i = 0; i < N; i += 2)
+        release(blocks[i]);
+    for (unsigned i = 0; i < N; i += 2)
+        blocks[i] = alloc(SIZE);
+    assert_int_equal(take_census().slab_bytes, slab_bytes);
+    vm_heap_check(heap);
+    for (unsigned i = 0; i < N; i++)
+        release(blocks[i]);
+    assert_ring_bounded();
+    settle();
+}
+
+/* Slabs that ran empty stay, within bounds. */
+static void ring(void **state)
+{
+    (void)state;
+    settle();
+    const size_t sizes[] = {512, 1024, 4096, 20000, 32768};
+    for (unsigned k = 0; k < 5; k++) {
+        const size_t size = sizes[k], n = vm_class_slab_bytes(vm_class_of(size)) / vm_class_bytes(vm_class_of(size)) * 40;
+        assert_true(n <= MOST_BLOCKS);
+        for (size_t i = 0; i < n; i++)
+            blocks[i] = alloc(size);
+        assert_int_equal(take_census().n_slabs - take_census().n_empty, 40);
+        for (size_t i = 0; i < n; i++) {
+            release(blocks[i]);
+            assert_ring_bounded();
+        }
+        vm_heap_check(heap);
+        /* One block over and over: no slab is taken or given. */
+        const size_t n_slabs = take_census().n_slabs;
+        for (unsigned i = 0; i < 1000; i++)
+            release(alloc(size));
+        assert_int_equal(take_census().n_slabs, n_slabs);
+        vm_heap_check(heap);
+    }
+    settle();
+    assert_int_equal(take_census().n_slabs, 0);
+}
+
+/* An empty slab serves another class of the same slab bytes. */
+static void recasting(void **state)
+{
+    (void)state;
+    settle();
+    enum { N = 16 };
+    uint64_t seed = 82;
+    for (unsigned i = 0; i < 4 * N; i++)
+        blocks[i] = alloc(512);
+    for (unsigned i = 0; i < 4 * N; i++)
+        release(blocks[i]);
+    const struct pool_totals before = vm_pool_totals();
+    /* 496: as many groups as 512. */
+    struct slab *const slab = slab_of(blocks[0] = alloc(496));
+    assert_int_equal(slab->block_bytes, 496);
+    assert_int_equal(slab->n_blocks, slab->span.bytes / 496);
+    assert_true(vm_pool_totals().free_bytes == before.free_bytes && vm_pool_totals().arena_bytes == before.arena_bytes);
+    vm_heap_check(heap);
+    release(blocks[0]);
+    /* Many classes by turns, few blocks at a time: the empty slabs wander from class to class, and never pile up. */
+    for (unsigned round = 0; round < 400; round++) {
+        const size_t size = vm_class_bytes(1 + (unsigned)unit_below(&seed, 64)), n = 1 + unit_below(&seed, 1500);
+        for (size_t i = 0; i < n; i++) {
+            blocks[i] = alloc(size);
+            *(unsigned char *)blocks[i] = (unsigned char)round;
+        }
+        shuffle(n, &seed);
+        for (size_t i = 0; i < n; i++) {
+            assert_int_equal(*(unsigned char *)blocks[i], (unsigned char)round);
+            release(blocks[i]);
+        }
+        vm_heap_check(heap);
+        assert_ring_bounded();
+    }
+    settle();
+}
+
+/* Random blocks of all classes at once. */
+static void random_blocks(void **state)
+{
+    (void)state;
+    static struct {
+        unsigned char *block;
+        size_t size;
+        unsigned char stamp;
+    } mine[3000];
+    uint64_t seed = 83;
+    const unsigned n_steps = unit_is_slow() ? 10000 : 150000;
+    for (unsigned step = 0; step < n_steps; step++) {
+        const size_t i = unit_below(&seed, 3000);
+        if (mine[i].block) {
+            assert_true(unit_is_filled(mine[i].block, mine[i].size, mine[i].stamp));
+            release(mine[i].block);
+            mine[i].block = NULL;
+        } else if (step / 10000 % 3 != 2) {
+            mine[i].size = 1 + unit_below(&seed, unit_below(&seed, 10) ? 1024 : VM_SLAB_BLOCK_MAX);
+            mine[i].stamp = (unsigned char)step;
+            mine[i].block = alloc(mine[i].size);
+            assert_non_null(mine[i].block);
+            assert_int_equal(slab_of(mine[i].block)->block_bytes, vm_class_bytes(vm_class_of(mine[i].size)));
+            memset(mine[i].block, mine[i].stamp, mine[i].size);
+        }
+        if (step % 64 == 0) {
+            vm_heap_check(heap);
+            assert_ring_bounded();
+        }
+    }
+    for (unsigned i = 0; i < 3000; i++)
+        if (mine[i].block) {
+            assert_true(unit_is_filled(mine[i].block, mine[i].size, mine[i].stamp));
+            release(mine[i].block);
+        }
+    settle();
+    assert_int_equal(take_census().n_slabs, 0);
+    assert_int_equal(vm_pool_totals().arena_bytes, vm_pool_totals().free_bytes);
+}
+
+/* The near map loses a slab to another 8 GiB away: frees go through the root, and all is as before. */
+static void lost_in_near_map(void **state)
+{
+    (void)state;
+    settle();
+    for (unsigned i = 0; i < 200; i++)
+        blocks[i] = alloc(256);
+    const struct near_map *const map = &vm_near_map;
+    for (unsigned i = 0; i < 200; i++) {
+        const size_t slot = (uintptr_t)blocks[i] >> VM_GRANULE_SHIFT & (VM_NEAR_ENTRIES - 1);
+        *(uintptr_t *)(uintptr_t)&map->x_slab_distance[slot] = 0;
+    }
+    for (unsigned i = 0; i < 200; i++) {
+        release(blocks[i]);
+        vm_heap_check(heap);
+    }
+    assert_int_equal(take_census().n_slabs, take_census().n_empty);
+    assert_ring_bounded();
+    settle();
+    assert_int_equal(take_census().n_slabs, 0);
+}
+
+/* --- misuse, in each state of a slab --------------------------------------------------------------------------- */
+
+enum { DOUBLE_CURRENT, DOUBLE_PARTIAL, DOUBLE_AFTER_FULL, DOUBLE_RETIRED, INTERIOR, IN_WASTE };
+
+static void misuse(void *argument)
+{
+    char *block[70];
+    for (unsigned i = 0; i < 70; i++)
+        block[i] = alloc(480); /* 34 a slab, and 64 bytes of waste */
+    switch (*(int *)argument) {
+    case DOUBLE_CURRENT:
+        release(block[69]);
+        release(block[69]);
+        break;
+    case DOUBLE_PARTIAL:
+        release(block[1]);
+        release(block[2]);
+        release(block[1]);
+        break;
+    case DOUBLE_AFTER_FULL:
+        release(block[1]);
+        release(block[1]);
+        break;
+    case DOUBLE_RETIRED:
+        for (unsigned i = 0; i < 34; i++)
+            release(block[i]);
+        release(block[7]);
+        break;
+    case INTERIOR:
+        release(block[69] + 16);
+        break;
+    default:
+        release(slab_of(block[0])->span.start);
+        break;
+    }
+}
+
+static void misuses(void **state)
+{
+    (void)state;
+    settle();
+    int what;
+    for (what = DOUBLE_CURRENT; what <= DOUBLE_RETIRED; what++)
+        unit_assert_aborts(misuse, &what, "free(): double free detected\nvmalloc: free(0x");
+    what = INTERIOR;
+    unit_assert_aborts(misuse, &what, "free(): invalid pointer\nvmalloc: free(0x");
+    unit_assert_aborts(misuse, &what, "points 16 bytes into a live block of 480 bytes at 0x");
+    what = IN_WASTE;
+    unit_assert_aborts(misuse, &what, "free(): invalid pointer\n");
+}
+
+/* --- the checker ---------------------------------------------------------------------------------------------- */
+
+static void check_harmed(void *argument)
+{
+    void *const first = alloc(512);
+    for (unsigned i = 0; i < 40; i++)
+        blocks[i] = alloc(512);
+    struct slab *const listed = slab_of(first), *const current = slab_of(blocks[39]);
+    switch (*(int *)argument) {
+    case 1:
+        listed->state = SLAB_CURRENT; /* H1 */
+        break;
+    case 2:
+        listed->x_heap = &vm_heap_ended; /* H1 */
+        break;
+    case 3:
+        listed->x_fast_heap = &vm_heap_ended; /* S3 */
+        break;
+    case 4:
+        heap->bin[current->class_index].mask = &listed->group[0].x_mask; /* H2 */
+        break;
+    case 5:
+        current->is_retired = true; /* H3 */
+        break;
+    case 6:
+        heap->retired_bytes++; /* H3 */
+        break;
+    case 7:
+        heap->bin[40].mask = &current->group[0].x_mask; /* H2 */
+        break;
+    case 8:
+        current->group[0].x_mask |= vm_slab_bit(VM_WORD_BITS - 1); /* S2 */
+        break;
+    default:
+        break;
+    }
+    vm_check_all();
+}
+
+static void checker(void **state)
+{
+    (void)state;
+    settle();
+    int harm = 0;
+    unit_assert_returns(check_harmed, &harm);
+    for (harm = 1; harm <= 8; harm++)
+        unit_assert_aborts(check_harmed, &harm, "internal check failed");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lowest_first),  cmocka_unit_test(every_class),      cmocka_unit_test(states), cmocka_unit_test(holes_are_filled),
+        cmocka_unit_test(ring),          cmocka_unit_test(recasting),        cmocka_unit_test(random_blocks),
+        cmocka_unit_test(lost_in_near_map), cmocka_unit_test(misuses),       cmocka_unit_test(checker),
+    };
+    return cmocka_run_group_tests_name("heap", tests, begin, NULL);
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pool.c - the set of arenas on backends of the test's own: with and without a break, and with refusals that come
+ * and go. Each case runs in a child, where the pool is new.
+ */
+#include "pool/pool.h"
+#include <string.h>
+#include <unistd.h>
+#include "base/bits.h"
+#include "kernel/kernel.h"
+#include "unit.h"
+
+static struct vm_kernel_backend backend;
+static size_t break_bytes_left = SIZE_MAX, map_bytes_left = SIZE_MAX, protect_bytes_left = SIZE_MAX;
+
+static bool spend(size_t *bytes_left, size_t bytes)
+{
+    if (*bytes_left == SIZE_MAX)
+        return true;
+    if (bytes > *bytes_left)
+        return false;
+    *bytes_left -= bytes;
+    return true;
+}
+
+static void *break_grow(void *context, size_t bytes)
+{
+    return spend(&break_bytes_left, bytes) ? vm_linux_backend.break_grow(context, bytes) : NULL;
+}
+
+static void *map(void *context, size_t bytes, size_t alignment, enum vm_access access)
+{
+    return spend(&map_bytes_left, bytes) ? vm_linux_backend.map(context, bytes, alignment, access) : NULL;
+}
+
+static bool protect(void *context, void *start, size_t bytes, enum vm_access access)
+{
+    return (access == VM_ACCESS_NONE || spend(&protect_bytes_left, bytes)) &&
+           vm_linux_backend.protect(context, start, bytes, access);
+}
+
+static void start_without_break(struct vm_kernel_backend *self)
+{
+    vm_linux_backend.start(self);
+    self->has_break = false;
+}
+
+enum break_kind { WITH_BREAK, WITHOUT_BREAK };
+
+static void begin(enum break_kind kind)
+{
+    backend = vm_linux_backend;
+    backend.break_grow = break_grow;
+    backend.map = map;
+    backend.protect = protect;
+    if (kind == WITHOUT_BREAK)
+        backend.start = start_without_break;
+    unit_start(&backend);
+}
+
+static size_t n_arenas(void)
+{
+    return vm_pool_totals().n_arenas;
+}
+
+/* --- random spans --------------------------------------------------------------------------------------------- */
+
+enum { N_SPANS = 200 };
+
+struct holding {
+    struct span span;
+    unsigned char stamp;
+};
+
+static struct holding holdings[N_SPANS];
+static size_t n_held_bytes;
+
+static void take(struct holding *holding, uint64_t *seed)
+{
+    const size_t page = vm_kernel.page_bytes, most = unit_below(seed, 20) ? 100 : 2000;
+    const size_t bytes = page * (1 + unit_below(seed, most));
+    const size_t alignment = (size_t)1 << unit_below(seed, unit_below(seed, 10) ? 16 : 23);
+    holding->span = (struct span){.kind = SPAN_MIDDLE};
+    UNIT_REQUIRE(vm_pool_take(&holding->span, bytes, alignment));
+    const struct span *const span = &holding->span;
+    UNIT_REQUIRE(span->bytes == bytes && span->arena);
+    UNIT_REQUIRE(((uintptr_t)span->start & (alignment - 1)) == 0);
+    UNIT_REQUIRE(vm_pool_arena(span->arena->index) == span->arena);
+    for (size_t at = 0; at < bytes; at += page) /* the first word of each page: enough to tell owners apart */
+        UNIT_REQUIRE(!span->is_zeroed || span->start[at] == 0);
+    holding->stamp = (unsigned char)(1 + unit_below(seed, 255));
+    for (size_t at = 0; at < bytes; at += page)
+        span->start[at] = (char)holding->stamp;
+    n_held_bytes += bytes;
+}
+
+static void give(struct holding *holding, uint64_t *seed)
+{
+    struct span *const span = &holding->span;
+    for (size_t at = 0; at < span->bytes; at += vm_kernel.page_bytes)
+        UNIT_REQUIRE((unsigned char)span->start[at] == holding->stamp);
+    if (span->bytes > vm_kernel.page_bytes && unit_below(seed, 4) == 0) {
+        const size_t bytes = vm_kernel.page_bytes * (1 + unit_below(seed, span->bytes / vm_kernel.page_bytes - 1));
+        n_held_bytes -= span->bytes - bytes;
+        vm_pool_give_tail(span, bytes);
+        UNIT_REQUIRE(span->bytes == bytes);
+        return;
+    }
+    n_held_bytes -= span->bytes;
+    vm_pool_give(span, span->bytes);
+    span->start = NULL;
+}
+
+static void require_totals(void)
+{
+    const struct pool_totals totals = vm_pool_totals();
+    UNIT_REQUIRE(totals.arena_bytes - totals.free_bytes == n_held_bytes);
+    UNIT_REQUIRE(totals.dirty_bytes <= totals.free_bytes && totals.arena_bytes <= totals.arena_bytes_max);
+    UNIT_REQUIRE((totals.n_free_spans > 0) == (totals.free_bytes > 0));
+    struct arena *arena;
+    for (size_t i = 0; (arena = vm_pool_arena(i)); i++) { /* pool.h states the bound */
+        const size_t live = (size_t)(arena->x_n_pages - arena->x_n_free) * vm_kernel.page_bytes;
+        const size_t most = vm_max_size(VM_DIRTY_BYTES_MIN, live / 16);
+        UNIT_REQUIRE(arena->x_n_dirty * vm_kernel.page_bytes <= most);
+        UNIT_REQUIRE(arena->index == i);
+    }
+}
+
+static void use_pool(void *argument)
+{
+    begin(*(enum break_kind *)argument);
+    uint64_t seed = 51;
+    const unsigned n_steps = unit_is_slow() ? 900 : 4000;
+    for (unsigned step = 0; step < n_steps; step++) {
+        struct holding *const holding = &holdings[unit_below(&seed, N_SPANS)];
+        if (unit_below(&seed, 400) == 0)
+            vm_pool_trim(unit_below(&seed, 1 << 20));
+        else if (holding->span.start)
+            give(holding, &seed);
+        else if (step / 300 % 3 != 2)
+            take(holding, &seed);
+        vm_pool_check();
+        require_totals();
+    }
+    UNIT_REQUIRE(n_arenas() >= (vm_kernel.has_break ? 1 : 2)); /* a private one has 64 MiB */
+    for (unsigned i = 0; i < N_SPANS; i++)
+        while (holdings[i].span.start)
+            give(&holdings[i], &seed);
+    vm_pool_trim(0);
+    require_totals();
+    UNIT_REQUIRE(vm_pool_totals().dirty_bytes == 0);
+    UNIT_REQUIRE(!vm_pool_trim(0)); /* nothing is left to give back */
+    vm_pool_check();
+}
+
+static void with_break(void **state)
+{
+    (void)state;
+    enum break_kind kind = WITH_BREAK;
+    unit_assert_returns(use_pool, &kind);
+}
+
+static void without_break(void **state)
+{
+    (void)state;
+    enum break_kind kind = WITHOUT_BREAK;
+    unit_assert_returns(use_pool, &kind);
+}
+
+/* --- refusals ------------------------------------------------------------------------------------------------- */
+
+static void lose_break(void *argument)
+{
+    (void)argument;
+    begin(WITH_BREAK);
+    struct span span = {0}, other = {0};
+    UNIT_REQUIRE(vm_pool_take(&span, 1 << 20, 4096));
+    UNIT_REQUIRE(!vm_kernel.has_break || span.arena->kind == ARENA_PROCESS_BREAK);
+    memset(span.start, 7, span.bytes);
+    break_bytes_left = 0;
+    UNIT_REQUIRE(vm_pool_take(&other, 8 << 20, 4096));
+    UNIT_REQUIRE(other.arena->kind == ARENA_PRIVATE_BREAK && n_arenas() == 2);
+    memset(other.start, 8, other.bytes);
+    UNIT_REQUIRE(unit_is_filled(span.start, span.bytes, 7));
+    vm_pool_give(&span, span.bytes);
+    vm_pool_give(&other, other.bytes);
+    vm_pool_check();
+    break_bytes_left = SIZE_MAX;
+    vm_pool_trim(0);
+    UNIT_REQUIRE(vm_pool_take(&span, 2 << 20, 4096)); /* back on the break */
+    UNIT_REQUIRE(!vm_kernel.has_break || span.arena->kind == ARENA_PROCESS_BREAK);
+    UNIT_REQUIRE(n_arenas() == 2);
+}
+
+static void never_had_break(void *argument)
+{
+    (void)argument;
+    begin(WITH_BREAK);
+    break_bytes_left = 0;
+    struct span span = {0};
+    UNIT_REQUIRE(vm_pool_take(&span, 1 << 20, 1 << 20));
+    UNIT_REQUIRE(span.arena->kind == ARENA_PRIVATE_BREAK);
+    memset(span.start, 7, span.bytes);
+    UNIT_REQUIRE(n_arenas() <= 2);
+    vm_pool_check();
+}
+
+static void break_is_refused(void **state)
+{
+    (void)state;
+    unit_assert_returns(lose_break, NULL);
+    unit_assert_returns(never_had_break, NULL);
+}
+
+/* More than an arena's usual 64 MiB, and more arenas than one. */
+static void take_much(void *argument)
+{
+    (void)argument;
+    begin(WITHOUT_BREAK);
+    struct span spans[12] = {0};
+    const size_t page = vm_kernel.page_bytes;
+    for (unsigned i = 0; i < 10; i++) {
+        UNIT_REQUIRE(vm_pool_take(&spans[i], (size_t)40 << 20, page));
+        *spans[i].start = (char)i;
+        UNIT_REQUIRE(spans[i].is_zeroed);
+    }
+    UNIT_REQUIRE(n_arenas() == 10);
+    UNIT_REQUIRE(vm_pool_take(&spans[10], (size_t)200 << 20, page));
+    UNIT_REQUIRE(n_arenas() == 11);
+    UNIT_REQUIRE(vm_pool_take(&spans[11], (size_t)9 << 20, vm_pool_block_bytes_max()));
+    for (unsigned i = 0; i < 12; i++) {
+        UNIT_REQUIRE(i >= 10 || *spans[i].start == (char)i);
+        vm_pool_give(&spans[i], page);
+    }
+    vm_pool_check();
+    for (unsigned i = 0; i < 10; i++)
+        UNIT_REQUIRE(vm_pool_take(&spans[i], (size_t)30 << 20, page));
+    UNIT_REQUIRE(n_arenas() <= 12); /* the old arenas served again */
+    vm_pool_check();
+}
+
+static void more_arenas(void **state)
+{
+    (void)state;
+    unit_assert_returns(take_much, NULL);
+}
+
+/* Addresses can be had, memory cannot, for a time. */
+static void run_out(void *argument)
+{
+    begin(WITHOUT_BREAK);
+    const size_t page = vm_kernel.page_bytes, bytes = *(size_t *)argument;
+    vm_arena_policy.x_top_pad = 0; /* nothing in hand */
+    struct span span = {0}, kept = {0};
+    UNIT_REQUIRE(vm_pool_take(&kept, 16 * page, page));
+    memset(kept.start, 5, kept.bytes);
+    protect_bytes_left = 0;
+    const uint64_t n_maps = vm_kernel_counts.x_map;
+    for (unsigned i = 0; i < 10; i++)
+        UNIT_REQUIRE(!vm_pool_take(&span, bytes, page) && !span.start);
+    UNIT_REQUIRE(n_arenas() <= 2 + bytes / VM_PRIVATE_ARENA_BYTES); /* asking does not make it better */
+    UNIT_REQUIRE(vm_kernel_counts.x_map - n_maps <= 10);
+    UNIT_REQUIRE(unit_is_filled(kept.start, kept.bytes, 5));
+    vm_pool_check();
+    protect_bytes_left = SIZE_MAX;
+    vm_pool_trim(0); /* what the front does before it gives up */
+    UNIT_REQUIRE(vm_pool_take(&span, bytes, page));
+    UNIT_REQUIRE(unit_is_filled(span.start, page, 0));
+    vm_pool_check();
+}
+
+static void memory_is_refused(void **state)
+{
+    (void)state;
+    size_t sizes[] = {64 << 10, 1 << 20, 30 << 20, 100 << 20};
+    for (size_t i = 0; i < 4; i++)
+        unit_assert_returns(run_out, &sizes[i]);
+}
+
+/* Nothing at all can be had, from the first call on; then everything. */
+static void start_with_nothing(void *argument)
+{
+    (void)argument;
+    begin(WITH_BREAK);
+    break_bytes_left = map_bytes_left = protect_bytes_left = 0;
+    struct span span = {0};
+    UNIT_REQUIRE(!vm_pool_take(&span, 1 << 20, 4096));
+    UNIT_REQUIRE(!vm_pool_take(&span, 1 << 14, 4096));
+    vm_pool_check();
+    map_bytes_left = protect_bytes_left = SIZE_MAX;
+    UNIT_REQUIRE(vm_pool_take(&span, 1 << 20, 4096));
+    memset(span.start, 1, span.bytes);
+    vm_pool_check();
+}
+
+static void nothing_at_first(void **state)
+{
+    (void)state;
+    unit_assert_returns(start_with_nothing, NULL);
+}
+
+/* The newest arena is empty, and a little too short for what is asked. */
+static void grow_bit_by_bit(void *argument)
+{
+    (void)argument;
+    begin(WITHOUT_BREAK);
+    struct span span = {0};
+    for (size_t bytes = 1 << 20; bytes < (size_t)72 << 20; bytes += bytes < 60 << 20 ? 59 << 20 : 256 << 10) {
+        UNIT_REQUIRE(vm_pool_take(&span, bytes, 4096));
+        UNIT_REQUIRE(span.is_zeroed && span.bytes == bytes);
+        span.start[0] = span.start[bytes - 1] = 1;
+        vm_pool_give(&span, bytes);
+        vm_pool_trim(0);
+        UNIT_REQUIRE(vm_pool_totals().arena_bytes == 0);
+    }
+    vm_pool_check();
+}
+
+static void room_of_newest(void **state)
+{
+    (void)state;
+    unit_assert_returns(grow_bit_by_bit, NULL);
+}
+
+/* Few addresses: the reservation of an arena shrinks to what there is. */
+static void use_few_addresses(void *argument)
+{
+    (void)argument;
+    begin(WITHOUT_BREAK);
+    map_bytes_left = 20 << 20; /* a reservation of 64 MiB is refused, and its half */
+    struct span span = {0};
+    UNIT_REQUIRE(vm_pool_take(&span, 1 << 20, 4096));
+    const size_t reserved = (size_t)(span.arena->limit - span.arena->base);
+    UNIT_REQUIRE(reserved <= (20 << 20) && reserved >= (8 << 20));
+    memset(span.start, 1, span.bytes);
+    vm_pool_check();
+}
+
+static void few_addresses(void **state)
+{
+    (void)state;
+    unit_assert_returns(use_few_addresses, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(with_break),       cmocka_unit_test(without_break),     cmocka_unit_test(break_is_refused),
+        cmocka_unit_test(more_arenas),      cmocka_unit_test(memory_is_refused), cmocka_unit_test(nothing_at_first),
+        cmocka_unit_test(few_addresses),    cmocka_unit_test(room_of_newest),
+    };
+    return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
+}
