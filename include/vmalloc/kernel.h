@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernel.h - the kernel wall: all that vmalloc asks of an operating system. A new target is one filled-in struct
- * vm_kernel_backend; src/kernel/linux.c is the one for Linux.
+ * kernel.h - the kernel wall: all that vmalloc asks of an operating system. A new target is one filled-in
+ * struct vm_kernel_backend; src/kernel/linux.c is the one for Linux.
  *
- * Blanket contract: pointers are non-null and page-aligned, sizes are positive multiples of the page size; failure
- * is NULL or false, and the only reason that a caller distinguishes is "not to be had"; an error that can only mean
- * a bug of vmalloc ends the process in the backend; errno is free to be changed (the caller restores it). Every
- * operation may be called by several threads at once, except break_grow and break_trim, which are serialised.
+ * Blanket contract: pointers are non-null and page-aligned, sizes are positive multiples of the page size;
+ * failure is NULL or false, and the only reason that a caller distinguishes is "not to be had"; an error that
+ * can only mean a bug of vmalloc ends the process in the backend; errno is free to be changed (the caller
+ * restores it). Every operation may be called by several threads at once, except break_grow and break_trim,
+ * which are serialised.
  */
 #ifndef VMALLOC_KERNEL_H
 #define VMALLOC_KERNEL_H
@@ -39,8 +40,8 @@ struct vm_kernel_backend {
     /* Called once, before all else: finds out the facts. */
     void (*start)(struct vm_kernel_backend *self);
 
-    /* Moves the break up by `bytes`, any number, and returns where it was: not always where we left it, and not
-       always page-aligned, as the program may move it too. */
+    /* Moves the break up by `bytes`, any number, and returns where it was: not always where we left it, and
+       not always page-aligned, as the program may move it too. */
     void *(*break_grow)(void *context, size_t bytes);
 
     /* Moves the break down by `bytes`, but only if it still is at `end`. On failure nothing happened. */
@@ -49,7 +50,8 @@ struct vm_kernel_backend {
     /* Where the break is now, NULL if there is none. */
     void *(*break_now)(void *context);
 
-    /* New memory (or, with VM_ACCESS_NONE, addresses), aligned to `alignment`, a power of two >= page_size. */
+    /* New memory (or, with VM_ACCESS_NONE, addresses), aligned to `alignment`, a power of two >=
+       page_size. */
     void *(*map)(void *context, size_t bytes, size_t alignment, enum vm_access access);
 
     /* Gives a mapping, or a part of one, back. False if the kernel refuses: the range then stays usable. */
@@ -58,14 +60,15 @@ struct vm_kernel_backend {
     /* Makes a whole mapping longer or shorter where it is. False: nothing changed. */
     bool (*resize)(void *context, void *start, size_t old_bytes, size_t new_bytes);
 
-    /* Moves the pages of a whole mapping, without copying, to where another mapping of new_bytes starts, which it
-       replaces: the old addresses are gone. False: nothing changed. */
+    /* Moves the pages of a whole mapping, without copying, to where another mapping of new_bytes starts,
+       which it replaces: the old addresses are gone. False: nothing changed. */
     bool (*move)(void *context, void *start, size_t old_bytes, void *target, size_t new_bytes);
 
     /* Changes the access of a part of a mapping; with VM_ACCESS_NONE its contents are lost. */
     bool (*protect)(void *context, void *start, size_t bytes, enum vm_access access);
 
-    /* Gives the pages' contents back, keeping the addresses usable. Failure is silent: nothing is lost by it. */
+    /* Gives the pages' contents back, keeping the addresses usable. Failure is silent: nothing is lost by
+       it. */
     void (*purge)(void *context, void *start, size_t bytes);
 
     /* Asks the kernel not to use pages larger than page_size here. May do nothing. */

@@ -11,8 +11,8 @@
  * success, and in the freeing functions always, errno is left as it was. All functions may be called from any
  * thread at any time after the loader relocated the library, and none is a cancellation point; none may be
  * called from a signal handler that interrupted one of them. A pointer that was not obtained from this
- * allocator, or that was freed before, ends the process with a message (see docs/misuse.md).
- * Sources: ISO C11 7.22.3, C23 7.24.3, POSIX.1-2024, the glibc manual ("Allocating Storage for Program Data").
+ * allocator, or that was freed before, ends the process with a message (see docs/misuse.md). Sources: ISO C11
+ * 7.22.3, C23 7.24.3, POSIX.1-2024, the glibc manual ("Allocating Storage for Program Data").
  */
 #ifndef VMALLOC_VMALLOC_H
 #define VMALLOC_VMALLOC_H
@@ -53,7 +53,8 @@ enum vm_mallopt_parameter {
     VM_M_ARENA_MAX = -8       /* accepted, without effect so far */
 };
 
-/* What vm_mallinfo2 returns; field by field the struct mallinfo2 of glibc 2.33 and later. Bytes, except counts. */
+/* What vm_mallinfo2 returns; field by field the struct mallinfo2 of glibc 2.33 and later. Bytes, except
+   counts. */
 struct vm_mallinfo2 {
     size_t arena;    /* obtained from the kernel for arenas, mappings of large blocks excluded */
     size_t ordblks;  /* count of free spans in the page pool, at least 1 */
@@ -79,9 +80,9 @@ VM_API_ALLOC(1) void *vm_malloc(size_t size);
 VM_API_ALLOC(1, 2) void *vm_calloc(size_t count, size_t size);
 
 /*
- * Resizes the block at `block`, keeping its first min(old, new) bytes; returns where it is now. NULL as `block`
- * is vm_malloc(size). Size 0 with a block frees it and returns NULL with errno unchanged. On failure the block
- * stays as it was. The new block is aligned to VM_ALIGNMENT only.
+ * Resizes the block at `block`, keeping its first min(old, new) bytes; returns where it is now. NULL as
+ * `block` is vm_malloc(size). Size 0 with a block frees it and returns NULL with errno unchanged. On failure
+ * the block stays as it was. The new block is aligned to VM_ALIGNMENT only.
  */
 VM_API void *vm_realloc(void *block, size_t size);
 
@@ -98,25 +99,28 @@ VM_API void vm_free_aligned_sized(void *block, size_t alignment, size_t size);
 /* The name that old binaries use for vm_free. */
 VM_API void vm_cfree(void *block);
 
-/* A block aligned to `alignment`: 0 counts as VM_ALIGNMENT, other values are rounded up to a power of two; NULL
-   and EINVAL above SIZE_MAX / 2 + 1. */
+/* A block aligned to `alignment`: 0 counts as VM_ALIGNMENT, other values are rounded up to a power of two;
+   NULL and EINVAL above SIZE_MAX / 2 + 1. */
 VM_API void *vm_memalign(size_t alignment, size_t size);
 
 /* As vm_memalign, but NULL and EINVAL unless `alignment` is a power of two. `size` need not be a multiple. */
 VM_API void *vm_aligned_alloc(size_t alignment, size_t size);
 
-/* Stores a block aligned to `alignment` in *result and returns 0; returns EINVAL unless `alignment` is a power of
-   two and a multiple of sizeof(void *), ENOMEM without memory. Errno and, on failure, *result stay as they were. */
+/* Stores a block aligned to `alignment` in *result and returns 0; returns EINVAL unless `alignment` is a
+   power of two and a multiple of sizeof(void *), ENOMEM without memory. Errno and, on failure, *result stay
+   as they were. */
 VM_API int vm_posix_memalign(void **result, size_t alignment, size_t size);
 
 /* A block aligned to the page; vm_pvalloc also rounds the size up to whole pages. */
 VM_API void *vm_valloc(size_t size);
 VM_API void *vm_pvalloc(size_t size);
 
-/* Bytes that may be used in the block: at least the request, and the same as long as it lives. NULL gives 0. */
+/* Bytes that may be used in the block: at least the request, and the same as long as it lives. NULL gives
+   0. */
 VM_API size_t vm_malloc_usable_size(void *block);
 
-/* Sets a vm_mallopt_parameter. 1, or 0 for a value that is refused. Unknown parameters give 1, as in glibc. */
+/* Sets a vm_mallopt_parameter. 1, or 0 for a value that is refused. Unknown parameters give 1, as in
+   glibc. */
 VM_API int vm_mallopt(int parameter, int value);
 
 /* Counts of the moment; see the structs. Cost: one pass over all slab descriptors. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * atomic.h - atomic access to ordinary fields. A field that another thread may touch has a name that begins with
- * x_ and is reached through these alone; each use names, in a comment, what it pairs with.
+ * atomic.h - atomic access to ordinary fields. A field that another thread may touch has a name that begins
+ * with x_ and is reached through these alone; each use names, in a comment, what it pairs with.
  */
 #ifndef VM_BASE_ATOMIC_H
 #define VM_BASE_ATOMIC_H
@@ -18,7 +18,8 @@
 #define vm_compare_exchange(pointer, expected, desired)                                                      \
     __atomic_compare_exchange_n((pointer), (expected), (desired), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
 
-/* Adds to a counter that one thread (or one lock's holder) writes and others may read: no locked instruction. */
+/* Adds to a counter that one thread (or one lock's holder) writes and others may read: no locked
+   instruction. */
 #define vm_counter_add(pointer, value) vm_store_relaxed((pointer), vm_load_relaxed(pointer) + (value))
 
 #endif

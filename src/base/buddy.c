@@ -112,8 +112,8 @@ void vm_buddy_resize(struct buddy *buddy, uint32_t n_pages)
     buddy->n_pages = n_pages;
 }
 
-/* Takes n_pages from the free block at `index`; the rest of the block is freed again, at the front: it is likely
-   to be as warm as what was taken. */
+/* Takes n_pages from the free block at `index`; the rest of the block is freed again, at the front: it is
+   likely to be as warm as what was taken. */
 static void cut(struct buddy *buddy, uint32_t index, uint32_t n_pages)
 {
     const uint32_t block_pages = 1U << buddy->page[index].order;

@@ -2,12 +2,13 @@
 /*
  * buddy.h - a binary buddy system over page indices.
  *
- * Knows neither addresses nor locks nor a kernel: pages are numbers from 0 to n_pages - 1, each with a record of 12
- * bytes in an array that the caller supplies and may move. A free block of order k is 2^k pages whose first index is
- * a multiple of 2^k. A page that is in no free block is taken; who has it is the caller's business.
+ * Knows neither addresses nor locks nor a kernel: pages are numbers from 0 to n_pages - 1, each with a record
+ * of 12 bytes in an array that the caller supplies and may move. A free block of order k is 2^k pages whose
+ * first index is a multiple of 2^k. A page that is in no free block is taken; who has it is the caller's
+ * business.
  *
- * Blanket contract: indices and counts are pages; ranges lie within the array; NONE means that nothing was found.
- * Cost: O(orders) for single blocks, plus one step a block for ranges.
+ * Blanket contract: indices and counts are pages; ranges lie within the array; NONE means that nothing was
+ * found. Cost: O(orders) for single blocks, plus one step a block for ranges.
  */
 #ifndef VM_BASE_BUDDY_H
 #define VM_BASE_BUDDY_H
@@ -44,22 +45,23 @@ enum buddy_end { BUDDY_FRONT, BUDDY_BACK };
 /* An empty system: n_pages is 0. Needs: records all zero. */
 void vm_buddy_init(struct buddy *buddy, struct buddy_page *records);
 
-/* Takes another number of pages. New ones are taken; pages cut off must be taken. Needs: zero records for them. */
+/* Takes another number of pages. New ones are taken; pages cut off must be taken. Needs: zero records for
+   them. */
 void vm_buddy_resize(struct buddy *buddy, uint32_t n_pages);
 
 /* Frees the taken pages [index, index + n_pages), merging with all free buddies. */
 void vm_buddy_give(struct buddy *buddy, uint32_t index, uint32_t n_pages, enum buddy_end end);
 
 /*
- * Takes n_pages consecutive pages whose first index is a multiple of 2^align_order, from the smallest free block
- * that serves; what is left of that block stays free. Needs n_pages >= 1, align_order <= VM_ORDER_MAX. More pages
- * than the largest order are found only where whole blocks of that order touch.
+ * Takes n_pages consecutive pages whose first index is a multiple of 2^align_order, from the smallest free
+ * block that serves; what is left of that block stays free. Needs n_pages >= 1, align_order <= VM_ORDER_MAX.
+ * More pages than the largest order are found only where whole blocks of that order touch.
  */
 uint32_t vm_buddy_take(struct buddy *buddy, uint32_t n_pages, unsigned align_order);
 
 /*
- * The same by looking at every page: finds any run of free pages, also across blocks that cannot merge. For when
- * memory is short: cost, one step a page that is taken.
+ * The same by looking at every page: finds any run of free pages, also across blocks that cannot merge. For
+ * when memory is short: cost, one step a page that is taken.
  */
 uint32_t vm_buddy_take_by_search(struct buddy *buddy, uint32_t n_pages, unsigned align_order);
 
@@ -72,7 +74,8 @@ uint32_t vm_buddy_find(const struct buddy *buddy, uint32_t index, unsigned *orde
 /* Free pages that end exactly at n_pages, counted until there are at least `enough`. */
 uint32_t vm_buddy_top_free(const struct buddy *buddy, uint32_t enough);
 
-/* Verifies invariants B1..B4 (see buddy.c) and ends the process if one is broken. Cost: one pass over all pages. */
+/* Verifies invariants B1..B4 (see buddy.c) and ends the process if one is broken. Cost: one pass over all
+   pages. */
 void vm_buddy_check(const struct buddy *buddy);
 
 #endif

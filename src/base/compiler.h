@@ -20,7 +20,8 @@
 #define VM_CONSTRUCTOR __attribute__((constructor(101)))
 #define VM_DESTRUCTOR __attribute__((destructor(101)))
 
-/* The address, hidden from the optimiser, which would otherwise fold constants into it that cost instructions. */
+/* The address, hidden from the optimiser, which would otherwise fold constants into it that cost
+   instructions. */
 #define VM_OPAQUE(address)                                                                                   \
     __extension__({                                                                                          \
         __typeof__(address) opaque_ = (address);                                                             \
@@ -28,12 +29,14 @@
         opaque_;                                                                                             \
     })
 
-/* One thread-local word, reached without a call: anything else would let the loader allocate inside malloc. */
+/* One thread-local word, reached without a call: anything else would let the loader allocate inside
+   malloc. */
 #define VM_THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
 
 /*
- * Exports the function `target` of this file under the C library's name `name` too. Only the libraries that take
- * malloc's place are compiled with VM_LIBC_NAMES; unit tests link the same code under its vm_ names alone.
+ * Exports the function `target` of this file under the C library's name `name` too. Only the libraries that
+ * take malloc's place are compiled with VM_LIBC_NAMES; unit tests link the same code under its vm_ names
+ * alone.
  */
 #ifdef VM_LIBC_NAMES
 #ifdef __clang__

@@ -18,7 +18,8 @@ enum {
     VM_BLOCK_ALIGN_SHIFT = 4,
     VM_BLOCK_ALIGN = 1 << VM_BLOCK_ALIGN_SHIFT,
 
-/* Addresses that a program can own: 47 bits on x86-64, 48 on arm64, unless it asks for more, which we don't. */
+/* Addresses that a program can own: 47 bits on x86-64, 48 on arm64, unless it asks for more, which we
+   don't. */
 #if defined(__x86_64__)
     VM_ADDRESS_BITS = sizeof(void *) == 8 ? 47 : 32,
 #else
@@ -53,7 +54,7 @@ enum {
     VM_N_CLASSES = 1 + VM_N_SMALL_CLASSES + 5 * VM_CLASS_STEPS,
 
     /* A heap keeps at most so many bytes of slabs that ran empty before it gives the oldest back. */
-    VM_RETIRED_BYTES_MAX = 256 * VM_KIB,
+    VM_RETIRED_BYTES_MAX = 512 * VM_KIB,
     VM_RETIRED_SLABS_MAX = 16,
 
     /* The page pool keeps dirty free pages up to this, or to a share of what is live, whichever is more. */
@@ -85,7 +86,8 @@ _Static_assert(VM_DYNAMIC_MMAP_THRESHOLD_MAX >= VM_DEFAULT_MMAP_THRESHOLD,
 _Static_assert(VM_DEFAULT_MMAP_THRESHOLD > VM_SLAB_BLOCK_MAX,
                "slabs never serve what gets a mapping by default");
 
-/* How much the code checks itself: 0 what users can cause, 1 cheap asserts, 2 and lock order, 3 and whole rooms. */
+/* How much the code checks itself: 0 what users can cause, 1 cheap asserts, 2 and lock order, 3 and whole
+   rooms. */
 #ifndef VM_CHECK_LEVEL
 #define VM_CHECK_LEVEL 0
 #endif

@@ -2,9 +2,10 @@
 /*
  * lock.c - see lock.h.
  *
- * Taking a lock costs one locked instruction, giving it back none: the release is a plain store, and only then are
- * the waiters looked at. A thread that begins to wait in between may be overlooked, therefore nobody sleeps longer
- * than a millisecond before it looks again. Locks here are held for so short that this is seldom seen at all.
+ * Taking a lock costs one locked instruction, giving it back none: the release is a plain store, and only
+ * then are the waiters looked at. A thread that begins to wait in between may be overlooked, therefore nobody
+ * sleeps longer than a millisecond before it looks again. Locks here are held for so short that this is
+ * seldom seen at all.
  */
 #include "base/lock.h"
 #include "base/check.h"

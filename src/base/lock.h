@@ -2,9 +2,9 @@
 /*
  * lock.h - a ranked lock.
  *
- * The rank is the lock order: a thread takes locks in rising rank only. From check level 2 on every acquisition is
- * tested against it. A lock knows its holder, so that after a fork the child can tell what another thread, which
- * does not exist there, was changing at that moment (see front/fork.c).
+ * The rank is the lock order: a thread takes locks in rising rank only. From check level 2 on every
+ * acquisition is tested against it. A lock knows its holder, so that after a fork the child can tell what
+ * another thread, which does not exist there, was changing at that moment (see front/fork.c).
  */
 #ifndef VM_BASE_LOCK_H
 #define VM_BASE_LOCK_H
@@ -37,10 +37,10 @@ struct lock {
     }
 
 /*
- * What a waiting thread does, filled in by the kernel wall; without it, waiting is a loop.
- * wait: sleep while *word is `expected`, a millisecond at most; may return early. wake: wake one sleeper.
- * forked: called before sleeping; true if the process turned out to be a fresh fork child whose locks were just
- * reset, so that the caller tries again.
+ * What a waiting thread does, filled in by the kernel wall; without it, waiting is a loop. wait: sleep while
+ * *word is `expected`, a millisecond at most; may return early. wake: wake one sleeper. forked: called before
+ * sleeping; true if the process turned out to be a fresh fork child whose locks were just reset, so that the
+ * caller tries again.
  */
 struct lock_waiter {
     void (*wait)(uint32_t *word, uint32_t expected);
@@ -98,8 +98,8 @@ VM_INLINE bool vm_lock_is_mine(const struct lock *lock)
 }
 
 /*
- * For a fork child, which has one thread: frees the lock unless that thread itself holds it. Returns true if the
- * holder was another thread: what the lock guards may then be half changed.
+ * For a fork child, which has one thread: frees the lock unless that thread itself holds it. Returns true if
+ * the holder was another thread: what the lock guards may then be half changed.
  */
 bool vm_lock_reset_in_child(struct lock *lock);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* report.c - see report.h. Owns nothing but the sink. Needs no lock: a message lives on its thread's stack. */
+/* report.c - see report.h. Owns nothing but the sink. Needs no lock: a message lives on its thread's
+   stack. */
 #include "base/report.h"
 
 struct report_sink vm_report_sink;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * report.h - messages without stdio and without allocation. A message is built in a buffer on the stack and handed
- * over whole, so that lines of two threads never mix.
+ * report.h - messages without stdio and without allocation. A message is built in a buffer on the stack and
+ * handed over whole, so that lines of two threads never mix.
  */
 #ifndef VM_BASE_REPORT_H
 #define VM_BASE_REPORT_H

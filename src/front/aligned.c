@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * aligned.c - the memalign family. Blocks of a class whose size is a multiple of the alignment are aligned to it, as
- * slabs are aligned to their own size and their waste is in front; larger alignments get pages. Owns nothing.
+ * aligned.c - the memalign family. Blocks of a class whose size is a multiple of the alignment are aligned to
+ * it, as slabs are aligned to their own size and their waste is in front; larger alignments get pages. Owns
+ * nothing.
  */
 #include <errno.h>
 #include "base/bits.h"
@@ -20,7 +21,8 @@ static void *aligned_block(size_t alignment, size_t size)
         return vm_malloc(size);
     vm_heap_first_call();
     if (alignment <= VM_GRANULE && size <= VM_SLAB_BLOCK_MAX - alignment) {
-        /* The least class at or above that is a multiple of the alignment: powers of two are classes, so it exists. */
+        /* The least class at or above that is a multiple of the alignment: powers of two are classes, so it
+           exists. */
         size_t bytes = vm_round_up(size ? size : 1, alignment);
         while (vm_class_bytes(vm_class_of(bytes)) & (alignment - 1))
             bytes = vm_round_up(vm_class_bytes(vm_class_of(bytes)), alignment);

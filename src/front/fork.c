@@ -2,21 +2,24 @@
 /*
  * fork.c - the child of a process with threads.
  *
- * No lock is held over a fork: a prepare handler that took ours would meet the C library's stdio locks in the wrong
- * order, and would hang in a signal handler that interrupted malloc. Instead the child repairs what it finds.
+ * No lock is held over a fork: a prepare handler that took ours would meet the C library's stdio locks in the
+ * wrong order, and would hang in a signal handler that interrupted malloc. Instead the child repairs what it
+ * finds.
  *
- * What it finds is a consistent cut: each other thread appears stopped between two of its stores, and whatever one
- * thread had seen of another is there. (The kernel copies page tables with the address space locked; a thread that
- * writes to a copied page waits until the fork is over, so its visible stores are a prefix of what it did.) Hence:
- *   - a lock that is free guards something whole; one that another thread held guards something half changed, and
- *     that is left alone from now on: an arena, a heap or the chunks of descriptors are frozen;
- *   - a thread in the fast path was between two stores to its own masks: at worst one block stays taken for ever;
+ * What it finds is a consistent cut: each other thread appears stopped between two of its stores, and
+ * whatever one thread had seen of another is there. (The kernel copies page tables with the address space
+ * locked; a thread that writes to a copied page waits until the fork is over, so its visible stores are a
+ * prefix of what it did.) Hence:
+ *   - a lock that is free guards something whole; one that another thread held guards something half changed,
+ *     and that is left alone from now on: an arena, a heap or the chunks of descriptors are frozen;
+ *   - a thread in the fast path was between two stores to its own masks: at worst one block stays taken for
+ *     ever;
  *   - everything else of the vanished threads is adopted like that of dead ones.
- * A lock that the forking thread itself holds (a fork in a signal handler inside malloc) stays held: the interrupted
- * call goes on in the child, too.
+ * A lock that the forking thread itself holds (a fork in a signal handler inside malloc) stays held: the
+ * interrupted call goes on in the child, too.
  *
- * The repair runs from fork's child handler or, if another library's handler allocates before ours runs, or nobody
- * ran handlers at all (_Fork), when the child first waits for a lock.
+ * The repair runs from fork's child handler or, if another library's handler allocates before ours runs, or
+ * nobody ran handlers at all (_Fork), when the child first waits for a lock.
  */
 #include "base/atomic.h"
 #include "front/front.h"

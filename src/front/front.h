@@ -8,7 +8,8 @@
 
 /* --- misuse.c --- */
 
-/* `pointer`, given to `function`, is not a live block: says what it is and ends the process. Lock: none held. */
+/* `pointer`, given to `function`, is not a live block: says what it is and ends the process. Lock: none
+   held. */
 VM_NORETURN VM_COLD void vm_misuse_abort(const char *function, const void *pointer);
 
 /* --- tune.c --- */
@@ -31,7 +32,8 @@ void vm_stats_report(void);
 
 /* --- fork.c --- */
 
-/* If the process is a fresh fork child: frees the locks of threads that are not there. Returns whether it was. */
+/* If the process is a fresh fork child: frees the locks of threads that are not there. Returns whether it
+   was. */
 bool vm_fork_repair(void);
 
 /* The same as handler of fork, which knows that it runs in a child. */
@@ -39,7 +41,8 @@ void vm_fork_in_child(void);
 
 /* --- check_all.c --- */
 
-/* Verifies every room and ends the process if an invariant is broken. Needs: no other thread allocates meanwhile. */
+/* Verifies every room and ends the process if an invariant is broken. Needs: no other thread allocates
+   meanwhile. */
 void vm_check_all(void);
 
 #endif

@@ -2,10 +2,11 @@
 /*
  * init.c - setting up and, at exit, reporting.
  *
- * The first call of any function that needs more than the fast path sets the allocator up, whichever thread it comes
- * from and however early: in the loader, before constructors, before the C library has an environment. Nothing here
- * allocates, opens a file or looks up a symbol. States of x_state: 0 -> 1 by the thread that wins the exchange,
- * 1 -> 2 by the same thread (release, pairs with the acquire in vm_heap_first_call); others wait for 2.
+ * The first call of any function that needs more than the fast path sets the allocator up, whichever thread
+ * it comes from and however early: in the loader, before constructors, before the C library has an
+ * environment. Nothing here allocates, opens a file or looks up a symbol. States of x_state: 0 -> 1 by the
+ * thread that wins the exchange, 1 -> 2 by the same thread (release, pairs with the acquire in
+ * vm_heap_first_call); others wait for 2.
  *
  * Nothing is torn down at exit: other libraries' destructors and detached threads go on allocating.
  */
@@ -51,8 +52,8 @@ static void add_identity(struct message *message)
 }
 
 /*
- * Whether the C library's calls of malloc arrive here. A call of our own by name would: it is bound within the library.
- * The block is left alone, as it may be another allocator's; the process is about to end.
+ * Whether the C library's calls of malloc arrive here. A call of our own by name would: it is bound within
+ * the library. The block is left alone, as it may be another allocator's; the process is about to end.
  */
 static bool is_in_effect(void)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * malloc.c - the C family: malloc, calloc, realloc, free and their kin, under vm_ names and, in the libraries that take malloc's
- * place, under the C library's. Decides who serves a request: slabs, the pool or a mapping. Owns nothing.
+ * malloc.c - the C family: malloc, calloc, realloc, free and their kin, under vm_ names and, in the libraries
+ * that take malloc's place, under the C library's. Decides who serves a request: slabs, the pool or a
+ * mapping. Owns nothing.
  */
 #include <errno.h>
 #include "base/check.h"

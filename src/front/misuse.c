@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * misuse.c - what is said of a pointer that is not a live block. Two lines in one write: glibc's wording, which
- * tools look for, then what the pointer is. Needs no memory and holds no lock, as an abort handler may allocate.
+ * misuse.c - what is said of a pointer that is not a live block. Two lines in one write: glibc's wording,
+ * which tools look for, then what the pointer is. Needs no memory and holds no lock, as an abort handler may
+ * allocate.
  */
 #include "base/atomic.h"
 #include "base/bits.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stats.c - mallinfo, malloc_stats, malloc_info, malloc_trim. Every figure is counted by the one who changes it and
- * summed up here; a snapshot is taken first and printed after, with no lock held, as the stream may allocate.
+ * stats.c - mallinfo, malloc_stats, malloc_info, malloc_trim. Every figure is counted by the one who changes
+ * it and summed up here; a snapshot is taken first and printed after, with no lock held, as the stream may
+ * allocate.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -110,7 +111,7 @@ struct vm_mallinfo vm_mallinfo(void)
     };
 }
 
-/* --- malloc_stats: glibc's text ----------------------------------------------------------------------------- */
+/* --- malloc_stats: glibc's text ------------------------------------------------------------------------- */
 
 static void add_line(struct message *message, const char *label, size_t value)
 {
@@ -179,7 +180,7 @@ void vm_malloc_stats(void)
     errno = saved_errno;
 }
 
-/* --- malloc_info: glibc's XML ------------------------------------------------------------------------------- */
+/* --- malloc_info: glibc's XML --------------------------------------------------------------------------- */
 
 static void print_free(FILE *stream, size_t n_free, size_t free_bytes)
 {
@@ -229,7 +230,7 @@ int vm_malloc_info(int options, FILE *stream)
     return 0;
 }
 
-/* --- malloc_trim -------------------------------------------------------------------------------------------- */
+/* --- malloc_trim ---------------------------------------------------------------------------------------- */
 
 int vm_malloc_trim(size_t pad)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tune.c - the table of tunables, read by mallopt, by the MALLOC_ variables that glibc knows, and by VMALLOC_ ones.
- * Owns the table; what it sets are single words that are read with relaxed loads, so no lock.
+ * tune.c - the table of tunables, read by mallopt, by the MALLOC_ variables that glibc knows, and by VMALLOC_
+ * ones. Owns the table; what it sets are single words that are read with relaxed loads, so no lock.
  */
 #include <errno.h>
 #include "base/atomic.h"
@@ -60,7 +60,8 @@ static unsigned digit_of(char character)
     return lower >= 'a' && lower <= 'f' ? (unsigned)(lower - 'a' + 10) : 16;
 }
 
-/* A number as the loader reads it: blanks, a sign that wraps, hexadecimal after 0x, octal after 0. False: none. */
+/* A number as the loader reads it: blanks, a sign that wraps, hexadecimal after 0x, octal after 0. False:
+   none. */
 static bool read_number(const char **text, size_t *value)
 {
     const char *at = *text;

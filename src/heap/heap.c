@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * heap.c - see heap.h: the owner's slow paths. A malloc that finds its bin empty looks, in this order: another group
- * of the current slab; its remote frees; the queue of remote frees; the other slabs of the class; a retired slab; a
- * slab of an abandoned heap; the pool. The first five under the heap's lock, the others without it.
+ * heap.c - see heap.h: the owner's slow paths. A malloc that finds its bin empty looks, in this order:
+ * another group of the current slab; its remote frees; the queue of remote frees; the other slabs of the
+ * class; a retired slab; a slab of an abandoned heap; the pool. The first five under the heap's lock, the
+ * others without it.
  *
- * Slabs with free blocks are not kept apart from full ones: a free would have to tell when it is a slab's first.
- * Instead the list of a class is searched in turn, a few slabs at a time, and fewer after each search in vain, so
- * that a program that only allocates does not pay for it, and one that frees finds slabs that had a whole turn of
- * time to collect free blocks.
+ * Slabs with free blocks are not kept apart from full ones: a free would have to tell when it is a slab's
+ * first. Instead the list of a class is searched in turn, a few slabs at a time, and fewer after each search
+ * in vain, so that a program that only allocates does not pay for it, and one that frees finds slabs that had
+ * a whole turn of time to collect free blocks.
  *
- * Retired slabs. A slab whose last block is freed stays where it is, ready for the next malloc, and is retired; the
- * retired slabs hold a bounded number of bytes, and the one at the highest address goes back to the pool if it still
- * is empty. While a slab is retired its groups' x_notify is 0, so that a program that frees and allocates one block
- * over and over is not asked each time.
+ * Retired slabs. A slab whose last block is freed stays where it is, ready for the next malloc, and is
+ * retired; the retired slabs hold a bounded number of bytes, and the one at the highest address goes back to
+ * the pool if it still is empty. While a slab is retired its groups' x_notify is 0, so that a program that
+ * frees and allocates one block over and over is not asked each time.
  *
- * Invariants: H1 a slab of the heap is in exactly one place: current[class] or slabs[class], as its state says; H2 a bin with blocks points into current[class]; H3 a slab is in retired[] iff is_retired.
+ * Invariants: H1 a slab of the heap is in exactly one place: current[class] or slabs[class], as its state
+ * says; H2 a bin with blocks points into current[class]; H3 a slab is in retired[] iff is_retired.
  */
 #include "heap/heap.h"
 #include "base/check.h"
@@ -36,7 +38,7 @@ void vm_heap_destroy_slabs(struct list *emptied)
         vm_slab_destroy(slab_of_node(node));
 }
 
-/* --- a slab's groups ---------------------------------------------------------------------------------------- */
+/* --- a slab's groups ------------------------------------------------------------------------------------ */
 
 static bool are_all_free(const struct slab *slab)
 {
@@ -91,7 +93,7 @@ static bool collect_remote(struct slab *slab)
     return found;
 }
 
-/* --- lists and bins ----------------------------------------------------------------------------------------- */
+/* --- lists and bins ------------------------------------------------------------------------------------- */
 
 static void attach(struct heap *heap, struct slab *slab, size_t group_index)
 {
@@ -199,7 +201,8 @@ static uint32_t highest_retired(const struct heap *heap)
     return highest;
 }
 
-/* All blocks of the slab are free: among the retired with it, and out with the highest while they are too many. */
+/* All blocks of the slab are free: among the retired with it, and out with the highest while they are too
+   many. */
 static void retire(struct heap *heap, struct slab *slab, struct list *emptied)
 {
     if (slab->is_retired)
@@ -230,7 +233,7 @@ static void settle_slab(struct heap *heap, struct slab *slab, struct list *empti
         expel(heap, slab, emptied);
 }
 
-/* --- freeing ------------------------------------------------------------------------------------------------ */
+/* --- freeing -------------------------------------------------------------------------------------------- */
 
 bool vm_heap_free_locked(struct heap *heap, struct slab *slab, size_t index, struct list *emptied)
 {
@@ -312,7 +315,7 @@ void vm_heap_settle_locked(struct heap *heap, struct list *emptied)
     }
 }
 
-/* --- allocating --------------------------------------------------------------------------------------------- */
+/* --- allocating ----------------------------------------------------------------------------------------- */
 
 /* A retired slab of whatever class, made one of this class. NULL: none fits. */
 static struct slab *reuse_retired(struct heap *heap, unsigned class_index)
@@ -424,7 +427,7 @@ void *vm_heap_alloc(unsigned class_index)
     return block;
 }
 
-/* --- checking ----------------------------------------------------------------------------------------------- */
+/* --- checking ------------------------------------------------------------------------------------------- */
 
 static void check_slab(struct heap *heap, struct slab *slab, unsigned class_index, enum slab_state state)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * heap.h - a thread's front end: for each class the group of blocks that malloc takes from, and all the slabs that
- * the thread owns.
+ * heap.h - a thread's front end: for each class the group of blocks that malloc takes from, and all the slabs
+ * that the thread owns.
  *
- * A heap is LIVE while a thread has it, ABANDONED after that thread's end until another thread adopts it with all
- * that is in it. Heaps are never unmade, so whoever holds a pointer to one may always look.
+ * A heap is LIVE while a thread has it, ABANDONED after that thread's end until another thread adopts it with
+ * all that is in it. Heaps are never unmade, so whoever holds a pointer to one may always look.
  */
 #ifndef VM_HEAP_HEAP_H
 #define VM_HEAP_HEAP_H
@@ -60,8 +60,9 @@ void vm_heap_free(struct slab *slab, size_t index);
 void vm_heap_group_emptied(struct slab *slab, struct slab_group *group);
 
 /*
- * The same for a thread that holds the heap's lock and may act as its owner. What runs empty is moved to `emptied`,
- * to be given to vm_heap_destroy_slabs after the lock is released. False: the block is free already.
+ * The same for a thread that holds the heap's lock and may act as its owner. What runs empty is moved to
+ * `emptied`, to be given to vm_heap_destroy_slabs after the lock is released. False: the block is free
+ * already.
  */
 bool vm_heap_free_locked(struct heap *heap, struct slab *slab, size_t index, struct list *emptied);
 
@@ -71,7 +72,8 @@ void vm_heap_drain_locked(struct heap *heap, struct list *emptied);
 /* Detaches all bins, and moves every slab that is empty to `emptied`. Needs: as vm_heap_drain_locked. */
 void vm_heap_settle_locked(struct heap *heap, struct list *emptied);
 
-/* Whether all blocks are free and no remote free is on its way: the slab may be destroyed. Needs: the lock. */
+/* Whether all blocks are free and no remote free is on its way: the slab may be destroyed. Needs: the
+   lock. */
 bool vm_heap_is_slab_done(struct slab *slab);
 
 /* Takes a slab out of its list and of retired[]. Needs: the lock, and the slab LISTED. */

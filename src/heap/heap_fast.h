@@ -2,8 +2,9 @@
 /*
  * heap_fast.h - the fast path and nothing else.
  *
- * A thread starts on a constant heap whose bins are all empty and which owns no slab, so that nothing here asks
- * whether anything is set up. Both functions touch only what their thread owns: no lock, no locked instruction.
+ * A thread starts on a constant heap whose bins are all empty and which owns no slab, so that nothing here
+ * asks whether anything is set up. Both functions touch only what their thread owns: no lock, no locked
+ * instruction.
  */
 #ifndef VM_HEAP_HEAP_FAST_H
 #define VM_HEAP_HEAP_FAST_H

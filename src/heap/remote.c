@@ -2,10 +2,11 @@
 /*
  * remote.c - frees from other threads, and heaps whose thread sleeps or is dead.
  *
- * A thread that frees a block of another's slab sets the block's bit in x_remote and sees to it that the owner will
- * look: the slab is in the owner's queue, or x_missed is set. The owner moves the bits to its masks whenever it is
- * in a slow path. If the owner sleeps and the free was the slab's last, the freeing thread itself gives the slab
- * back under the heap's lock. If the heap is abandoned, it acts as the owner under the lock.
+ * A thread that frees a block of another's slab sets the block's bit in x_remote and sees to it that the
+ * owner will look: the slab is in the owner's queue, or x_missed is set. The owner moves the bits to its
+ * masks whenever it is in a slow path. If the owner sleeps and the free was the slab's last, the freeing
+ * thread itself gives the slab back under the heap's lock. If the heap is abandoned, it acts as the owner
+ * under the lock.
  *
  *   x_is_queued   who may act          what happens                                              then
  *   0             a freeing thread     exchange to 1: it has pinned the slab; sets its bit       pinned
@@ -14,17 +15,20 @@
  *   1             a freeing thread     sets its bit; if x_is_queued is 0 by now, sets x_missed   unchanged
  *
  * Invariants:
- *   R1  A freeing thread writes to the slab only while its own block is not yet free, or while it has the slab
- *       pinned; after that it only reads, and descriptors stay readable. So no write meets a descriptor's next life.
- *   R2  No free is overlooked: the collector clears x_is_queued before it takes the bits, the freeing thread sets
- *       its bit before it looks at x_is_queued, both with locked instructions. Either the bit is collected, or the
- *       0 is seen and x_missed set.
- *   R3  A slab is destroyed only if all blocks are free and then x_is_queued is 0, seen in this order under the
- *       lock: a thread that pinned it did so before it set its bit, so that its pin is seen if its bit is.
- *   R4  Masks of a live heap's slab are written by its owner alone, except when the slab is not CURRENT and all its
- *       blocks are free: then the owner has nothing to free into it and takes blocks only after taking the lock.
- *   R5  From a remote free until the owner collected it, x_fast_heap is NULL: the owner's next free into the slab
- *       takes the slow path, which collects first, and so finds a block that both of them freed.
+ *   R1  A freeing thread writes to the slab only while its own block is not yet free, or while it has the
+ *       slab pinned; after that it only reads, and descriptors stay readable. So no write meets a
+ *       descriptor's next life.
+ *   R2  No free is overlooked: the collector clears x_is_queued before it takes the bits, the freeing thread
+ *       sets its bit before it looks at x_is_queued, both with locked instructions. Either the bit is
+ *       collected, or the 0 is seen and x_missed set.
+ *   R3  A slab is destroyed only if all blocks are free and then x_is_queued is 0, seen in this order under
+ *       the lock: a thread that pinned it did so before it set its bit, so that its pin is seen if its bit
+ *       is.
+ *   R4  Masks of a live heap's slab are written by its owner alone, except when the slab is not CURRENT and
+ *       all its blocks are free: then the owner has nothing to free into it and takes blocks only after
+ *       taking the lock.
+ *   R5  From a remote free until the owner collected it, x_fast_heap is NULL: the owner's next free into the
+ *       slab takes the slow path, which collects first, and so finds a block that both of them freed.
  */
 #include "heap/remote.h"
 #include "base/check.h"
@@ -97,14 +101,16 @@ static bool free_into_abandoned(struct heap *heap, struct slab *slab, size_t ind
     return done;
 }
 
-/* A remote free may have gone past its heap's queue, and the slab must not be looked at any more: tells everybody. */
+/* A remote free may have gone past its heap's queue, and the slab must not be looked at any more: tells
+   everybody. */
 VM_COLD static void report_missed(void)
 {
     for (struct heap *heap = vm_thread_heaps(); heap; heap = heap->x_next)
         vm_store_release(&heap->x_missed, 1);
 }
 
-/* What is read of a slab after the caller's block in it was freed: nothing that leads outside its descriptor. */
+/* What is read of a slab after the caller's block in it was freed: nothing that leads outside its
+   descriptor. */
 struct last_look {
     const struct slab *slab;
     const vm_word *x_remote;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* remote.h - frees into slabs that are not the calling thread's: the whole cross-thread protocol (see remote.c). */
+/* remote.h - frees into slabs that are not the calling thread's: the whole cross-thread protocol (see
+   remote.c). */
 #ifndef VM_HEAP_REMOTE_H
 #define VM_HEAP_REMOTE_H
 
@@ -12,8 +13,8 @@ void vm_remote_free(struct slab *slab, size_t index);
 void vm_remote_queue(struct slab *slab);
 
 /*
- * Acts on a heap from outside: gives slabs back that are wholly free and not CURRENT, for a live heap, and all that
- * is free, for an abandoned one. Lock: takes the heap's.
+ * Acts on a heap from outside: gives slabs back that are wholly free and not CURRENT, for a live heap, and
+ * all that is free, for an abandoned one. Lock: takes the heap's.
  */
 void vm_remote_visit(struct heap *heap);
 

@@ -6,8 +6,8 @@
  *
  *   vm_heap_none --first slow path--> its heap --destructor of its thread key--> vm_heap_ended
  *
- * After that the C library and other destructors go on allocating and freeing: a malloc then borrows an abandoned
- * heap for one call, a free is a remote free. Nothing is lost, however late it comes.
+ * After that the C library and other destructors go on allocating and freeing: a malloc then borrows an
+ * abandoned heap for one call, a free is a remote free. Nothing is lost, however late it comes.
  *
  * Lock: the registry's, rank REGISTRY, guards the stack of abandoned heaps. The list of all heaps only grows.
  */
@@ -166,7 +166,8 @@ struct slab *vm_thread_adopt_slab(struct heap *heap, unsigned class_index)
     return slab;
 }
 
-/* No lock is taken: this may run while the only thread waits for one. Bins stay attached; an adopter goes on there. */
+/* No lock is taken: this may run while the only thread waits for one. Bins stay attached; an adopter goes on
+   there. */
 void vm_thread_reset_in_child(void)
 {
     vm_lock_reset_in_child(&registry_lock);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * thread.h - which heap a thread has: start, end, adoption. Owns the thread-local pointer and the registry of heaps.
+ * thread.h - which heap a thread has: start, end, adoption. Owns the thread-local pointer and the registry of
+ * heaps.
  */
 #ifndef VM_HEAP_THREAD_H
 #define VM_HEAP_THREAD_H
@@ -14,8 +15,8 @@ extern struct heap vm_heap_none, vm_heap_ended;
 extern const vm_word vm_heap_no_blocks;
 
 /*
- * A heap for the calling thread to act on: its own, which its first call gives it, or, after its end began, one that
- * is borrowed for this call. NULL: out of memory. Give it back with vm_thread_leave.
+ * A heap for the calling thread to act on: its own, which its first call gives it, or, after its end began,
+ * one that is borrowed for this call. NULL: out of memory. Give it back with vm_thread_leave.
  */
 struct heap *vm_thread_enter(void);
 void vm_thread_leave(struct heap *heap);
@@ -26,7 +27,8 @@ void vm_thread_end(void *heap);
 /* Newest heap ever made; the others follow by x_next. */
 struct heap *vm_thread_heaps(void);
 
-/* A slab of the class with free blocks, from an abandoned heap; it is in no list and `heap` owns it. NULL: none. */
+/* A slab of the class with free blocks, from an abandoned heap; it is in no list and `heap` owns it. NULL:
+   none. */
 struct slab *vm_thread_adopt_slab(struct heap *heap, unsigned class_index);
 
 /* For a fork child, whose only thread is the caller: every other thread's heap is abandoned, or frozen. */

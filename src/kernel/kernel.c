@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernel.c - see kernel.h. Owns the backend in force. No lock: what needs one says so in the contract. An operation
- * that fails changes nothing here but its count.
+ * kernel.c - see kernel.h. Owns the backend in force. No lock: what needs one says so in the contract. An
+ * operation that fails changes nothing here but its count.
  */
 #include "kernel/kernel.h"
 #include <errno.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kernel.h - the wall as the layers above see it: the backend in force behind one wrapper an operation. Wrappers
- * keep errno, count calls and check their arguments. The blanket contract is that of <vmalloc/kernel.h>.
+ * kernel.h - the wall as the layers above see it: the backend in force behind one wrapper an operation.
+ * Wrappers keep errno, count calls and check their arguments. The blanket contract is that of
+ * <vmalloc/kernel.h>.
  */
 #ifndef VM_KERNEL_KERNEL_H
 #define VM_KERNEL_KERNEL_H
@@ -27,7 +28,8 @@ extern struct kernel_counts vm_kernel_counts;
 
 extern struct vm_kernel_backend vm_linux_backend;
 
-/* Puts a backend in force and starts it. Called once by front/init.c; by tests with a backend of their own. */
+/* Puts a backend in force and starts it. Called once by front/init.c; by tests with a backend of their
+   own. */
 void vm_kernel_start(struct vm_kernel_backend *backend);
 
 void *vm_kernel_break_grow(size_t bytes);
@@ -56,7 +58,8 @@ VM_INLINE size_t vm_bytes_to_pages(size_t bytes)
  * The process around the allocator (process.c). The environment is only looked at before main, by one thread.
  */
 
-/* A value of the environment, or NULL; always NULL in set-user-id programs. The text belongs to the environment. */
+/* A value of the environment, or NULL; always NULL in set-user-id programs. The text belongs to the
+   environment. */
 const char *vm_process_environment(const char *name);
 
 /* A number that differs from run to run where the system has one, else a constant. */
@@ -66,11 +69,13 @@ uintptr_t vm_process_random(void);
    allocate. False: it will not be called. */
 bool vm_process_at_thread_exit(void *argument);
 
-/* Calls `in_child` in the child after each fork. Called from a constructor only: the C library may allocate. */
+/* Calls `in_child` in the child after each fork. Called from a constructor only: the C library may
+   allocate. */
 void vm_process_at_fork(void (*in_child)(void));
 
-/* True once in each fork child: the process was copied since the last call. Threads that only share memory under
-   another process number (vfork, clone) are not taken for one. False for ever where the kernel cannot tell. */
+/* True once in each fork child: the process was copied since the last call. Threads that only share memory
+   under another process number (vfork, clone) are not taken for one. False for ever where the kernel cannot
+   tell. */
 bool vm_process_is_fresh_child(void);
 bool vm_process_can_tell_child(void);
 
@@ -80,14 +85,15 @@ long vm_process_id(void);
 /* Gives the processor to another thread. */
 void vm_process_yield(void);
 
-/* Keeps standard error's file open under another number, for a report at exit: programs close number 2 before. */
+/* Keeps standard error's file open under another number, for a report at exit: programs close number 2
+   before. */
 void vm_process_keep_error_file(void);
 
 /* Ends the process at once, without running anything of it. */
 VM_NORETURN void vm_process_exit_now(int status);
 
-/* Puts standard error behind vm_report_sink and the futex behind vm_lock_waiter, and prepares for calling on_exit at
-   each thread's end. Called once, after vm_kernel_start. */
+/* Puts standard error behind vm_report_sink and the futex behind vm_lock_waiter, and prepares for calling
+   on_exit at each thread's end. Called once, after vm_kernel_start. */
 void vm_process_start(void (*on_exit)(void *argument));
 
 #endif

@@ -3,9 +3,9 @@
  * linux.c - the kernel wall on Linux. System calls: brk (through the C library's sbrk), mmap, munmap, mremap,
  * mprotect, madvise.
  *
- * The break moves through sbrk because the C library caches it: moved behind its back, a later sbrk of the program
- * would hand out our memory. All else goes through syscall(2), which nobody interposes: a wrapper library's own
- * mmap may call dlsym, which allocates, which would bring it back here.
+ * The break moves through sbrk because the C library caches it: moved behind its back, a later sbrk of the
+ * program would hand out our memory. All else goes through syscall(2), which nobody interposes: a wrapper
+ * library's own mmap may call dlsym, which allocates, which would bring it back here.
  */
 #include <errno.h>
 #include <sys/auxv.h>
@@ -119,7 +119,8 @@ static bool linux_protect(void *context, void *start, size_t bytes, enum vm_acce
 static void linux_purge(void *context, void *start, size_t bytes)
 {
     (void)context;
-    /* MADV_DONTNEED, not MADV_FREE: users and autoscalers watch RSS, and it falls at once. Locked pages refuse. */
+    /* MADV_DONTNEED, not MADV_FREE: users and autoscalers watch RSS, and it falls at once. Locked pages
+       refuse. */
     if (failed(syscall(SYS_madvise, start, bytes, (long)MADV_DONTNEED)) && errno == EINVAL)
         __builtin_memset(start, 0, bytes);
 }

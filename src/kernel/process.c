@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * process.c - the process around the allocator, on POSIX threads over Linux: environment, standard error, threads,
- * fork. Nothing here allocates, but for what vm_process_at_thread_exit and vm_process_at_fork say.
+ * process.c - the process around the allocator, on POSIX threads over Linux: environment, standard error,
+ * threads, fork. Nothing here allocates, but for what vm_process_at_thread_exit and vm_process_at_fork say.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * large.c - see large.h. Owns the counts of large and middle blocks; the blocks themselves are known to the page map
- * alone. No lock: a span belongs to whoever holds its block.
+ * large.c - see large.h. Owns the counts of large and middle blocks; the blocks themselves are known to the
+ * page map alone. No lock: a span belongs to whoever holds its block.
  *
- * Invariants: L1 every span here is found through the page map by its start, and is of the pool iff it is MIDDLE;
- * L2 the counts are those of the spans in the page map.
+ * Invariants: L1 every span here is found through the page map by its start, and is of the pool iff it is
+ * MIDDLE; L2 the counts are those of the spans in the page map.
  */
 #include "large/large.h"
 #include "base/bits.h"
@@ -68,7 +68,7 @@ static void count_out(const struct span *span)
     vm_fetch_sub_relaxed(&tally->x_bytes, span->bytes);
 }
 
-/* --- pages for a span --------------------------------------------------------------------------------------- */
+/* --- pages for a span ----------------------------------------------------------------------------------- */
 
 static bool map_pages(struct span *span, size_t bytes, size_t alignment)
 {
@@ -99,8 +99,9 @@ static bool wants_mapping(size_t size)
            vm_load_relaxed(&large_tally.x_n) < vm_load_relaxed(&vm_large_policy.x_n_max);
 }
 
-/* By the rule first, then the other way: a limit on one of break and mappings is no reason to refuse. But what is
-   beyond every threshold is not tried in the pool: there is hardly room, and its records would cost memory. */
+/* By the rule first, then the other way: a limit on one of break and mappings is no reason to refuse. But
+   what is beyond every threshold is not tried in the pool: there is hardly room, and its records would cost
+   memory. */
 static bool find_pages(struct span *span, size_t size, size_t alignment)
 {
     const size_t bytes = vm_round_up(size, vm_kernel.page_bytes);
@@ -132,7 +133,7 @@ static struct span *create(size_t size, size_t alignment)
     return span;
 }
 
-/* --- blocks ------------------------------------------------------------------------------------------------- */
+/* --- blocks --------------------------------------------------------------------------------------------- */
 
 void *vm_large_alloc(size_t size, size_t alignment)
 {

@@ -6,16 +6,18 @@
  *   | alien |  ours  | foreign sbrk |  ours  ......  |   |
  *   0       page numbers of the buddy system ...  n_pages
  *
- * The break belongs to the process: anybody may move it. Growing therefore takes the answer of break_grow as it is.
- * If the range does not touch the last one, the gap is somebody else's, and its pages stay taken for ever. If it
- * starts below break_end, somebody moved the break down through our memory: that is fatal. If it does not start at a
- * page, the broken page is left to the other. Trimming moves the break only if it still is where we left it.
+ * The break belongs to the process: anybody may move it. Growing therefore takes the answer of break_grow as
+ * it is. If the range does not touch the last one, the gap is somebody else's, and its pages stay taken for
+ * ever. If it starts below break_end, somebody moved the break down through our memory: that is fatal. If it
+ * does not start at a page, the broken page is left to the other. Trimming moves the break only if it still
+ * is where we left it.
  *
- * Invariants: A1 a page of the buddy system that is ours and taken belongs to exactly one span; A2 x_n_dirty is the
- * number of free pages tagged DIRTY; A3 pages that are alien are never free; A4 x_n_pages + n_alien = n_pages.
+ * Invariants: A1 a page of the buddy system that is ours and taken belongs to exactly one span; A2 x_n_dirty
+ * is the number of free pages tagged DIRTY; A3 pages that are alien are never free; A4 x_n_pages + n_alien =
+ * n_pages.
  *
- * Locking: arena.lock. Growing and trimming call the kernel under it, as the break is what it guards; purging does
- * not: the pages are taken out, purged without the lock, and freed again.
+ * Locking: arena.lock. Growing and trimming call the kernel under it, as the break is what it guards; purging
+ * does not: the pages are taken out, purged without the lock, and freed again.
  */
 #include "pool/arena.h"
 #include "base/bits.h"
@@ -54,7 +56,7 @@ static void publish_counts(struct arena *arena)
         vm_store_relaxed(&arena->x_n_pages_max, n_pages);
 }
 
-/* --- records ------------------------------------------------------------------------------------------------ */
+/* --- records -------------------------------------------------------------------------------------------- */
 
 static size_t record_bytes(size_t capacity)
 {
@@ -89,11 +91,12 @@ static bool reserve_records(struct arena *arena, size_t n_pages)
     return true;
 }
 
-/* --- dirty pages -------------------------------------------------------------------------------------------- */
+/* --- dirty pages ---------------------------------------------------------------------------------------- */
 
 /*
- * A page's tag says whether it is dirty (bit 0). The tag of a group's first page, a group being as many pages as the
- * largest order has, also counts the dirty pages of the group, from bit 1 on: clean groups are passed over at once.
+ * A page's tag says whether it is dirty (bit 0). The tag of a group's first page, a group being as many pages
+ * as the largest order has, also counts the dirty pages of the group, from bit 1 on: clean groups are passed
+ * over at once.
  */
 static uint16_t *group_tag(const struct arena *arena, uint32_t index)
 {
@@ -153,7 +156,8 @@ static uint32_t mark_clean_locked(struct arena *arena, uint32_t index, uint32_t 
     return n_dirty;
 }
 
-/* The records inside a free block of the largest order say nothing: their whole pages go back to the kernel. */
+/* The records inside a free block of the largest order say nothing: their whole pages go back to the
+   kernel. */
 static void purge_records_locked(struct arena *arena, uint32_t index)
 {
     unsigned order;
@@ -168,7 +172,7 @@ static void purge_records_locked(struct arena *arena, uint32_t index)
         vm_kernel_purge((void *)from, to - from);
 }
 
-/* --- the break ---------------------------------------------------------------------------------------------- */
+/* --- the break ------------------------------------------------------------------------------------------ */
 
 /* Adds the pages up to break_end to the system, as taken ones, and frees those from `first`. */
 static void add_pages_locked(struct arena *arena, uint32_t first)
@@ -321,7 +325,7 @@ static bool trim_locked(struct arena *arena, size_t pad)
     return true;
 }
 
-/* --- making ------------------------------------------------------------------------------------------------- */
+/* --- making --------------------------------------------------------------------------------------------- */
 
 bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages)
 {
@@ -361,7 +365,20 @@ bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, si
     return true;
 }
 
-/* --- spans -------------------------------------------------------------------------------------------------- */
+/* --- spans ---------------------------------------------------------------------------------------------- */
+
+/* Makes the pages taken at `index` the span's. False: there are none. */
+static bool fill_span_locked(struct arena *arena, uint32_t index, size_t n_pages, struct span *span)
+{
+    if (index == VM_BUDDY_NONE)
+        return false;
+    span->start = page_address(arena, index);
+    span->bytes = vm_pages_to_bytes(n_pages);
+    span->arena = arena;
+    span->is_zeroed = mark_clean_locked(arena, index, (uint32_t)n_pages) == 0;
+    publish_counts(arena);
+    return true;
+}
 
 bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span)
 {
@@ -371,17 +388,20 @@ bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, st
     uint32_t index = vm_buddy_take(&arena->buddy, (uint32_t)n_pages, align_order);
     if (index == VM_BUDDY_NONE)
         index = take_top_locked(arena, n_pages, align_order);
-    if (index == VM_BUDDY_NONE && n_pages <= arena->buddy.n_free_pages)
-        index = vm_buddy_take_by_search(&arena->buddy, (uint32_t)n_pages, align_order);
-    if (index != VM_BUDDY_NONE) {
-        span->start = page_address(arena, index);
-        span->bytes = vm_pages_to_bytes(n_pages);
-        span->arena = arena;
-        span->is_zeroed = mark_clean_locked(arena, index, (uint32_t)n_pages) == 0;
-    }
-    publish_counts(arena);
+    const bool done = fill_span_locked(arena, index, n_pages, span);
     vm_lock_release(&arena->lock);
-    return index != VM_BUDDY_NONE;
+    return done;
+}
+
+bool vm_arena_take_by_search(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span)
+{
+    if (n_pages > vm_load_relaxed(&arena->x_n_free) || vm_load_relaxed(&arena->x_is_frozen))
+        return false;
+    vm_lock_acquire(&arena->lock);
+    const uint32_t index = vm_buddy_take_by_search(&arena->buddy, (uint32_t)n_pages, align_order);
+    const bool done = fill_span_locked(arena, index, n_pages, span);
+    vm_lock_release(&arena->lock);
+    return done;
 }
 
 static void give_pages_locked(struct arena *arena, uint32_t index, uint32_t n_pages, uint32_t n_dirty)
@@ -429,7 +449,7 @@ void vm_arena_give_tail(struct arena *arena, struct span *span, size_t bytes)
     vm_arena_give(arena, &tail, tail.bytes);
 }
 
-/* --- purge and trim ----------------------------------------------------------------------------------------- */
+/* --- purge and trim ------------------------------------------------------------------------------------- */
 
 struct purge_batch {
     uint32_t n_blocks, n_dirty;
@@ -438,7 +458,8 @@ struct purge_batch {
     } block[PURGE_BATCH];
 };
 
-/* Takes dirty free blocks out, largest first, until at most n_keep dirty pages are left or the batch is full. */
+/* Takes dirty free blocks out, largest first, until at most n_keep dirty pages are left or the batch is
+   full. */
 static void collect_dirty_locked(struct arena *arena, size_t n_keep, struct purge_batch *batch)
 {
     struct buddy *const buddy = &arena->buddy;

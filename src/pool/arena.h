@@ -2,8 +2,8 @@
 /*
  * arena.h - a region of memory that grows by moving a break, cut up by a buddy system.
  *
- * Arena 0 moves the process's break; every other moves a private break inside a mapping of its own, behind which the
- * addresses are reserved but inaccessible. Growth, trim and purge are the same code for both.
+ * Arena 0 moves the process's break; every other moves a private break inside a mapping of its own, behind
+ * which the addresses are reserved but inaccessible. Growth, trim and purge are the same code for both.
  */
 #ifndef VM_POOL_ARENA_H
 #define VM_POOL_ARENA_H
@@ -44,18 +44,23 @@ extern struct arena_policy vm_arena_policy;
 bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages);
 
 /*
- * Takes n_pages, aligned to 2^align_order pages, growing the arena if need be, and describes them in `span`: start,
- * bytes, arena, is_zeroed. False: not to be had.
+ * Takes n_pages, aligned to 2^align_order pages, growing the arena if need be, and describes them in `span`:
+ * start, bytes, arena, is_zeroed. False: not to be had.
  */
 bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span);
 
-/* Gives a span's pages back; those from `start` to `dirty_end` may have contents. Trims the break if it is due. */
+/* The same for when nothing else helps: looks at every page for a run that buddies did not make. */
+bool vm_arena_take_by_search(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span);
+
+/* Gives a span's pages back; those from `start` to `dirty_end` may have contents. Trims the break if it is
+   due. */
 void vm_arena_give(struct arena *arena, const struct span *span, size_t dirty_bytes);
 
 /* Gives pages at the end of a taken span back, which thereby shrinks to `bytes`. */
 void vm_arena_give_tail(struct arena *arena, struct span *span, size_t bytes);
 
-/* Purges free pages until at most `n_keep` of them are dirty. Returns how many were purged. Lock: none held. */
+/* Purges free pages until at most `n_keep` of them are dirty. Returns how many were purged. Lock: none
+   held. */
 size_t vm_arena_purge(struct arena *arena, size_t n_keep);
 
 /* Moves the break down, keeping `pad` bytes free below it. Returns whether it moved. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * meta.c - see meta.h. Owns regions of 256 KiB, cut into aligned chunks. One lock, of rank META, the last in the
- * order: nothing is called under it but the kernel for a new region. Pages are purged outside the lock, while the
- * chunk is out of every list.
+ * meta.c - see meta.h. Owns regions of 256 KiB, cut into aligned chunks. One lock, of rank META, the last in
+ * the order: nothing is called under it but the kernel for a new region. Pages are purged outside the lock,
+ * while the chunk is out of every list.
  *
  * Invariants: M1 a chunk is in the list of its size iff it has a free object and is not being swept;
  * M2 n_used is the number of bits set; M3 an empty chunk belongs to no size and is in the empty list.
@@ -123,7 +123,8 @@ static bool is_page_free(const struct chunk *chunk, size_t page)
     return true;
 }
 
-/* Gives the chunk's free pages back to the kernel. Needs is_swept: nobody takes an object from it meanwhile. */
+/* Gives the chunk's free pages back to the kernel. Needs is_swept: nobody takes an object from it
+   meanwhile. */
 static void sweep(struct chunk *chunk)
 {
     const size_t n_pages = CHUNK_BYTES >> vm_kernel.page_shift;

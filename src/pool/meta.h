@@ -2,9 +2,9 @@
 /*
  * meta.h - memory for our own descriptors, never through malloc and never inside user memory.
  *
- * Objects of one size share a chunk of 64 KiB with a bitmap of what is taken. Addresses stay readable for ever: a
- * lookup that races with the end of a descriptor reads an old or a zero descriptor, never an unmapped page. Pages
- * of a chunk that ran empty go back to the kernel and read as zero.
+ * Objects of one size share a chunk of 64 KiB with a bitmap of what is taken. Addresses stay readable for
+ * ever: a lookup that races with the end of a descriptor reads an old or a zero descriptor, never an unmapped
+ * page. Pages of a chunk that ran empty go back to the kernel and read as zero.
  */
 #ifndef VM_POOL_META_H
 #define VM_POOL_META_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pagemap.c - see pagemap.h. Owns root, leaves, split granules and the near map; none is ever given back, a split
- * granule that ran empty is used again as another one. Writers hold one lock of rank PAGEMAP; each store of an entry
- * is a release, which pairs with the acquire loads of vm_pagemap_find.
+ * pagemap.c - see pagemap.h. Owns root, leaves, split granules and the near map; none is ever given back, a
+ * split granule that ran empty is used again as another one. Writers hold one lock of rank PAGEMAP; each
+ * store of an entry is a release, which pairs with the acquire loads of vm_pagemap_find.
  */
 #include "pool/pagemap.h"
 #include "base/bits.h"

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pagemap.h - from an address to the span it belongs to: the answer to "is this pointer ours". Reading takes no lock
- * and follows no pointer that is not ours, whatever the address is.
+ * pagemap.h - from an address to the span it belongs to: the answer to "is this pointer ours". Reading takes
+ * no lock and follows no pointer that is not ours, whatever the address is.
  *
  *   root[address >> 30] -> leaf[address >> 14] -> span of the whole granule (16 KiB), or
  *                                               -> split granule -> span that starts in this page of it
  *
- * Slabs cover whole granules, and every granule of theirs leads to them. Other spans are found by their first page
- * only, so that a mapping of a terabyte costs one entry.
+ * Slabs cover whole granules, and every granule of theirs leads to them. Other spans are found by their first
+ * page only, so that a mapping of a terabyte costs one entry.
  *
- * The near map is a direct-mapped table of slabs by granule number: one load for free's lookup. Its entries are
- * distances from an empty descriptor behind the table, so that a zero entry leads to
- * "no slab" without a test. Two granules 2 GiB apart share an entry; who loses is found through the root.
+ * The near map is a direct-mapped table of slabs by granule number: one load for free's lookup. Its entries
+ * are distances from an empty descriptor behind the table, so that a zero entry leads to "no slab" without a
+ * test. Two granules 2 GiB apart share an entry; who loses is found through the root.
  */
 #ifndef VM_POOL_PAGEMAP_H
 #define VM_POOL_PAGEMAP_H
@@ -26,12 +26,14 @@ struct near_map {
 };
 extern struct near_map vm_near_map;
 
-/* Probably the slab of this address, else an arbitrary or the empty slab: the caller verifies. Never faults. */
+/* Probably the slab of this address, else an arbitrary or the empty slab: the caller verifies. Never
+   faults. */
 VM_INLINE struct span *vm_pagemap_near(const void *address)
 {
     struct near_map *const map = VM_OPAQUE(&vm_near_map);
     const uintptr_t slot = (uintptr_t)address >> VM_GRANULE_SHIFT & (VM_NEAR_ENTRIES - 1);
-    /* Pairs with enter_near in pagemap.c. Relaxed: for a live block, whoever passed the pointer on ordered it. */
+    /* Pairs with enter_near in pagemap.c. Relaxed: for a live block, whoever passed the pointer on ordered
+       it. */
     return (struct span *)((uintptr_t)map->no_slab + vm_load_relaxed(&map->x_slab_distance[slot]));
 }
 
@@ -41,16 +43,19 @@ struct span *vm_pagemap_find(const void *address);
 /* Makes a span findable. False: no memory for the map, nothing changed. */
 bool vm_pagemap_add(struct span *span);
 
-/* The span that starts nearest below the address, or at it, and contains it: a search, for messages. NULL: none. */
+/* The span that starts nearest below the address, or at it, and contains it: a search, for messages. NULL:
+   none. */
 struct span *vm_pagemap_search(const void *address);
 
 /* Calls visit for each span, in order of address: for checkers, which look at it while nothing changes. */
 void vm_pagemap_walk(void (*visit)(struct span *span, void *context), void *context);
 
-/* The span is not found any more; whatever else was added at its addresses since they became free still is. */
+/* The span is not found any more; whatever else was added at its addresses since they became free still
+   is. */
 void vm_pagemap_remove(struct span *span);
 
-/* Nothing is at these addresses any more: gives the map's own pages for them back to the kernel, if all is empty. */
+/* Nothing is at these addresses any more: gives the map's own pages for them back to the kernel, if all is
+   empty. */
 void vm_pagemap_forget(const char *start, const char *end);
 
 /* For a fork child: see front/fork.c. */

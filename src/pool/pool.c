@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pool.c - see pool.h. Owns the table of arenas, which only grows. One lock of rank POOL, for making an arena; the
- * table is read without it: x_n_arenas is stored with release after the entry, which vm_pool_arena's acquire meets.
+ * pool.c - see pool.h. Owns the table of arenas, which only grows. One lock of rank POOL, for making an
+ * arena; the table is read without it: x_n_arenas is stored with release after the entry, which
+ * vm_pool_arena's acquire meets.
  */
 #include "pool/pool.h"
 #include "base/bits.h"
@@ -51,8 +52,9 @@ static bool has_unused_room(size_t n_pages)
 }
 
 /*
- * One more arena with room for n_pages; the first is on the process's break if there is one. `n_seen` is how many
- * the caller found full: if there are more by now, another thread was quicker, and its arena is tried first.
+ * One more arena with room for n_pages; the first is on the process's break if there is one. `n_seen` is how
+ * many the caller found full: if there are more by now, another thread was quicker, and its arena is tried
+ * first.
  */
 static bool add_arena(size_t n_seen, size_t n_pages)
 {
@@ -71,14 +73,17 @@ bool vm_pool_take(struct span *span, size_t bytes, size_t alignment)
     const size_t n_pages = bytes >> vm_kernel.page_shift;
     const unsigned align_order = vm_ceil_log2(vm_max_size(alignment >> vm_kernel.page_shift, 1));
     VM_ASSERT(n_pages > 0 && align_order <= VM_ORDER_MAX);
+    struct arena *arena;
     size_t index = 0;
     do {
-        struct arena *arena;
         for (; (arena = vm_pool_arena(index)); index++)
             if (vm_arena_take(arena, n_pages, align_order, span))
                 return true;
         /* With some slack, as a new arena's first pages may be needed for alignment. */
     } while (add_arena(index, n_pages + ((size_t)1 << align_order)));
+    for (index = 0; (arena = vm_pool_arena(index)); index++)
+        if (vm_arena_take_by_search(arena, n_pages, align_order, span))
+            return true;
     return false;
 }
 

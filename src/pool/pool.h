@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pool.h - the page pool: all arenas' free spans. Takes and gives spans, makes arenas as they are needed, and keeps
- * the dirty free pages below a bound: max(512 KiB, 1/16 of the live pages) in each arena.
+ * pool.h - the page pool: all arenas' free spans. Takes and gives spans, makes arenas as they are needed, and
+ * keeps the dirty free pages below a bound: max(512 KiB, 1/16 of the live pages) in each arena.
  */
 #ifndef VM_POOL_POOL_H
 #define VM_POOL_POOL_H
@@ -10,8 +10,8 @@
 #include "pool/span.h"
 
 /*
- * Takes `bytes`, whole pages, aligned to `alignment` (a power of two up to the largest order's block), and fills in
- * start, bytes, arena and is_zeroed of the span. False: out of memory.
+ * Takes `bytes`, whole pages, aligned to `alignment` (a power of two up to the largest order's block), and
+ * fills in start, bytes, arena and is_zeroed of the span. False: out of memory.
  */
 bool vm_pool_take(struct span *span, size_t bytes, size_t alignment);
 
@@ -24,7 +24,8 @@ void vm_pool_give_tail(struct span *span, size_t bytes);
 /* Largest alignment and size of one block of the buddy system, in bytes. */
 size_t vm_pool_block_bytes_max(void);
 
-/* Purges all free pages and moves the breaks down, keeping `pad` bytes at arena 0's. Whether anything went back. */
+/* Purges all free pages and moves the breaks down, keeping `pad` bytes at arena 0's. Whether anything went
+   back. */
 bool vm_pool_trim(size_t pad);
 
 struct pool_totals {

@@ -2,10 +2,10 @@
 /*
  * sizeclass.h - size <-> class.
  *
- * The rule: classes 1..64 are the multiples of 16 up to 1024 bytes, so that a small request wastes at most 15 bytes
- * and its class is a shift away; above, each doubling has 8 evenly spaced classes, up to 32 KiB, so that a request
- * wastes less than 1/8 of itself. Class 0 is empty: no request leads to it but size 0, which the slow path turns
- * into size 1.
+ * The rule: classes 1..64 are the multiples of 16 up to 1024 bytes, so that a small request wastes at most 15
+ * bytes and its class is a shift away; above, each doubling has 8 evenly spaced classes, up to 32 KiB, so
+ * that a request wastes less than 1/8 of itself. Class 0 is empty: no request leads to it but size 0, which
+ * the slow path turns into size 1.
  */
 #ifndef VM_SLAB_SIZECLASS_H
 #define VM_SLAB_SIZECLASS_H
@@ -44,8 +44,8 @@ VM_INLINE size_t vm_class_bytes(unsigned class_index)
 }
 
 /*
- * Bytes of a slab of the class: the smallest of 16, 32 .. 256 KiB with room for 32 blocks (small classes), 16 (up to
- * 8 KiB) or 8; a page at least. A power of two, and the slab is aligned to it.
+ * Bytes of a slab of the class: the smallest of 16, 32 .. 256 KiB with room for 32 blocks (small classes), 16
+ * (up to 8 KiB) or 8; a page at least. A power of two, and the slab is aligned to it.
  */
 size_t vm_class_slab_bytes(unsigned class_index);
 

@@ -5,25 +5,27 @@
  *   span   |waste| block 0 | block 1 | block 2 | ......................... | block n-1 |
  *   groups        mask: one bit a block, set = free;  group 0: blocks 0..63, group 1: 64..127, ...
  *
- * What is free is told by bits outside user memory and by nothing else: a program that writes to a freed block or
- * past the end of a live one cannot harm the allocator; freeing a block twice finds its bit set, at once; and a page
- * whose bits are all set may be purged at any time. The waste lies in front, so that an address behind the last
- * block belongs to another span.
+ * What is free is told by bits outside user memory and by nothing else: a program that writes to a freed
+ * block or past the end of a live one cannot harm the allocator; freeing a block twice finds its bit set, at
+ * once; and a page whose bits are all set may be purged at any time. The waste lies in front, so that an
+ * address behind the last block belongs to another span.
  *
- * Three sets of bits: mask (written by the owner alone), x_remote (set by other threads that free, taken by the
- * owner), and, while a group is attached to a heap's bin, the owner takes blocks from its mask without a lock.
+ * Three sets of bits: mask (written by the owner alone), x_remote (set by other threads that free, taken by
+ * the owner), and, while a group is attached to a heap's bin, the owner takes blocks from its mask without a
+ * lock.
  *
- * Ownership. slab->x_heap is the heap it belongs to, for ever or until the slab is moved to another heap under the
- * lock of the heap it leaves. The heap belongs to one live thread, or, abandoned, to whoever holds its lock.
+ * Ownership. slab->x_heap is the heap it belongs to, for ever or until the slab is moved to another heap
+ * under the lock of the heap it leaves. The heap belongs to one live thread, or, abandoned, to whoever holds
+ * its lock.
  *
  *   state     meaning                                    who may change it            next
  *   CURRENT   one of its groups is in the bin            owner, under the lock        LISTED (empty: pool)
  *   LISTED    in its heap's list of the class            holder of the heap's lock    CURRENT (empty: pool)
  *
- * Invariants: S1 mask and x_remote have no common bit, unless a block was freed by two threads; S2 bits at and above
- * the group's block count are clear; S3 x_fast_heap is x_heap, or NULL while remote frees wait to be collected or
- * the slab is on its way to another heap; S4 masks are written by the owner alone, or under the heap's lock while
- * the slab is LISTED and all its blocks are free (then nobody has anything to free).
+ * Invariants: S1 mask and x_remote have no common bit, unless a block was freed by two threads; S2 bits at
+ * and above the group's block count are clear; S3 x_fast_heap is x_heap, or NULL while remote frees wait to
+ * be collected or the slab is on its way to another heap; S4 masks are written by the owner alone, or under
+ * the heap's lock while the slab is LISTED and all its blocks are free (then nobody has anything to free).
  */
 #ifndef VM_SLAB_SLAB_H
 #define VM_SLAB_SLAB_H
@@ -39,7 +41,7 @@ enum slab_state { SLAB_LISTED, SLAB_CURRENT };
 
 /* Up to VM_WORD_BITS blocks. */
 struct slab_group {
-    vm_word x_mask;   /* free blocks; release stores by the owner pair with visitors' acquire loads (remote.c) */
+    vm_word x_mask;   /* free blocks; the owner's release stores pair with visitors' acquire loads */
     vm_word x_notify; /* the mask that calls for attention: all blocks free; 0 if attention is not wanted */
 };
 
@@ -65,12 +67,12 @@ struct slab {
     struct slab_group group[];
 };
 
-/* A slab of the class from the pool, all blocks free, in no list, of no heap. NULL: out of memory. Lock: none held
-   below rank POOL. */
+/* A slab of the class from the pool, all blocks free, in no list, of no heap. NULL: out of memory. Lock: none
+   held below rank POOL. */
 struct slab *vm_slab_create(unsigned class_index);
 
-/* Gives the slab's pages back to the pool, all of them counting as dirty. Needs: all blocks free, in no list, not
-   queued (heap/remote.c says when that is certain). Lock: none held. */
+/* Gives the slab's pages back to the pool, all of them counting as dirty. Needs: all blocks free, in no list,
+   not queued (heap/remote.c says when that is certain). Lock: none held. */
 void vm_slab_destroy(struct slab *slab);
 
 /* Whether the slab's span and descriptor fit another class. */

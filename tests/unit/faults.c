@@ -174,7 +174,7 @@ static void work(uint64_t seed, unsigned n_steps)
             unmake(i);
         if (step % 100 == 50)
             vm_malloc_trim(0);
-        if (step % 25 == 0)
+        if (step % 50 == 0)
             vm_check_all();
     }
     vm_check_all();
@@ -207,15 +207,15 @@ static void live_with_faults(void *argument)
     vm_mallopt(VM_M_TOP_PAD, 0);
     vm_mallopt(VM_M_TRIM_THRESHOLD, 65536);
     vm_mallopt(VM_M_MMAP_THRESHOLD, 65536);
-    work(111, 400);
+    work(111, 300);
     const bool was_hit = n_failed > 0;
     UNIT_REQUIRE(was_hit || n_refused == 0);
     plan.n = 0;
     n_refused = 0;
-    work(112, 200); /* everything is to be had again */
+    work(112, 100); /* everything is to be had again */
     UNIT_REQUIRE(n_refused == 0);
     free_all();
-    work(113, 100);
+    work(113, 50);
     UNIT_REQUIRE(n_refused == 0);
     free_all();
     if (!was_hit)
@@ -225,7 +225,7 @@ static void live_with_faults(void *argument)
 /* Runs the workload for n = 1, 2 ... until none fails. */
 static void fail_each(unsigned kinds, bool for_ever, bool has_break)
 {
-    const unsigned step = unit_is_slow() ? 7 : 1;
+    const unsigned step = unit_is_slow() ? 9 : 1;
     unsigned n;
     for (n = 1;; n += step) {
         plan = (struct plan){.kinds = kinds, .n = n, .for_ever = for_ever, .has_break = has_break};
@@ -240,34 +240,47 @@ static void fail_each(unsigned kinds, bool for_ever, bool has_break)
     assert_true(n > 3); /* there was something to refuse */
 }
 
-static void maps(void **state)
-{
-    (void)state;
-    fail_each(MAP, false, true);
-    fail_each(MAP, true, true);
-}
-
-static void breaks(void **state)
-{
-    (void)state;
-    fail_each(BREAK, false, true);
-    fail_each(BREAK, true, true);
-}
-
-static void protections(void **state)
-{
-    (void)state;
-    fail_each(PROTECT, false, false);
-    fail_each(PROTECT, true, false);
-}
-
-static void growth_of_any_kind(void **state)
+static void one_call(void **state)
 {
     (void)state;
     fail_each(MAP | BREAK | PROTECT, false, true);
-    fail_each(MAP | BREAK | PROTECT, true, true);
+}
+
+static void one_call_without_break(void **state)
+{
+    (void)state;
     fail_each(MAP | PROTECT, false, false);
+}
+
+static void all_from_one_on(void **state)
+{
+    (void)state;
+    fail_each(MAP | BREAK | PROTECT, true, true);
+}
+
+static void all_from_one_on_without_break(void **state)
+{
+    (void)state;
     fail_each(MAP | PROTECT, true, false);
+}
+
+/* One way to get memory is closed, the others are open. */
+static void breaks_only(void **state)
+{
+    (void)state;
+    fail_each(BREAK, true, true);
+}
+
+static void maps_only(void **state)
+{
+    (void)state;
+    fail_each(MAP, true, true);
+}
+
+static void protections_only(void **state)
+{
+    (void)state;
+    fail_each(PROTECT, true, false);
 }
 
 static void remaps(void **state)
@@ -280,17 +293,18 @@ static void remaps(void **state)
 static void giving_back(void **state)
 {
     (void)state;
-    fail_each(UNMAP, false, true);
-    fail_each(UNMAP, true, true);
-    fail_each(TRIM, false, true);
-    fail_each(TRIM, true, true);
+    fail_each(UNMAP | TRIM, false, true);
+    fail_each(UNMAP | TRIM, true, true);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(maps),   cmocka_unit_test(breaks),      cmocka_unit_test(protections),
-        cmocka_unit_test(remaps), cmocka_unit_test(giving_back), cmocka_unit_test(growth_of_any_kind),
+        cmocka_unit_test(one_call),        cmocka_unit_test(one_call_without_break),
+        cmocka_unit_test(all_from_one_on), cmocka_unit_test(all_from_one_on_without_break),
+        cmocka_unit_test(breaks_only),     cmocka_unit_test(maps_only),
+        cmocka_unit_test(protections_only), cmocka_unit_test(remaps),
+        cmocka_unit_test(giving_back),
     };
     return cmocka_run_group_tests_name("faults", tests, NULL, NULL);
 }

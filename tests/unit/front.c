@@ -227,6 +227,7 @@ static void odd_alignments(void **state)
 
 static int print_policy(void)
 {
+    crew_free(crew_alloc(100));
     fprintf(stderr, "threshold %zu max %zu trim %zu pad %zu dynamic %d\n", vm_large_policy.x_threshold,
             vm_large_policy.x_n_max, vm_arena_policy.x_trim_threshold, vm_arena_policy.x_top_pad,
             (int)vm_large_policy.x_is_dynamic);
