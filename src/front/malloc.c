@@ -21,8 +21,9 @@ static void *out_of_memory(void)
     return NULL;
 }
 
-/* A request failed: gives back what is kept for speed. True: it is worth another try. */
-VM_COLD static bool relieve(void)
+/* A request failed: gives back what is kept for speed, and has the arenas ask the kernel again. Worth one
+   more try. */
+VM_COLD static void relieve(void)
 {
     if (vm_heap_self != &vm_heap_none && vm_heap_self != &vm_heap_ended) {
         struct list emptied = {0};
@@ -31,7 +32,7 @@ VM_COLD static bool relieve(void)
         vm_lock_release(&vm_heap_self->lock);
         vm_heap_destroy_slabs(&emptied);
     }
-    return vm_pool_trim(0);
+    vm_pool_trim(0);
 }
 
 /* A block from a slab. Needs: a size that slabs serve. */
@@ -43,8 +44,10 @@ static void *slab_alloc(size_t size)
     if (VM_LIKELY(mask != 0))
         return vm_heap_take(bin, mask, vm_class_bytes(class_index));
     void *block = vm_heap_alloc(class_index);
-    if (VM_UNLIKELY(!block) && relieve())
+    if (VM_UNLIKELY(!block)) {
+        relieve();
         block = vm_heap_alloc(class_index);
+    }
     return block;
 }
 
@@ -52,8 +55,10 @@ VM_NOINLINE static void *large_alloc(size_t size)
 {
     vm_heap_first_call();
     void *block = vm_large_alloc(size, 1);
-    if (VM_UNLIKELY(!block) && size <= PTRDIFF_MAX && relieve())
+    if (VM_UNLIKELY(!block) && size <= PTRDIFF_MAX) {
+        relieve();
         block = vm_large_alloc(size, 1);
+    }
     return block;
 }
 
@@ -121,8 +126,10 @@ void *vm_calloc(size_t count, size_t size)
     }
     vm_heap_first_call();
     void *block = vm_large_alloc_zeroed(bytes);
-    if (VM_UNLIKELY(!block) && bytes <= PTRDIFF_MAX && relieve())
+    if (VM_UNLIKELY(!block) && bytes <= PTRDIFF_MAX) {
+        relieve();
         block = vm_large_alloc_zeroed(bytes);
+    }
     return block ? block : out_of_memory();
 }
 

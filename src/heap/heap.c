@@ -127,7 +127,7 @@ static void make_current(struct heap *heap, struct slab *slab)
     vm_store_relaxed(&slab->x_fast_heap, heap);
 }
 
-static void make_listed(struct heap *heap, struct slab *slab)
+void vm_heap_list_locked(struct heap *heap, struct slab *slab)
 {
     slab->state = SLAB_LISTED;
     vm_list_push_back(&heap->slabs[slab->class_index], &slab->span.node);
@@ -168,6 +168,7 @@ void vm_heap_unlist_locked(struct heap *heap, struct slab *slab)
 {
     VM_ASSERT(slab->state == SLAB_LISTED);
     vm_list_remove(&heap->slabs[slab->class_index], &slab->span.node);
+    slab->state = SLAB_LOOSE;
     forget_retired(heap, slab);
 }
 
@@ -177,6 +178,7 @@ static void expel(struct heap *heap, struct slab *slab, struct list *emptied)
     if (slab->state == SLAB_CURRENT) {
         detach(heap, slab->class_index);
         heap->current[slab->class_index] = NULL;
+        slab->state = SLAB_LOOSE;
         forget_retired(heap, slab);
     } else {
         vm_heap_unlist_locked(heap, slab);
@@ -225,7 +227,7 @@ static void settle_slab(struct heap *heap, struct slab *slab, struct list *empti
 {
     if (slab->state == SLAB_LISTED)
         move_to_front(heap, slab);
-    if (!are_all_free(slab))
+    if (slab->state == SLAB_LOOSE || !are_all_free(slab))
         return;
     if (vm_load_relaxed(&heap->x_state) == HEAP_LIVE)
         retire(heap, slab, emptied);
@@ -303,7 +305,7 @@ void vm_heap_settle_locked(struct heap *heap, struct list *emptied)
             detach(heap, i);
             heap->current[i] = NULL;
             watch_groups(slab);
-            make_listed(heap, slab);
+            vm_heap_list_locked(heap, slab);
             move_to_front(heap, slab);
         }
         struct list_node *next;
@@ -345,6 +347,7 @@ struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index)
             if (vm_load_relaxed(&slab->group[group].x_mask) == 0)
                 continue;
             vm_list_remove(list, &slab->span.node);
+            slab->state = SLAB_LOOSE;
             heap->n_looks[class_index] = (uint8_t)(n_looks < LOOKS_MAX / 2 ? 2 * n_looks + 1 : LOOKS_MAX);
             return slab;
         }
@@ -375,7 +378,7 @@ static bool refill_locked(struct heap *heap, unsigned class_index, struct list *
             return true;
         detach(heap, class_index);
         heap->current[class_index] = NULL;
-        make_listed(heap, slab);
+        vm_heap_list_locked(heap, slab);
     }
     slab = next_slab(heap, class_index, emptied);
     if (!slab)
@@ -417,7 +420,7 @@ void *vm_heap_alloc(unsigned class_index)
     struct slab *const slab = block ? NULL : find_slab(heap, class_index);
     if (slab) {
         vm_lock_acquire(&heap->lock);
-        make_listed(heap, slab);
+        vm_heap_list_locked(heap, slab);
         move_to_front(heap, slab);
         block = take_locked(heap, class_index, &emptied);
         vm_lock_release(&heap->lock);

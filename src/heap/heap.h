@@ -79,7 +79,10 @@ bool vm_heap_is_slab_done(struct slab *slab);
 /* Takes a slab out of its list and of retired[]. Needs: the lock, and the slab LISTED. */
 void vm_heap_unlist_locked(struct heap *heap, struct slab *slab);
 
-/* A LISTED slab of the class with free blocks, taken out of its list; NULL: none was found. Needs: as
+/* Puts a LOOSE slab of the heap into its list. Needs: the lock. */
+void vm_heap_list_locked(struct heap *heap, struct slab *slab);
+
+/* A LISTED slab of the class with free blocks, taken out of its list and LOOSE; NULL: none was found. Needs: as
    vm_heap_drain_locked. */
 struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index);
 

@@ -135,10 +135,10 @@ static struct slab *take_slab_locked(struct heap *heap, unsigned class_index)
     struct slab *const slab = vm_heap_find_listed_locked(heap, class_index);
     if (!slab)
         return NULL;
-    vm_list_push_front(&heap->slabs[class_index], &slab->span.node);
-    if (vm_load_acquire(&slab->x_is_queued))
+    if (vm_load_acquire(&slab->x_is_queued)) {
+        vm_heap_list_locked(heap, slab);
         return NULL;
-    vm_heap_unlist_locked(heap, slab);
+    }
     return slab;
 }
 

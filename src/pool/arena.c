@@ -12,6 +12,10 @@
  * does not start at a page, the broken page is left to the other. Trimming moves the break only if it still
  * is where we left it.
  *
+ * In a fork child the break may seem to have been moved down by nobody: Linux copies the number first and the
+ * mappings later, and a thread of the parent may have grown the heap in between. Growing then fails, and the
+ * C library takes over the kernel's older number. Such an arena just grows no more.
+ *
  * Invariants: A1 a page of the buddy system that is ours and taken belongs to exactly one span; A2 x_n_dirty
  * is the number of free pages tagged DIRTY; A3 pages that are alien are never free; A4 x_n_pages + n_alien =
  * n_pages.
@@ -203,8 +207,11 @@ static bool grow_process_break_locked(struct arena *arena, size_t bytes)
     const char *const now = vm_kernel_break_now();
     if (!now)
         return false;
-    if (now < arena->break_end)
-        report_lowered_break(now, arena->break_end);
+    if (now < arena->break_end) {
+        if (!arena->is_inherited)
+            report_lowered_break(now, arena->break_end);
+        return false;
+    }
     /* Where the range starts if nobody interferes from here on; a page more if it does not start at one. */
     const size_t misaligned = (uintptr_t)now & (vm_kernel.page_bytes - 1);
     if (now != arena->break_end && misaligned)
@@ -532,6 +539,7 @@ void vm_arena_reset_in_child(struct arena *arena)
 {
     if (vm_lock_reset_in_child(&arena->lock))
         vm_store_relaxed(&arena->x_is_frozen, true);
+    arena->is_inherited = true;
 }
 
 void vm_arena_check(struct arena *arena)

@@ -26,6 +26,7 @@ struct arena {
     uint32_t capacity;  /* pages that the records have room for */
     uint32_t n_alien;   /* pages of the buddy system that are not ours: below the start, or foreign */
     uint32_t n_refused; /* fewest pages that the kernel refused to grow by, until a trim; 0: none yet */
+    bool is_inherited;  /* by a fork child: the kernel may remember an older break than we do */
     bool x_is_frozen;   /* fork child: another thread was changing it; never used again, never given to */
     uint32_t x_n_pages; /* pages that are ours; this and the next two for readers without the lock */
     uint32_t x_n_free;  /* of these, free */

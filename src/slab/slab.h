@@ -19,8 +19,9 @@
  * its lock.
  *
  *   state     meaning                                    who may change it            next
- *   CURRENT   one of its groups is in the bin            owner, under the lock        LISTED (empty: pool)
- *   LISTED    in its heap's list of the class            holder of the heap's lock    CURRENT (empty: pool)
+ *   LOOSE     in no list: fresh, moving, or dying        whoever took it              LISTED CURRENT (pool)
+ *   LISTED    in its heap's list of the class            holder of the heap's lock    CURRENT LOOSE
+ *   CURRENT   one of its groups is in the bin            owner, under the lock        LISTED LOOSE
  *
  * Invariants: S1 mask and x_remote have no common bit, unless a block was freed by two threads; S2 bits at
  * and above the group's block count are clear; S3 x_fast_heap is x_heap, or NULL while remote frees wait to
@@ -37,7 +38,7 @@
 
 struct heap;
 
-enum slab_state { SLAB_LISTED, SLAB_CURRENT };
+enum slab_state { SLAB_LOOSE, SLAB_LISTED, SLAB_CURRENT };
 
 /* Up to VM_WORD_BITS blocks. */
 struct slab_group {
