@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include "base/bits.h"
+#include "front/front.h"
 #include "heap/heap.h"
 #include "kernel/kernel.h"
 #include "large/large.h"
@@ -29,7 +30,12 @@ static void *aligned_block(size_t alignment, size_t size)
         if (bytes <= vm_load_relaxed(&vm_large_policy.x_slab_max))
             return vm_malloc(bytes);
     }
-    return vm_large_alloc(size ? size : 1, alignment);
+    void *block = vm_large_alloc(size ? size : 1, alignment);
+    if (VM_UNLIKELY(!block) && alignment <= PTRDIFF_MAX - size) {
+        vm_front_relieve();
+        block = vm_large_alloc(size ? size : 1, alignment);
+    }
+    return block;
 }
 
 /* Least power of two at or above; 0 if there is none. */

@@ -6,6 +6,12 @@
 #include "base/compiler.h"
 #include "base/report.h"
 
+/* --- malloc.c --- */
+
+/* A request failed: gives back what is kept for speed, and has the arenas ask the kernel again. One more try is
+   worth it. Lock: none held. */
+void vm_front_relieve(void);
+
 /* --- misuse.c --- */
 
 /* `pointer`, given to `function`, is not a live block: says what it is and ends the process. Lock: none

@@ -21,17 +21,9 @@ static void *out_of_memory(void)
     return NULL;
 }
 
-/* A request failed: gives back what is kept for speed, and has the arenas ask the kernel again. Worth one
-   more try. */
-VM_COLD static void relieve(void)
+VM_COLD void vm_front_relieve(void)
 {
-    if (vm_heap_self != &vm_heap_none && vm_heap_self != &vm_heap_ended) {
-        struct list emptied = {0};
-        vm_lock_acquire(&vm_heap_self->lock);
-        vm_heap_settle_locked(vm_heap_self, &emptied);
-        vm_lock_release(&vm_heap_self->lock);
-        vm_heap_destroy_slabs(&emptied);
-    }
+    vm_thread_settle();
     vm_pool_trim(0);
 }
 
@@ -45,7 +37,7 @@ static void *slab_alloc(size_t size)
         return vm_heap_take(bin, mask, vm_class_bytes(class_index));
     void *block = vm_heap_alloc(class_index);
     if (VM_UNLIKELY(!block)) {
-        relieve();
+        vm_front_relieve();
         block = vm_heap_alloc(class_index);
     }
     return block;
@@ -56,7 +48,7 @@ VM_NOINLINE static void *large_alloc(size_t size)
     vm_heap_first_call();
     void *block = vm_large_alloc(size, 1);
     if (VM_UNLIKELY(!block) && size <= PTRDIFF_MAX) {
-        relieve();
+        vm_front_relieve();
         block = vm_large_alloc(size, 1);
     }
     return block;
@@ -127,7 +119,7 @@ void *vm_calloc(size_t count, size_t size)
     vm_heap_first_call();
     void *block = vm_large_alloc_zeroed(bytes);
     if (VM_UNLIKELY(!block) && bytes <= PTRDIFF_MAX) {
-        relieve();
+        vm_front_relieve();
         block = vm_large_alloc_zeroed(bytes);
     }
     return block ? block : out_of_memory();

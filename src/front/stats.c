@@ -235,17 +235,10 @@ int vm_malloc_info(int options, FILE *stream)
 int vm_malloc_trim(size_t pad)
 {
     vm_heap_first_call();
-    for (struct heap *heap = vm_thread_heaps(); heap; heap = heap->x_next) {
-        if (heap != vm_heap_self) {
+    vm_thread_settle();
+    for (struct heap *heap = vm_thread_heaps(); heap; heap = heap->x_next)
+        if (heap != vm_heap_self)
             vm_remote_visit(heap);
-            continue;
-        }
-        struct list emptied = {0};
-        vm_lock_acquire(&heap->lock);
-        vm_heap_settle_locked(heap, &emptied);
-        vm_lock_release(&heap->lock);
-        vm_heap_destroy_slabs(&emptied);
-    }
     return vm_pool_trim(pad);
 }
 

@@ -86,6 +86,18 @@ static struct heap *adopt_or_create(void)
     return heap;
 }
 
+void vm_thread_settle(void)
+{
+    struct heap *const heap = vm_heap_self;
+    if (heap == &vm_heap_none || heap == &vm_heap_ended)
+        return;
+    struct list emptied = {0};
+    vm_lock_acquire(&heap->lock);
+    vm_heap_settle_locked(heap, &emptied);
+    vm_lock_release(&heap->lock);
+    vm_heap_destroy_slabs(&emptied);
+}
+
 static void abandon(struct heap *heap)
 {
     struct list emptied = {0};

@@ -24,6 +24,9 @@ void vm_thread_leave(struct heap *heap);
 /* Called with its heap when a thread ends. Others' destructors may still follow, and may allocate. */
 void vm_thread_end(void *heap);
 
+/* Gives all empty slabs of the calling thread's heap back. Lock: none held. */
+void vm_thread_settle(void);
+
 /* Newest heap ever made; the others follow by x_next. */
 struct heap *vm_thread_heaps(void);
 

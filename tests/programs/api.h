@@ -94,15 +94,16 @@ static inline bool api_on_glibc(void)
     return value != NULL && strcmp(value, "1") == 0;
 }
 
+/* 1 under the thread or address sanitizer, of gcc or clang, else 0; also for the preprocessor. */
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define API_UNDER_SANITIZER true
+#define API_UNDER_SANITIZER 1
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
-#define API_UNDER_SANITIZER true
+#define API_UNDER_SANITIZER 1
 #endif
 #endif
 #ifndef API_UNDER_SANITIZER
-#define API_UNDER_SANITIZER false
+#define API_UNDER_SANITIZER 0
 #endif
 
 #if defined(USE_VM_NAMES)

@@ -387,12 +387,13 @@ static void print_texts(void *argument)
     (void)argument;
     static char text[20000];
     void *const blocks[] = {crew_alloc(100), crew_alloc(50000), crew_alloc(500000)};
-    errno = 55;
-    UNIT_REQUIRE(vm_malloc_info(1, stderr) == EINVAL);
     FILE *const stream = fmemopen(text, sizeof text, "w");
-    UNIT_REQUIRE(stream && vm_malloc_info(0, stream) == 0);
-    fclose(stream);
+    UNIT_REQUIRE(stream);
+    errno = 55;
+    UNIT_REQUIRE(vm_malloc_info(1, stream) == EINVAL && vm_malloc_info(0, stream) == 0);
     UNIT_REQUIRE(errno == 55);
+    fclose(stream);
+    errno = 55;
     UNIT_REQUIRE(strncmp(text, "<malloc version=\"1\">\n<heap nr=\"0\">\n", 35) == 0);
     UNIT_REQUIRE(strcmp(text + strlen(text) - 10, "</malloc>\n") == 0);
     char expected[100];
