@@ -79,7 +79,8 @@ static void compare_all(void)
     for (size_t i = 0; i < n_all; i++) {
         live_bytes += all[i].usable;
         if (i > 0 && all[i - 1].start + all[i - 1].usable > all[i].start)
-            model_fail(&models[0], "the blocks at %p and %p overlap", (void *)all[i - 1].start, (void *)all[i].start);
+            model_fail(&models[0], "the blocks at %p and %p overlap", (void *)all[i - 1].start,
+                       (void *)all[i].start);
     }
     vm_check_all();
     const struct vm_mallinfo2 info = vm_mallinfo2();

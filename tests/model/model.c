@@ -39,7 +39,8 @@ size_t model_below(struct model *model, size_t bound)
 
 void model_init(struct model *model, uint64_t seed)
 {
-    *model = (struct model){.random = seed, .n_target = 100, .live_bytes_max = (size_t)48 << 20, .doing = "start"};
+    *model =
+        (struct model){.random = seed, .n_target = 100, .live_bytes_max = (size_t)48 << 20, .doing = "start"};
 }
 
 /* --- contents: a word for every eight bytes, different from block to block and from place to place -------------- */
@@ -68,15 +69,17 @@ static void compare(const struct model *model, const struct model_block *block, 
     for (size_t i = 0; i < n_words; i++)
         difference |= words[i] ^ word_at(block->stamp, i);
     const uint64_t last = word_at(block->stamp, n_words);
-    if (!difference && memcmp(block->start + n_words * sizeof(uint64_t), &last, bytes % sizeof(uint64_t)) == 0)
+    if (!difference &&
+        memcmp(block->start + n_words * sizeof(uint64_t), &last, bytes % sizeof(uint64_t)) == 0)
         return;
     for (size_t i = 0; i < bytes; i++) {
         const uint64_t word = word_at(block->stamp, i / sizeof(uint64_t));
         unsigned char expected[sizeof word];
         memcpy(expected, &word, sizeof word);
         if (block->start[i] != expected[i % sizeof word])
-            model_fail(model, "byte %zu of the block of %zu bytes (usable %zu) at %p is %#x instead of %#x", i,
-                       block->size, block->usable, (void *)block->start, block->start[i], expected[i % sizeof word]);
+            model_fail(model, "byte %zu of the block of %zu bytes (usable %zu) at %p is %#x instead of %#x",
+                       i, block->size, block->usable, (void *)block->start, block->start[i],
+                       expected[i % sizeof word]);
     }
 }
 
@@ -128,7 +131,8 @@ static struct model_block leave(struct model *model, size_t index)
 /* A size that is as likely to be small as programs' are, but also at all the edges. */
 static size_t random_size(struct model *model)
 {
-    static const size_t edges[] = {32, 128, 256, 1024, 1152, 4096, 8192, 16384, 28672, 32768, 65536, 131072, 262144};
+    static const size_t edges[] = {32,    128,   256,   1024,  1152,   4096,  8192,
+                                   16384, 28672, 32768, 65536, 131072, 262144};
     size_t size;
     switch (model_below(model, 20)) {
     case 0:
@@ -269,7 +273,8 @@ static void do_realloc(struct model *model, size_t index)
 static void do_impossible(struct model *model, size_t index)
 {
     model->doing = "an impossible request";
-    volatile size_t size = (size_t)PTRDIFF_MAX + (model_below(model, 2) ? model_below(model, 1 << 20) + 1 : PTRDIFF_MAX);
+    volatile size_t size =
+        (size_t)PTRDIFF_MAX + (model_below(model, 2) ? model_below(model, 1 << 20) + 1 : PTRDIFF_MAX);
     unsigned char *const block = model->n_blocks ? model->block[index].start : NULL;
     void *result;
     switch (model_below(model, 5)) {
@@ -402,7 +407,8 @@ void model_step(struct model *model)
     const size_t index = model->n_blocks ? model_below(model, model->n_blocks) : 0;
     if (model->n_blocks && dice < 25) {
         alter(model, model_below(model, 100), index);
-    } else if (model->n_blocks == 0 || (dice < (is_rising ? 80 : 45) && model->n_blocks < MODEL_BLOCKS_MAX - 1)) {
+    } else if (model->n_blocks == 0 ||
+               (dice < (is_rising ? 80 : 45) && model->n_blocks < MODEL_BLOCKS_MAX - 1)) {
         const size_t kind = model_below(model, 10);
         if (kind < 6)
             do_malloc(model);
@@ -425,8 +431,8 @@ void model_free_all(struct model *model)
     }
 }
 
-bool model_run_case(unsigned number, const char *name, void (*act)(uint64_t seed, unsigned n_steps), uint64_t seed,
-                    unsigned n_steps)
+bool model_run_case(unsigned number, const char *name, void (*act)(uint64_t seed, unsigned n_steps),
+                    uint64_t seed, unsigned n_steps)
 {
     fflush(NULL);
     const pid_t child = fork();
@@ -436,11 +442,13 @@ bool model_run_case(unsigned number, const char *name, void (*act)(uint64_t seed
         _exit(0);
     }
     int status = -1;
-    const bool is_ok = child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    const bool is_ok =
+        child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (!is_ok)
         printf("# wait status %#x; again: with the arguments %u %llu\n", (unsigned)status, n_steps,
                (unsigned long long)seed);
-    printf("%s %u - %s, %u steps, seed %llu\n", is_ok ? "ok" : "not ok", number, name, n_steps, (unsigned long long)seed);
+    printf("%s %u - %s, %u steps, seed %llu\n", is_ok ? "ok" : "not ok", number, name, n_steps,
+           (unsigned long long)seed);
     fflush(stdout);
     return is_ok;
 }

@@ -29,7 +29,7 @@ struct model {
     /* Gives a block away, or takes one; NULL: nothing is handed over. They return whether they did. */
     bool (*hand_over)(struct model *model, const struct model_block *block);
     bool (*take_over)(struct model *model, struct model_block *block);
-    void *context; /* of these two */
+    void *context;  /* of these two */
     bool is_tuning; /* steps may set tunables */
 };
 
@@ -52,10 +52,11 @@ size_t model_below(struct model *model, size_t bound);
 void model_enter(struct model *model, const struct model_block *block);
 
 /* Ends the process with status 1 and a line that says which model, which step, and what was wrong. */
-__attribute__((noreturn, format(printf, 2, 3))) void model_fail(const struct model *model, const char *format, ...);
+__attribute__((noreturn, format(printf, 2, 3))) void model_fail(const struct model *model, const char *format,
+                                                                ...);
 
 /* Runs act(seed, n_steps) in a child and prints one line of TAP about it. Returns whether all went well. */
-bool model_run_case(unsigned number, const char *name, void (*act)(uint64_t seed, unsigned n_steps), uint64_t seed,
-                    unsigned n_steps);
+bool model_run_case(unsigned number, const char *name, void (*act)(uint64_t seed, unsigned n_steps),
+                    uint64_t seed, unsigned n_steps);
 
 #endif

@@ -19,8 +19,8 @@ static void compare_figures(void)
     const struct vm_mallinfo2 info = vm_mallinfo2();
     model.doing = "mallinfo2";
     if (info.uordblks + info.hblkhd != model.live_bytes)
-        model_fail(&model, "%zu bytes in the arenas and %zu in mappings are in use, but %zu are live", info.uordblks,
-                   info.hblkhd, model.live_bytes);
+        model_fail(&model, "%zu bytes in the arenas and %zu in mappings are in use, but %zu are live",
+                   info.uordblks, info.hblkhd, model.live_bytes);
     if (info.arena != info.uordblks + info.fordblks)
         model_fail(&model, "arena %zu, uordblks %zu, fordblks %zu", info.arena, info.uordblks, info.fordblks);
 }
@@ -58,6 +58,7 @@ int main(int argc, char **argv)
     bool is_ok = true;
     printf("1..%u\n", n_cases);
     for (unsigned i = 0; i < n_cases; i++)
-        is_ok &= model_run_case(i + 1, "replay", replay, argc > 2 ? strtoull(argv[i + 2], NULL, 0) : seeds[i], n_steps);
+        is_ok &= model_run_case(i + 1, "replay", replay, argc > 2 ? strtoull(argv[i + 2], NULL, 0) : seeds[i],
+                                n_steps);
     return is_ok ? 0 : 1;
 }

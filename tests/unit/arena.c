@@ -77,7 +77,8 @@ static void require_apart(const struct holding *mine)
 {
     for (unsigned i = 0; i < N_SPANS; i++)
         if (&holdings[i] != mine && holdings[i].span.start)
-            UNIT_REQUIRE(!overlaps(mine->span.start, mine->span.bytes, holdings[i].span.start, holdings[i].span.bytes));
+            UNIT_REQUIRE(!overlaps(mine->span.start, mine->span.bytes, holdings[i].span.start,
+                                   holdings[i].span.bytes));
     for (size_t i = 0; i < n_foreign; i++)
         UNIT_REQUIRE(!overlaps(mine->span.start, mine->span.bytes, foreign[i].start, foreign[i].bytes));
 }
@@ -461,7 +462,8 @@ static void lowered_break(void **state)
     (void)state;
     if (sbrk(0) == (void *)-1)
         skip();
-    unit_assert_aborts(lower_break, NULL, "break adjusted to free malloc space\nvmalloc: sbrk: the break is at 0x");
+    unit_assert_aborts(lower_break, NULL,
+                       "break adjusted to free malloc space\nvmalloc: sbrk: the break is at 0x");
 }
 
 /* A foreign break on top: nothing is trimmed away from under it, and the arena goes on above it. */
@@ -542,10 +544,12 @@ static void checker(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(private_break),   cmocka_unit_test(process_break),      cmocka_unit_test(memory_not_zero),
-        cmocka_unit_test(zeroed_flag),     cmocka_unit_test(trim_rule),          cmocka_unit_test(refusal),
-        cmocka_unit_test(growing_records), cmocka_unit_test(end_of_reservation), cmocka_unit_test(lowered_break),
-        cmocka_unit_test(foreign_break),   cmocka_unit_test(checker),
+        cmocka_unit_test(private_break),   cmocka_unit_test(process_break),
+        cmocka_unit_test(memory_not_zero), cmocka_unit_test(zeroed_flag),
+        cmocka_unit_test(trim_rule),       cmocka_unit_test(refusal),
+        cmocka_unit_test(growing_records), cmocka_unit_test(end_of_reservation),
+        cmocka_unit_test(lowered_break),   cmocka_unit_test(foreign_break),
+        cmocka_unit_test(checker),
     };
     return cmocka_run_group_tests_name("arena", tests, NULL, NULL);
 }

@@ -412,8 +412,9 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_system),  cmocka_unit_test(system_of_many_blocks), cmocka_unit_test(runs),
-        cmocka_unit_test(ends_of_lists), cmocka_unit_test(checker),
+        cmocka_unit_test(small_system), cmocka_unit_test(system_of_many_blocks),
+        cmocka_unit_test(runs),         cmocka_unit_test(ends_of_lists),
+        cmocka_unit_test(checker),
     };
     return cmocka_run_group_tests_name("buddy", tests, NULL, end);
 }

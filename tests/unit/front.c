@@ -35,8 +35,13 @@ static void assert_no_memory(void *block)
 static void too_much(void **state)
 {
     (void)state;
-    const size_t sizes[] = {(size_t)PTRDIFF_MAX + 1, SIZE_MAX, SIZE_MAX - 15, SIZE_MAX - 4096, PTRDIFF_MAX,
-                            PTRDIFF_MAX - 4096, (size_t)1 << (VM_ADDRESS_BITS - 1)};
+    const size_t sizes[] = {(size_t)PTRDIFF_MAX + 1,
+                            SIZE_MAX,
+                            SIZE_MAX - 15,
+                            SIZE_MAX - 4096,
+                            PTRDIFF_MAX,
+                            PTRDIFF_MAX - 4096,
+                            (size_t)1 << (VM_ADDRESS_BITS - 1)};
     errno = 0;
     unsigned char *const block = crew_alloc(1000);
     memset(block, 9, 1000);
@@ -99,7 +104,8 @@ static void every_size(void **state)
         assert_non_null(block);
         assert_int_equal((uintptr_t)block % VM_ALIGNMENT, 0);
         const size_t usable = vm_malloc_usable_size(block);
-        assert_true(usable >= size && (usable <= size + size / 8 + 16 || usable - size < vm_kernel.page_bytes));
+        assert_true(usable >= size &&
+                    (usable <= size + size / 8 + 16 || usable - size < vm_kernel.page_bytes));
         memset(block, 0xfe, usable);
         switch (size % 4) {
         case 0:
@@ -126,7 +132,8 @@ static void every_size(void **state)
 static void resizing(void **state)
 {
     (void)state;
-    const size_t sizes[] = {1, 16, 17, 100, 128, 500, 1024, 1025, 4000, 20000, 32768, 32769, 50000, 131000, 140000, 1 << 20};
+    const size_t sizes[] = {1,    16,    17,    100,   128,   500,    1024,   1025,
+                            4000, 20000, 32768, 32769, 50000, 131000, 140000, 1 << 20};
     enum { N = sizeof sizes / sizeof *sizes };
     errno = 55;
     for (unsigned from = 0; from < N; from++)
@@ -155,7 +162,8 @@ static void resizing(void **state)
 static void alignments(void **state)
 {
     (void)state;
-    const size_t sizes[] = {0, 1, 15, 64, 100, 1000, 5000, 16384, 30000, 32768, 40000, 131072, 1 << 20, 5 << 20};
+    const size_t sizes[] = {0,     1,     15,    64,    100,    1000,    5000,
+                            16384, 30000, 32768, 40000, 131072, 1 << 20, 5 << 20};
     enum { N = sizeof sizes / sizeof *sizes };
     errno = 55;
     for (size_t alignment = sizeof(void *); alignment <= (size_t)16 << 20; alignment *= 2) {
@@ -215,7 +223,8 @@ static void odd_alignments(void **state)
     assert_int_equal(errno, EINVAL);
     assert_no_memory(vm_memalign(hidden(SIZE_MAX / 2 + 1), 1));
     const size_t page = vm_kernel.page_bytes;
-    unsigned char *const valloced = VM_OPAQUE(vm_valloc(10)), *const pvalloced = VM_OPAQUE(vm_pvalloc(page + 1));
+    unsigned char *const valloced = VM_OPAQUE(vm_valloc(10)), *const pvalloced =
+                                                                  VM_OPAQUE(vm_pvalloc(page + 1));
     assert_true((uintptr_t)valloced % page == 0 && (uintptr_t)pvalloced % page == 0);
     assert_true(vm_malloc_usable_size(pvalloced) >= 2 * page);
     crew_free(valloced);
@@ -254,11 +263,13 @@ static void environment(void **state)
         {{"MALLOC_MMAP_MAX_=7"}, "threshold 131072 max 7 trim 131072 pad 131072 dynamic 0\n"},
         {{"MALLOC_MMAP_MAX_=0"}, "threshold 131072 max 0 trim 131072 pad 131072 dynamic 0\n"},
         {{"MALLOC_TOP_PAD_=12345"}, "threshold 131072 max 65536 trim 131072 pad 12345 dynamic 0\n"},
-        {{"MALLOC_TRIM_THRESHOLD_=1000000"}, "threshold 131072 max 65536 trim 1000000 pad 131072 dynamic 0\n"},
+        {{"MALLOC_TRIM_THRESHOLD_=1000000"},
+         "threshold 131072 max 65536 trim 1000000 pad 131072 dynamic 0\n"},
         {{"VMALLOC_MMAP_THRESHOLD=1M"}, "threshold 1048576 max 65536 trim 131072 pad 131072 dynamic 0\n"},
         {{"VMALLOC_TOP_PAD=64k"}, "threshold 131072 max 65536 trim 131072 pad 65536 dynamic 0\n"},
         {{"VMALLOC_TRIM_THRESHOLD=1G"}, "threshold 131072 max 65536 trim 1073741824 pad 131072 dynamic 0\n"},
-        {{"MALLOC_TOP_PAD_=1", "VMALLOC_TOP_PAD=2"}, "threshold 131072 max 65536 trim 131072 pad 2 dynamic 0\n"},
+        {{"MALLOC_TOP_PAD_=1", "VMALLOC_TOP_PAD=2"},
+         "threshold 131072 max 65536 trim 131072 pad 2 dynamic 0\n"},
         {{"VMALLOC_TOP_PAD=12Q"},
          "vmalloc: VMALLOC_TOP_PAD=12Q: not a size (a number, then K, M or G or nothing): ignored\n"
          "threshold 131072 max 65536 trim 131072 pad 131072 dynamic 1\n"},
@@ -275,11 +286,12 @@ static void settings(void **state)
 {
     (void)state;
     const char *const verbose[] = {"VMALLOC_VERBOSE=1", NULL}, *const check[] = {"VMALLOC_CHECK=1", NULL};
-    const char *const stats[] = {"VMALLOC_STATS=1", NULL}, *const off[] = {"VMALLOC_VERBOSE=0", "VMALLOC_STATS=", NULL};
+    const char *const stats[] = {"VMALLOC_STATS=1", NULL}, *const off[] = {"VMALLOC_VERBOSE=0",
+                                                                           "VMALLOC_STATS=", NULL};
     struct unit_outcome outcome = unit_rerun(program, "print-policy", verbose);
     char expected[200];
-    snprintf(expected, sizeof expected, "vmalloc: version %s, backend linux, page size %zu\nthreshold ", VMALLOC_VERSION,
-             vm_kernel.page_bytes);
+    snprintf(expected, sizeof expected, "vmalloc: version %s, backend linux, page size %zu\nthreshold ",
+             VMALLOC_VERSION, vm_kernel.page_bytes);
     assert_true(strncmp(outcome.text, expected, strlen(expected)) == 0);
     outcome = unit_rerun(program, "print-policy", check); /* ends before main */
     assert_true(outcome.exited && outcome.code == 1 && !strstr(outcome.text, "threshold"));
@@ -347,7 +359,8 @@ static void require_figures(void *const *blocks)
     UNIT_REQUIRE(info.keepcost == vm_pool_totals().top_free_bytes && info.keepcost <= info.fordblks);
     UNIT_REQUIRE(info.ordblks >= 1 && info.smblks == 0 && info.usmblks == 0 && info.fsmblks == 0);
     const struct vm_mallinfo old = vm_mallinfo();
-    UNIT_REQUIRE(old.arena == (int)info.arena && old.uordblks == (int)info.uordblks && old.hblkhd == (int)info.hblkhd);
+    UNIT_REQUIRE(old.arena == (int)info.arena && old.uordblks == (int)info.uordblks &&
+                 old.hblkhd == (int)info.hblkhd);
     UNIT_REQUIRE(old.fordblks == (int)info.fordblks && old.keepcost == (int)info.keepcost);
 }
 
@@ -398,7 +411,8 @@ static void print_texts(void *argument)
     UNIT_REQUIRE(strcmp(text + strlen(text) - 10, "</malloc>\n") == 0);
     char expected[100];
     const struct vm_mallinfo2 info = vm_mallinfo2();
-    snprintf(expected, sizeof expected, "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>", info.hblks, info.hblkhd);
+    snprintf(expected, sizeof expected, "<total type=\"mmap\" count=\"%zu\" size=\"%zu\"/>", info.hblks,
+             info.hblkhd);
     UNIT_REQUIRE(strstr(text, expected));
     snprintf(expected, sizeof expected, "<system type=\"current\" size=\"%zu\"/>", info.arena);
     UNIT_REQUIRE(strstr(text, expected));
@@ -424,7 +438,8 @@ static void texts(void **state)
     unsigned long system_bytes, in_use_bytes, total_bytes, total_in_use, n_maps, map_bytes;
     assert_int_equal(sscanf(outcome.text,
                             "Arena 0:\nsystem bytes     = %lu\nin use bytes     = %lu\nTotal (incl. mmap):\n"
-                            "system bytes     = %lu\nin use bytes     = %lu\nmax mmap regions = %lu\nmax mmap bytes   = %lu\n",
+                            "system bytes     = %lu\nin use bytes     = %lu\nmax mmap regions = %lu\nmax "
+                            "mmap bytes   = %lu\n",
                             &system_bytes, &in_use_bytes, &total_bytes, &total_in_use, &n_maps, &map_bytes),
                      6);
     assert_int_equal(n_maps, 1);
@@ -505,7 +520,8 @@ static void misuses(void **state)
         "): points 100000 bytes into a live block of 503808 bytes at 0x",
         "): points 64 bytes into a live block of 53248 bytes at 0x",
         "free(): invalid pointer\nvmalloc: free(0x",
-        "realloc(): invalid pointer\nvmalloc: realloc(0x123456789a0): not a block of this allocator: a static variable,",
+        "realloc(): invalid pointer\nvmalloc: realloc(0x123456789a0): not a block of this allocator: a "
+        "static variable,",
         "malloc_usable_size(): invalid pointer\nvmalloc: malloc_usable_size(0x",
     };
     for (int what = STATIC; what <= USABLE_FREED; what++)
@@ -550,14 +566,15 @@ static void checker(void **state)
 int main(int argc, char **argv)
 {
     program = argv[0];
+    vm_kernel.has_remap = !unit_is_under_valgrind();
     if (argc > 1)
         return print_policy();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(options),  cmocka_unit_test(figures),    cmocka_unit_test(texts),
-        cmocka_unit_test(trimming), cmocka_unit_test(too_much),   cmocka_unit_test(nothing),
-        cmocka_unit_test(every_size), cmocka_unit_test(resizing), cmocka_unit_test(alignments),
+        cmocka_unit_test(options),        cmocka_unit_test(figures),     cmocka_unit_test(texts),
+        cmocka_unit_test(trimming),       cmocka_unit_test(too_much),    cmocka_unit_test(nothing),
+        cmocka_unit_test(every_size),     cmocka_unit_test(resizing),    cmocka_unit_test(alignments),
         cmocka_unit_test(odd_alignments), cmocka_unit_test(environment), cmocka_unit_test(settings),
-        cmocka_unit_test(misuses),  cmocka_unit_test(checker),
+        cmocka_unit_test(misuses),        cmocka_unit_test(checker),
     };
     return cmocka_run_group_tests_name("front", tests, NULL, NULL);
 }

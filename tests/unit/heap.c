@@ -179,7 +179,8 @@ static void states(void **state)
     enum { SIZE = 512, N = 32 };
     for (unsigned i = 0; i < 2 * N + 1; i++)
         blocks[i] = alloc(SIZE);
-    struct slab *const one = slab_of(blocks[0]), *const two = slab_of(blocks[N]), *const three = slab_of(blocks[2 * N]);
+    struct slab *const one = slab_of(blocks[0]), *const two = slab_of(blocks[N]),
+                       *const three = slab_of(blocks[2 * N]);
     assert_true(one != two && two != three);
     assert_true(one->state == SLAB_LISTED && two->state == SLAB_LISTED && three->state == SLAB_CURRENT);
     assert_true(one->x_fast_heap == heap && two->x_fast_heap == heap && three->x_fast_heap == heap); /* S3 */
@@ -244,7 +245,8 @@ static void ring(void **state)
     settle();
     const size_t sizes[] = {512, 1024, 4096, 20000, 32768};
     for (unsigned k = 0; k < 5; k++) {
-        const size_t size = sizes[k], n = vm_class_slab_bytes(vm_class_of(size)) / vm_class_bytes(vm_class_of(size)) * 40;
+        const size_t size = sizes[k],
+                     n = vm_class_slab_bytes(vm_class_of(size)) / vm_class_bytes(vm_class_of(size)) * 40;
         assert_true(n <= MOST_BLOCKS);
         for (size_t i = 0; i < n; i++)
             blocks[i] = alloc(size);
@@ -281,12 +283,14 @@ static void recasting(void **state)
     struct slab *const slab = slab_of(blocks[0] = alloc(496));
     assert_int_equal(slab->block_bytes, 496);
     assert_int_equal(slab->n_blocks, slab->span.bytes / 496);
-    assert_true(vm_pool_totals().free_bytes == before.free_bytes && vm_pool_totals().arena_bytes == before.arena_bytes);
+    assert_true(vm_pool_totals().free_bytes == before.free_bytes &&
+                vm_pool_totals().arena_bytes == before.arena_bytes);
     vm_heap_check(heap);
     release(blocks[0]);
     /* Many classes by turns, few blocks at a time: the empty slabs wander from class to class, and never pile up. */
     for (unsigned round = 0; round < 400; round++) {
-        const size_t size = vm_class_bytes(1 + (unsigned)unit_below(&seed, 64)), n = 1 + unit_below(&seed, 1500);
+        const size_t size = vm_class_bytes(1 + (unsigned)unit_below(&seed, 64)),
+                     n = 1 + unit_below(&seed, 1500);
         for (size_t i = 0; i < n; i++) {
             blocks[i] = alloc(size);
             *(unsigned char *)blocks[i] = (unsigned char)round;
@@ -467,9 +471,11 @@ static void checker(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lowest_first),  cmocka_unit_test(every_class),      cmocka_unit_test(states), cmocka_unit_test(holes_are_filled),
-        cmocka_unit_test(ring),          cmocka_unit_test(recasting),        cmocka_unit_test(random_blocks),
-        cmocka_unit_test(lost_in_near_map), cmocka_unit_test(misuses),       cmocka_unit_test(checker),
+        cmocka_unit_test(lowest_first),  cmocka_unit_test(every_class),
+        cmocka_unit_test(states),        cmocka_unit_test(holes_are_filled),
+        cmocka_unit_test(ring),          cmocka_unit_test(recasting),
+        cmocka_unit_test(random_blocks), cmocka_unit_test(lost_in_near_map),
+        cmocka_unit_test(misuses),       cmocka_unit_test(checker),
     };
     return cmocka_run_group_tests_name("heap", tests, begin, NULL);
 }

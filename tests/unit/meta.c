@@ -248,7 +248,8 @@ static void checker(void **state)
     size_t offset = 0;
     unit_assert_returns(check_spoiled, &offset);
     /* Behind the list's node: object_bytes, n_objects, n_used; then a word; then the bits. */
-    const size_t offsets[] = {sizeof(struct list_node), sizeof(struct list_node) + 8, sizeof(struct list_node) + 16};
+    const size_t offsets[] = {sizeof(struct list_node), sizeof(struct list_node) + 8,
+                              sizeof(struct list_node) + 16};
     for (size_t i = 0; i < 3; i++) {
         offset = offsets[i];
         unit_assert_aborts(check_spoiled, &offset, "meta.c");
@@ -307,8 +308,8 @@ static void child_of_fork(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_size), cmocka_unit_test(random_objects), cmocka_unit_test(gives_pages_back),
-        cmocka_unit_test(refusal),    cmocka_unit_test(threads),        cmocka_unit_test(checker),
+        cmocka_unit_test(every_size),    cmocka_unit_test(random_objects), cmocka_unit_test(gives_pages_back),
+        cmocka_unit_test(refusal),       cmocka_unit_test(threads),        cmocka_unit_test(checker),
         cmocka_unit_test(child_of_fork),
     };
     return cmocka_run_group_tests_name("meta", tests, begin, NULL);

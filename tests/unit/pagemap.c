@@ -96,10 +96,12 @@ static void other_spans(void **state)
 {
     (void)state;
     const size_t page = vm_kernel.page_bytes;
-    const size_t lengths[] = {page, 3 * page, (size_t)1 << 20, sizeof(void *) == 8 ? (size_t)1 << 36 : (size_t)1 << 28};
+    const size_t lengths[] = {page, 3 * page, (size_t)1 << 20,
+                              sizeof(void *) == 8 ? (size_t)1 << 36 : (size_t)1 << 28};
     for (size_t i = 0; i < 4; i++) {
         union descriptor descriptor;
-        struct span *const span = make(&descriptor, i % 2 ? SPAN_LARGE : SPAN_MIDDLE, region + page, lengths[i]);
+        struct span *const span =
+            make(&descriptor, i % 2 ? SPAN_LARGE : SPAN_MIDDLE, region + page, lengths[i]);
         assert_true(vm_pagemap_add(span));
         assert_ptr_equal(vm_pagemap_find(span->start), span);
         assert_ptr_equal(vm_pagemap_find(span->start + page - 1), span);
@@ -224,9 +226,13 @@ static void wild_addresses(void **state)
     uint64_t seed = 31;
     for (unsigned i = 0; i < 100000; i++) {
         const uintptr_t address = (uintptr_t)(unit_random(&seed) >> unit_below(&seed, 64));
-        const bool in_slab = address - region < VM_GRANULE, in_low = address - VM_GRANULE < vm_kernel.page_bytes;
+        const bool in_slab = address - region < VM_GRANULE,
+                   in_low = address - VM_GRANULE < vm_kernel.page_bytes;
         const bool in_high = address >= last && address <= top_address;
-        const struct span *const span = in_slab ? &slab.span : in_low ? &low.span : in_high ? &high.span : NULL;
+        const struct span *const span = in_slab   ? &slab.span
+                                        : in_low  ? &low.span
+                                        : in_high ? &high.span
+                                                  : NULL;
         assert_ptr_equal(vm_pagemap_find(at(address)), span);
     }
     vm_pagemap_remove(&slab.span);
@@ -282,9 +288,11 @@ static void random_spans(void **state)
     for (unsigned step = 0; step < (unit_is_slow() ? 2000 : 20000); step++) {
         const size_t i = unit_below(&seed, N_SPANS);
         const bool is_slab = unit_below(&seed, 2);
-        const size_t bytes = is_slab ? (size_t)VM_GRANULE << unit_below(&seed, 5) : page * (1 + unit_below(&seed, 40));
+        const size_t bytes =
+            is_slab ? (size_t)VM_GRANULE << unit_below(&seed, 5) : page * (1 + unit_below(&seed, 40));
         const size_t unit = is_slab ? bytes : page;
-        const uint64_t start = vm_round_down((size_t)(base + unit_below(&seed, N_GRANULES * VM_GRANULE)), unit);
+        const uint64_t start =
+            vm_round_down((size_t)(base + unit_below(&seed, N_GRANULES * VM_GRANULE)), unit);
         if (in_map[i]) {
             vm_pagemap_remove(&spans[i].span);
             in_map[i] = false;
@@ -400,9 +408,15 @@ static void readers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(empty_slab_is_nobodys), cmocka_unit_test(slabs),      cmocka_unit_test(other_spans),
-        cmocka_unit_test(shared_granule),        cmocka_unit_test(near_collisions), cmocka_unit_test(wild_addresses),
-        cmocka_unit_test(random_spans),          cmocka_unit_test(refusal),    cmocka_unit_test(succession),
+        cmocka_unit_test(empty_slab_is_nobodys),
+        cmocka_unit_test(slabs),
+        cmocka_unit_test(other_spans),
+        cmocka_unit_test(shared_granule),
+        cmocka_unit_test(near_collisions),
+        cmocka_unit_test(wild_addresses),
+        cmocka_unit_test(random_spans),
+        cmocka_unit_test(refusal),
+        cmocka_unit_test(succession),
         cmocka_unit_test(readers),
     };
     return cmocka_run_group_tests_name("pagemap", tests, begin, NULL);

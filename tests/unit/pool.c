@@ -100,7 +100,8 @@ static void give(struct holding *holding, uint64_t *seed)
     for (size_t at = 0; at < span->bytes; at += vm_kernel.page_bytes)
         UNIT_REQUIRE((unsigned char)span->start[at] == holding->stamp);
     if (span->bytes > vm_kernel.page_bytes && unit_below(seed, 4) == 0) {
-        const size_t bytes = vm_kernel.page_bytes * (1 + unit_below(seed, span->bytes / vm_kernel.page_bytes - 1));
+        const size_t bytes =
+            vm_kernel.page_bytes * (1 + unit_below(seed, span->bytes / vm_kernel.page_bytes - 1));
         n_held_bytes -= span->bytes - bytes;
         vm_pool_give_tail(span, bytes);
         UNIT_REQUIRE(span->bytes == bytes);
@@ -345,9 +346,10 @@ static void few_addresses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(with_break),       cmocka_unit_test(without_break),     cmocka_unit_test(break_is_refused),
-        cmocka_unit_test(more_arenas),      cmocka_unit_test(memory_is_refused), cmocka_unit_test(nothing_at_first),
-        cmocka_unit_test(few_addresses),    cmocka_unit_test(room_of_newest),
+        cmocka_unit_test(with_break),        cmocka_unit_test(without_break),
+        cmocka_unit_test(break_is_refused),  cmocka_unit_test(more_arenas),
+        cmocka_unit_test(memory_is_refused), cmocka_unit_test(nothing_at_first),
+        cmocka_unit_test(few_addresses),     cmocka_unit_test(room_of_newest),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }

@@ -352,7 +352,8 @@ static void *exchange(void *argument)
     for (unsigned step = 0; step < n_steps; step++) {
         unsigned char *block = NULL;
         if (unit_below(&seed, 3)) {
-            const uint32_t size = 16 + (uint32_t)unit_below(&seed, 1 + unit_below(&seed, step % 64 ? 600 : 30000));
+            const uint32_t size =
+                16 + (uint32_t)unit_below(&seed, 1 + unit_below(&seed, step % 64 ? 600 : 30000));
             block = crew_alloc(size);
             if (!block)
                 vm_fetch_add_relaxed(&x_spoiled, 1);
@@ -464,7 +465,8 @@ static void coming_and_going(void **state)
             if (round > 0)
                 pthread_join(thread[i], NULL);
             seeds[round * N_THREADS + i] = 5000 + round * N_THREADS + i;
-            assert_int_equal(pthread_create(&thread[i], NULL, live_shortly, &seeds[round * N_THREADS + i]), 0);
+            assert_int_equal(pthread_create(&thread[i], NULL, live_shortly, &seeds[round * N_THREADS + i]),
+                             0);
         }
     }
     for (unsigned i = 0; i < N_THREADS; i++)
@@ -491,10 +493,18 @@ static int begin(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(owner_gets_them_back), cmocka_unit_test(owner_sleeps),      cmocka_unit_test(both_free),
-        cmocka_unit_test(owner_is_dead),        cmocka_unit_test(heap_is_adopted),   cmocka_unit_test(slab_is_adopted),
-        cmocka_unit_test(missed_free),          cmocka_unit_test(misdirected_queue), cmocka_unit_test(misuses),
-        cmocka_unit_test(handing_over),         cmocka_unit_test(one_way),           cmocka_unit_test(coming_and_going),
+        cmocka_unit_test(owner_gets_them_back),
+        cmocka_unit_test(owner_sleeps),
+        cmocka_unit_test(both_free),
+        cmocka_unit_test(owner_is_dead),
+        cmocka_unit_test(heap_is_adopted),
+        cmocka_unit_test(slab_is_adopted),
+        cmocka_unit_test(missed_free),
+        cmocka_unit_test(misdirected_queue),
+        cmocka_unit_test(misuses),
+        cmocka_unit_test(handing_over),
+        cmocka_unit_test(one_way),
+        cmocka_unit_test(coming_and_going),
     };
     return cmocka_run_group_tests_name("remote", tests, begin, NULL);
 }

@@ -47,7 +47,9 @@ static void numbers(void **state)
     (void)state;
     uint64_t seed = 4;
     for (unsigned round = 0; round < 5000; round++) {
-        const uint64_t value = round == 0 ? 0 : round == 1 ? UINT64_MAX : unit_random(&seed) >> unit_below(&seed, 64);
+        const uint64_t value = round == 0   ? 0
+                               : round == 1 ? UINT64_MAX
+                                            : unit_random(&seed) >> unit_below(&seed, 64);
         const unsigned width = (unsigned)unit_below(&seed, 25);
         char expected[200];
         snprintf(expected, sizeof expected, "%" PRIu64 "|%" PRId64 "|%*" PRIu64 "|0x%" PRIxPTR, value,
@@ -66,7 +68,8 @@ static void numbers(void **state)
     vm_message_signed(&message, INT64_MIN);
     vm_message_signed(&message, INT64_MAX);
     vm_message_address(&message, NULL);
-    assert_text(&message, "-92233720368547758089223372036854775807" "0x0");
+    assert_text(&message, "-92233720368547758089223372036854775807"
+                          "0x0");
 }
 
 static void truncation(void **state)

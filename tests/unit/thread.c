@@ -264,12 +264,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_calls), /* these two before this process has a heap */
-        cmocka_unit_test(without_heap),
-        cmocka_unit_test(one_heap_for_all),
-        cmocka_unit_test(blocks_left_behind),
-        cmocka_unit_test(late_destructors),
-        cmocka_unit_test(child_of_fork),
-        cmocka_unit_test(constant_heaps_stay_constant),
+        cmocka_unit_test(without_heap),       cmocka_unit_test(one_heap_for_all),
+        cmocka_unit_test(blocks_left_behind), cmocka_unit_test(late_destructors),
+        cmocka_unit_test(child_of_fork),      cmocka_unit_test(constant_heaps_stay_constant),
     };
     return cmocka_run_group_tests_name("thread", tests, NULL, NULL);
 }

@@ -62,7 +62,8 @@ static pid_t fork_with_pipe(int pipe_end[2])
         return child;
     }
     alarm(300);
-    const int cmockas[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGSYS}; /* its handlers go on with the next test */
+    const int cmockas[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS,
+                           SIGSYS}; /* its handlers go on with the next test */
     for (size_t i = 0; i < sizeof cmockas / sizeof *cmockas; i++)
         signal(cmockas[i], SIG_DFL);
     dup2(pipe_end[1], STDERR_FILENO);
@@ -100,7 +101,8 @@ void unit_assert_returns(void (*act)(void *argument), void *argument)
 {
     const struct unit_outcome outcome = unit_fork(act, argument);
     if (!outcome.exited || outcome.code)
-        fail_msg("the child %s %d: %s", outcome.exited ? "exited with" : "died of signal", outcome.code, outcome.text);
+        fail_msg("the child %s %d: %s", outcome.exited ? "exited with" : "died of signal", outcome.code,
+                 outcome.text);
 }
 
 void unit_assert_aborts(void (*act)(void *argument), void *argument, const char *text)
@@ -159,6 +161,8 @@ void unit_start(struct vm_kernel_backend *backend)
 {
     vm_kernel_start(backend);
     vm_process_start(end_of_thread);
+    if (unit_is_under_valgrind())
+        vm_kernel.has_remap = false;
 }
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -172,8 +176,13 @@ void unit_start(struct vm_kernel_backend *backend)
 #define UNIT_SANITIZED false
 #endif
 
+bool unit_is_under_valgrind(void)
+{
+    const char *const preloaded = getenv("LD_PRELOAD"); /* it puts its helpers there */
+    return preloaded && strstr(preloaded, "vgpreload");
+}
+
 bool unit_is_slow(void)
 {
-    const char *const preloaded = getenv("LD_PRELOAD"); /* valgrind puts its helpers there */
-    return UNIT_SANITIZED || (preloaded && strstr(preloaded, "vgpreload"));
+    return UNIT_SANITIZED || unit_is_under_valgrind();
 }

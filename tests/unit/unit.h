@@ -51,6 +51,10 @@ bool unit_is_filled(const void *start, size_t bytes, unsigned char value);
 /* Starts a backend and the process, as front/init.c would, for rooms that are tested without the front. */
 void unit_start(struct vm_kernel_backend *backend);
 
+/* Whether this runs under valgrind, whose memcheck takes the new part of a mapping that mremap made longer for
+   inaccessible now and then: tests that let programs write there do without. */
+bool unit_is_under_valgrind(void);
+
 /* Whether a sanitizer or valgrind makes everything slow: tests then do a tenth of the work. */
 bool unit_is_slow(void);
 
