@@ -172,8 +172,7 @@ void vm_heap_unlist_locked(struct heap *heap, struct slab *slab)
     forget_retired(heap, slab);
 }
 
-/* Takes an empty slab out of the heap, wherever it is. Needs: vm_heap_is_slab_done. */
-static void expel(struct heap *heap, struct slab *slab, struct list *emptied)
+void vm_heap_expel_locked(struct heap *heap, struct slab *slab, struct list *emptied)
 {
     if (slab->state == SLAB_CURRENT) {
         detach(heap, slab->class_index);
@@ -184,6 +183,8 @@ static void expel(struct heap *heap, struct slab *slab, struct list *emptied)
         vm_heap_unlist_locked(heap, slab);
     }
     collect_remote(slab);
+    vm_store_relaxed(&slab->x_fast_heap, NULL);
+    vm_store_release(&slab->x_heap, NULL); /* its last owner may still be on the way to look at it */
     vm_list_push_back(emptied, &slab->span.node);
 }
 
@@ -218,7 +219,7 @@ static void retire(struct heap *heap, struct slab *slab, struct list *emptied)
         struct slab *const given_back = heap->retired[highest];
         unretire(heap, highest);
         if (vm_heap_is_slab_done(given_back))
-            expel(heap, given_back, emptied);
+            vm_heap_expel_locked(heap, given_back, emptied);
     }
 }
 
@@ -232,7 +233,7 @@ static void settle_slab(struct heap *heap, struct slab *slab, struct list *empti
     if (vm_load_relaxed(&heap->x_state) == HEAP_LIVE)
         retire(heap, slab, emptied);
     else if (vm_heap_is_slab_done(slab))
-        expel(heap, slab, emptied);
+        vm_heap_expel_locked(heap, slab, emptied);
 }
 
 /* --- freeing -------------------------------------------------------------------------------------------- */
@@ -254,15 +255,15 @@ void vm_heap_group_emptied(struct slab *slab, struct slab_group *group)
     struct heap *const heap = vm_heap_self;
     struct list emptied = {0};
     vm_lock_acquire(&heap->lock);
-    /* Between our store to the mask and here another thread may have taken the slab, now free, away. */
-    if (vm_load_relaxed(&slab->x_heap) == heap) {
-        if (vm_load_relaxed(&heap->x_queue))
-            vm_heap_drain_locked(heap, &emptied);
-        if (vm_load_relaxed(&slab->x_heap) == heap && are_all_free(slab))
+    if (vm_load_relaxed(&heap->x_queue))
+        vm_heap_drain_locked(heap, &emptied);
+    /* Between our store to the mask and here another thread may have taken the slab, now free, away; the
+       descriptor may even be another slab's by now. */
+    if (vm_load_relaxed(&slab->x_heap) == heap && slab->state != SLAB_LOOSE) {
+        if (are_all_free(slab))
             retire(heap, slab, &emptied);
-        else if (slab->state == SLAB_CURRENT)
-            vm_store_relaxed(&group->x_notify,
-                             0); /* the slab is in use elsewhere: do not ask again while this group is */
+        else if (slab->state == SLAB_CURRENT && (char *)group < (char *)slab->x_remote)
+            vm_store_relaxed(&group->x_notify, 0); /* in use elsewhere: be quiet while this group is */
     }
     vm_lock_release(&heap->lock);
     vm_heap_destroy_slabs(&emptied);
@@ -312,7 +313,7 @@ void vm_heap_settle_locked(struct heap *heap, struct list *emptied)
         for (struct list_node *node = heap->slabs[i].first; node; node = next) {
             next = node->next;
             if (vm_heap_is_slab_done(slab_of_node(node)))
-                expel(heap, slab_of_node(node), emptied);
+                vm_heap_expel_locked(heap, slab_of_node(node), emptied);
         }
     }
 }

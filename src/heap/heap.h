@@ -82,9 +82,13 @@ void vm_heap_unlist_locked(struct heap *heap, struct slab *slab);
 /* Puts a LOOSE slab of the heap into its list. Needs: the lock. */
 void vm_heap_list_locked(struct heap *heap, struct slab *slab);
 
-/* A LISTED slab of the class with free blocks, taken out of its list and LOOSE; NULL: none was found. Needs: as
-   vm_heap_drain_locked. */
+/* A LISTED slab of the class with free blocks, taken out of its list and LOOSE; NULL: none was found. Needs:
+   as vm_heap_drain_locked. */
 struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index);
+
+/* Takes an empty slab out of the heap, wherever it is, and moves it to `emptied`. Needs: the lock, and
+   vm_heap_is_slab_done; for a visitor of a live heap, the slab LISTED. */
+void vm_heap_expel_locked(struct heap *heap, struct slab *slab, struct list *emptied);
 
 /* Gives slabs back to the pool. Lock: none held. */
 void vm_heap_destroy_slabs(struct list *emptied);

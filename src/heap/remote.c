@@ -57,8 +57,7 @@ static void visit_live_locked(struct heap *heap, struct list *emptied)
         }
         vm_exchange(&slab->x_is_queued, 0);
         if (slab->state == SLAB_LISTED && vm_heap_is_slab_done(slab)) {
-            vm_heap_unlist_locked(heap, slab);
-            vm_list_push_back(emptied, &slab->span.node);
+            vm_heap_expel_locked(heap, slab, emptied);
         } else if (vm_exchange(&slab->x_is_queued, 1) == 0) {
             vm_remote_queue(slab);
         }

@@ -255,7 +255,9 @@ static bool grow_by_locked(struct arena *arena, size_t bytes)
 /* Where n_pages aligned ones start that are free at the end, or would be if the arena were longer. */
 static size_t top_start(const struct arena *arena, size_t n_pages, unsigned align_order)
 {
-    const uint32_t n_top = vm_buddy_top_free(&arena->buddy, (uint32_t)n_pages);
+    /* Counted far enough down that an aligned start is among what is counted. */
+    const size_t enough = vm_min_size(n_pages + ((size_t)1 << align_order), arena->buddy.n_pages);
+    const uint32_t n_top = vm_buddy_top_free(&arena->buddy, (uint32_t)enough);
     return vm_round_up(arena->buddy.n_pages - n_top, (size_t)1 << align_order);
 }
 

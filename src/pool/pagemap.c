@@ -210,10 +210,12 @@ void vm_pagemap_forget(const char *start, const char *end)
     const size_t step =
         vm_kernel.page_bytes / sizeof(uintptr_t) * VM_GRANULE; /* addresses of one page of entries */
     const uintptr_t first = vm_round_up((uintptr_t)start, step);
-    if (!vm_kernel.purge_zeroes || first >= (uintptr_t)end)
+    if (!vm_kernel.purge_zeroes || first < (uintptr_t)start || first >= (uintptr_t)end)
         return;
     vm_lock_acquire(&map_lock);
-    for (uintptr_t at = first; at < (uintptr_t)end; at += step) {
+    for (size_t offset = 0; offset < (uintptr_t)end - first;
+         offset += step) { /* no wrap at the top of memory */
+        const uintptr_t at = first + offset;
         const uintptr_t *const entry = entry_of(at);
         if (entry)
             purge_entries_locked(entry);

@@ -257,7 +257,40 @@ static void missed_free(void **state)
     assert_int_equal(crew_count_slabs(heap), 0);
 }
 
-/* The slab moved to another heap while a remote free put it into its old heap's queue: it is passed on. */
+/*
+ * A slab that runs empty moved to another heap while a remote free put it into its old heap's queue: whoever finds it
+ * there passes it on, and leaves it alone but for that.
+ */
+static void pass_on(struct heap *other)
+{
+    struct heap *const heap = vm_heap_self;
+    static struct lot mine;
+    vm_malloc_trim(0);
+    fill_slabs(&mine, 700, 2);
+    alloc_lot(&mine);
+    struct slab *const slab = slab_of(mine.blocks[0]);
+    assert_ptr_equal(slab->x_heap, heap);
+    assert_int_equal(slab->state, SLAB_LISTED);
+    slab->x_is_queued = 1; /* as if a thread that frees all had pinned it, */
+    for (size_t i = 0; i < slab->n_groups; i++)
+        slab->x_remote[i] = vm_slab_group_full(slab, i);
+    slab->x_next_queued = NULL;
+    other->x_queue = slab; /* before it moved to us */
+    const unsigned n_slabs = crew_count_slabs(heap);
+    vm_remote_visit(other);
+    assert_null(other->x_queue);
+    assert_ptr_equal(heap->x_queue, slab);
+    assert_int_equal(crew_count_slabs(heap), n_slabs);
+    assert_int_equal(slab->x_is_queued, 1);
+    vm_check_all();
+    for (size_t i = 0; i < mine.n; i++)
+        if (slab_of(mine.blocks[i]) != slab)
+            crew_free(mine.blocks[i]);
+    vm_malloc_trim(0);
+    assert_int_equal(crew_count_slabs(heap), 0);
+    vm_check_all();
+}
+
 static void misdirected_queue(void **state)
 {
     (void)state;
@@ -265,22 +298,45 @@ static void misdirected_queue(void **state)
     crew_hire(&worker);
     fill_slabs(&lot, 64, 1);
     crew_do(&worker, alloc_lot, &lot);
-    struct heap *const other = lot.heap;
-    void *const block = crew_alloc(700);
-    struct slab *const slab = slab_of(block);
-    size_t index;
-    assert_true(vm_slab_index(slab, block, &index));
-    slab->x_is_queued = 1; /* as if a thread that frees had pinned it, */
-    vm_fetch_or(&slab->x_remote[0], vm_slab_bit(index));
-    slab->x_next_queued = NULL;
-    other->x_queue = slab; /* before it moved to us */
-    vm_remote_visit(other);
-    assert_null(other->x_queue);
-    assert_ptr_equal(vm_heap_self->x_queue, slab);
-    vm_malloc_trim(0);
-    assert_int_equal(crew_count_slabs(vm_heap_self), 0);
+    pass_on(lot.heap);
     crew_do(&worker, free_lot, &lot);
     crew_dismiss(&worker);
+    assert_int_equal(lot.heap->x_state, HEAP_ABANDONED);
+    pass_on(lot.heap);
+}
+
+/*
+ * The owner's last free into a slab, seen by a visitor that took the empty slab out of the heap before the owner
+ * came to retire it: the slab is the visitor's.
+ */
+static void emptied_and_taken(void **state)
+{
+    (void)state;
+    vm_malloc_trim(0);
+    struct heap *const heap = vm_heap_self;
+    fill_slabs(&lot, 512, 2);
+    alloc_lot(&lot);
+    struct slab *const slab = slab_of(lot.blocks[0]);
+    assert_int_equal(slab->state, SLAB_LISTED);
+    struct list emptied = {0};
+    vm_lock_acquire(&heap->lock);
+    for (size_t i = 0; i < slab->n_groups; i++)
+        vm_store_release(&slab->group[i].x_mask, vm_slab_group_full(slab, i));
+    vm_heap_unlist_locked(heap, slab);
+    vm_list_push_back(&emptied, &slab->span.node);
+    vm_lock_release(&heap->lock);
+    const uint32_t n_retired = heap->n_retired;
+    vm_heap_group_emptied(slab, &slab->group[0]);
+    assert_int_equal(heap->n_retired, n_retired);
+    assert_false(slab->is_retired);
+    const size_t pool_bytes = crew_pool_bytes(), bytes = slab->span.bytes;
+    vm_heap_destroy_slabs(&emptied);
+    assert_int_equal(crew_pool_bytes(), pool_bytes - bytes);
+    vm_check_all();
+    for (size_t i = lot.n / 2; i < lot.n; i++)
+        crew_free(lot.blocks[i]);
+    vm_malloc_trim(0);
+    assert_int_equal(crew_count_slabs(heap), 0);
     vm_check_all();
 }
 
@@ -500,7 +556,7 @@ int main(void)
         cmocka_unit_test(heap_is_adopted),
         cmocka_unit_test(slab_is_adopted),
         cmocka_unit_test(missed_free),
-        cmocka_unit_test(misdirected_queue),
+        cmocka_unit_test(misdirected_queue), cmocka_unit_test(emptied_and_taken),
         cmocka_unit_test(misuses),
         cmocka_unit_test(handing_over),
         cmocka_unit_test(one_way),

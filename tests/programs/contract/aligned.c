@@ -301,16 +301,26 @@ static void check_huge_alignment(void)
     EXPECT_NOTE(API_UNDER_SANITIZER || rss_bytes() < 100 * MIB, "RSS %.1f MiB", mib(rss_bytes()));
 }
 
+/* What comes and goes leaves no addresses taken behind it: a private arena or two, not hundreds. */
+static void expect_address_space(size_t before)
+{
+    size_t now = proc_status_bytes("VmSize:");
+    EXPECT_NOTE(API_UNDER_SANITIZER || now <= before + 512 * MIB, "VmSize %.0f MiB at the start, %.0f now",
+                mib(before), mib(now));
+}
+
 int main(void)
 {
     watchdog_start(120);
     api_assert_served();
+    size_t address_space = proc_status_bytes("VmSize:");
     check_memalign();
     check_together();
     check_aligned_alloc();
     check_posix_memalign();
     check_pages();
     check_too_large();
+    expect_address_space(address_space);
     check_huge_alignment();
     return expect_result();
 }

@@ -99,10 +99,14 @@ int main(void)
 {
     watchdog_start(240);
     api_assert_served();
+    size_t address_space = proc_status_bytes("VmSize:");
     churn("middle", 33 * KIB, 127 * KIB, 20000, 11);
     churn("large", 128 * KIB, 8 * MIB, 600, 12);
     churn("middle and large", 33 * KIB, 400 * KIB, 8000, 13);
     churn("middle again", 33 * KIB, 127 * KIB, 20000, 14);
     grow_by_remap();
+    size_t address_space_end = proc_status_bytes("VmSize:");
+    EXPECT_NOTE(address_space_end <= address_space + 512 * MIB,
+                "VmSize %.0f MiB at the start, %.0f at the end", mib(address_space), mib(address_space_end));
     return expect_result();
 }

@@ -6,7 +6,9 @@
 #   run_programs NAME COMPILER LIBRARY [PROGRAM...]   links and runs the programs (without any: all that can be)
 #   one_malloc PROGRAM                                 succeeds if the program has one definition of malloc, ours
 
+# shellcheck disable=SC2154 # lib.sh sets them
 test_programs=$test_root/tests/programs
+# shellcheck disable=SC2154 # lib.sh sets it
 echo 'int main(void) { return 0; }' >"$test_tmp/probe.c"
 
 static_programs="contract/alloc contract/aligned contract/first-call contract/introspection misuse/misuse
