@@ -76,6 +76,23 @@ static inline unsigned crew_count_slabs(const struct heap *heap)
     return n;
 }
 
+/* Blocks that other threads freed and that nothing would make the owner look at, while nobody runs; R2. */
+static inline size_t crew_count_overlooked(void)
+{
+    size_t n = 0;
+    for (const struct heap *heap = vm_thread_heaps(); heap; heap = heap->x_next) {
+        if (vm_load_relaxed(&heap->x_missed))
+            continue;
+        for (unsigned i = 0; i < VM_N_CLASSES; i++)
+            for (const struct list_node *node = heap->slabs[i].first; node; node = node->next) {
+                const struct slab *const slab = VM_CONTAINER((uintptr_t)node, struct slab, span.node);
+                for (size_t group = 0; group < slab->n_groups && !vm_load_relaxed(&slab->x_is_queued); group++)
+                    n += vm_bits_count(vm_load_relaxed(&slab->x_remote[group]));
+            }
+    }
+    return n;
+}
+
 /* Bytes that were taken from the pool and not given back. */
 static inline size_t crew_pool_bytes(void)
 {

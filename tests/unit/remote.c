@@ -439,6 +439,7 @@ static void handing_over(void **state)
         for (unsigned i = 0; i < N_THREADS; i++)
             pthread_join(thread[i], NULL);
         assert_int_equal(x_spoiled, 0);
+        assert_int_equal(crew_count_overlooked(), 0);
         vm_check_all();
     }
     for (unsigned i = 0; i < N_SLOTS; i++) {
@@ -450,15 +451,15 @@ static void handing_over(void **state)
     assert_int_equal(crew_pool_bytes(), pool_bytes); /* nothing was overlooked */
 }
 
-/* Everything goes from one thread to two others, which free the same slabs at once; R2 and R3. */
-static unsigned char *x_ring[4096];
+/* Everything goes from one thread to three others, which free the same slabs at once; R2 and R3. */
+static unsigned char *x_ring[1024];
 static bool x_is_over;
 
 static void *free_what_comes(void *argument)
 {
     uint64_t seed = *(uint64_t *)argument;
     while (!vm_load_acquire(&x_is_over)) {
-        unsigned char *const block = vm_exchange(&x_ring[unit_below(&seed, 4096)], NULL);
+        unsigned char *const block = vm_exchange(&x_ring[unit_below(&seed, 1024)], NULL);
         if (block && !is_whole(block))
             vm_fetch_add_relaxed(&x_spoiled, 1);
         crew_free(block);
@@ -471,21 +472,28 @@ static void one_way(void **state)
     (void)state;
     vm_malloc_trim(0);
     const size_t pool_bytes = crew_pool_bytes();
-    pthread_t thread[2];
-    uint64_t seeds[] = {1, 2}, seed = 3;
-    for (unsigned i = 0; i < 2; i++)
-        assert_int_equal(pthread_create(&thread[i], NULL, free_what_comes, &seeds[i]), 0);
-    for (unsigned step = 0; step < (unit_is_slow() ? 20000 : 400000); step++) {
-        unsigned char *const block = crew_alloc(512);
-        stamp(block, 512, (unsigned char)step);
-        crew_free(vm_exchange(&x_ring[unit_below(&seed, 4096)], block));
+    uint64_t seed = 3;
+    for (unsigned round = 0; round < 40; round++) {
+        pthread_t thread[3];
+        uint64_t seeds[] = {seed + 1, seed + 2, seed + 3};
+        vm_store_release(&x_is_over, false);
+        for (unsigned i = 0; i < 3; i++)
+            assert_int_equal(pthread_create(&thread[i], NULL, free_what_comes, &seeds[i]), 0);
+        for (unsigned step = 0; step < (unit_is_slow() ? 500 : 10000); step++) {
+            unsigned char *const block = crew_alloc(512);
+            stamp(block, 512, (unsigned char)step);
+            crew_free(vm_exchange(&x_ring[unit_below(&seed, 1024)], block));
+        }
+        vm_store_release(&x_is_over, true);
+        for (unsigned i = 0; i < 3; i++)
+            pthread_join(thread[i], NULL);
+        assert_int_equal(x_spoiled, 0);
+        assert_int_equal(crew_count_overlooked(), 0);
+        vm_check_all();
+        if (round % 4 == 3)
+            vm_malloc_trim(0); /* x_missed begins anew */
     }
-    vm_store_release(&x_is_over, true);
-    for (unsigned i = 0; i < 2; i++)
-        pthread_join(thread[i], NULL);
-    assert_int_equal(x_spoiled, 0);
-    vm_check_all();
-    for (unsigned i = 0; i < 4096; i++)
+    for (unsigned i = 0; i < 1024; i++)
         crew_free(x_ring[i]);
     vm_malloc_trim(0);
     assert_int_equal(crew_pool_bytes(), pool_bytes);
