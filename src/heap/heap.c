@@ -56,8 +56,8 @@ bool vm_heap_is_slab_done(struct slab *slab)
         if (free != vm_slab_group_full(slab, i))
             return false;
     }
-    return vm_load_acquire(&slab->x_is_queued) ==
-           0; /* R3 in remote.c: only after all blocks were seen free */
+    /* R3 in remote.c: only after all blocks were seen free. */
+    return vm_load_acquire(&slab->x_is_queued) == 0;
 }
 
 static void watch_groups(struct slab *slab)
@@ -347,8 +347,7 @@ struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index)
         for (size_t group = 0; group < slab->n_groups; group++) {
             if (vm_load_relaxed(&slab->group[group].x_mask) == 0)
                 continue;
-            vm_list_remove(list, &slab->span.node);
-            slab->state = SLAB_LOOSE;
+            vm_heap_unlist_locked(heap, slab);
             heap->n_looks[class_index] = (uint8_t)(n_looks < LOOKS_MAX / 2 ? 2 * n_looks + 1 : LOOKS_MAX);
             return slab;
         }
