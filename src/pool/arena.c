@@ -508,6 +508,7 @@ size_t vm_arena_purge(struct arena *arena, size_t n_keep)
             vm_buddy_give(&arena->buddy, batch.block[i].index, batch.block[i].n_pages, BUDDY_BACK);
             purge_records_locked(arena, batch.block[i].index);
         }
+        publish_counts(arena);
         vm_lock_release(&arena->lock);
         n_purged += batch.n_dirty;
     } while (batch.n_blocks == PURGE_BATCH);

@@ -86,7 +86,8 @@ static inline size_t crew_count_overlooked(void)
         for (unsigned i = 0; i < VM_N_CLASSES; i++)
             for (const struct list_node *node = heap->slabs[i].first; node; node = node->next) {
                 const struct slab *const slab = VM_CONTAINER((uintptr_t)node, struct slab, span.node);
-                for (size_t group = 0; group < slab->n_groups && !vm_load_relaxed(&slab->x_is_queued); group++)
+                for (size_t group = 0; group < slab->n_groups && !vm_load_relaxed(&slab->x_is_queued);
+                     group++)
                     n += vm_bits_count(vm_load_relaxed(&slab->x_remote[group]));
             }
     }
