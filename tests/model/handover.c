@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * handover.c - the model with threads: each has a model of its own and hands blocks to the next one's mailbox, which
- * frees them. The threads of a round die with their blocks live; those of the next round go on with the models. At
- * the end of each round nobody runs: all blocks are compared with each other, and the whole heap is checked.
- * Usage: handover [STEPS [SEED...]]; the steps are those of one thread in all rounds.
+ * handover.c - the model with threads: each has a model of its own and hands blocks to the next one's
+ * mailbox, which frees them. The threads of a round die with their blocks live; those of the next round go
+ * on with the models. At the end of each round nobody runs: all blocks are compared with each other, and
+ * the whole heap is checked. Usage: handover [STEPS [SEED...]]; the steps are those of one thread in all
+ * rounds.
  */
 #include <pthread.h>
 #include <stdio.h>

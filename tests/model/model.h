@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * model.h - a naive model of an allocator: a list of the blocks that are live, sorted by address, and for each one
- * what its bytes are. Every result of the allocator is compared with it: blocks do not overlap, are aligned, hold
- * what was written to all their usable bytes, and are zero from calloc. One model belongs to one thread at a time.
+ * model.h - a naive model of an allocator: a list of the blocks that are live, sorted by address, and for
+ * each one what its bytes are. Every result of the allocator is compared with it: blocks do not overlap,
+ * are aligned, hold what was written to all their usable bytes, and are zero from calloc. One model belongs
+ * to one thread at a time.
  */
 #ifndef TESTS_MODEL_MODEL_H
 #define TESTS_MODEL_MODEL_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pages.c - linked with a model test, makes the allocator believe in pages of PAGE_SIZE bytes, as kernels for arm64
- * and others have them: before any constructor, as the allocator asks for the size in its own.
+ * pages.c - linked with a model test, makes the allocator believe in pages of PAGE_SIZE bytes, as kernels
+ * for arm64 and others have them: before any constructor, as the allocator asks for the size in its own.
  */
 #include "kernel/kernel.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arena.c - an arena on a private break and one on the process's: random spans with stamps in them, foreign sbrk
- * calls in between, refusals, what is said of zeroed pages, purging, trimming. Each case runs in a child of its own,
- * as it moves the break.
+ * arena.c - an arena on a private break and one on the process's: random spans with stamps in them, foreign
+ * sbrk calls in between, refusals, what is said of zeroed pages, purging, trimming. Each case runs in a
+ * child of its own, as it moves the break.
  */
 #include "pool/arena.h"
 #include <stdlib.h>
@@ -47,7 +47,10 @@ static size_t to_bytes(size_t n_pages)
     return n_pages * vm_kernel.page_bytes;
 }
 
-/* --- random spans --------------------------------------------------------------------------------------------- */
+/*
+ * --- random spans
+ * ---------------------------------------------------------------------------------------------
+ */
 
 enum { N_SPANS = 120 };
 
@@ -259,7 +262,10 @@ static void memory_not_zero(void **state)
     unit_assert_returns(without_purge, NULL);
 }
 
-/* --- single rules --------------------------------------------------------------------------------------------- */
+/*
+ * --- single rules
+ * ---------------------------------------------------------------------------------------------
+ */
 
 /* The flag says the truth, page by page: what was given back dirty is not zeroed until it was purged. */
 static void follow_flag(void *argument)
@@ -501,7 +507,10 @@ static void foreign_break(void **state)
     unit_assert_returns(live_with_foreign_break, NULL);
 }
 
-/* --- the checker ---------------------------------------------------------------------------------------------- */
+/*
+ * --- the checker
+ * ----------------------------------------------------------------------------------------------
+ */
 
 static void check_harmed(void *argument)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * buddy.c - the buddy system against a model: an array that says of each page who has it. After each of many random
- * steps the checker runs; the checker itself is tested on systems that were broken by hand.
+ * buddy.c - the buddy system against a model: an array that says of each page who has it. After each of
+ * many random steps the checker runs; the checker itself is tested on systems that were broken by hand.
  */
 #include "base/buddy.h"
 #include <stdio.h>
@@ -300,7 +300,10 @@ static void ends_of_lists(void **state)
     assert_int_equal(vm_buddy_take(&model.buddy, 1, 0), VM_BUDDY_NONE);
 }
 
-/* --- the checker ---------------------------------------------------------------------------------------------- */
+/*
+ * --- the checker
+ * ----------------------------------------------------------------------------------------------
+ */
 
 /* Pages 0..15: 0-7 free (order 3), 8-9 free (order 1), 10 taken, 11 free (order 0), 12-15 taken. */
 static void make_system(void)

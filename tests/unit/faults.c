@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * faults.c - the kernel refuses the n-th call, for n = 1, 2, 3 ... until the workload needs no more of them: each
- * run ends with every request either served or refused with ENOMEM, with all contents as they were, with all rooms
- * in order, and, once nothing is refused any more, with everything to be had again. Each n in a child of its own,
- * from the process's first block on.
+ * faults.c - the kernel refuses the n-th call, for n = 1, 2, 3 ... until the workload needs no more of
+ * them: each run ends with every request either served or refused with ENOMEM, with all contents as they
+ * were, with all rooms in order, and, once nothing is refused any more, with everything to be had again.
+ * Each n in a child of its own, from the process's first block on.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -73,7 +73,10 @@ static bool unmap(void *context, void *start, size_t bytes)
     return !fails(UNMAP) && real.unmap(context, start, bytes);
 }
 
-/* --- the workload --------------------------------------------------------------------------------------------- */
+/*
+ * --- the workload
+ * ---------------------------------------------------------------------------------------------
+ */
 
 enum { N_BLOCKS = 60 };
 

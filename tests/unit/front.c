@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * front.c - the interface under its vm_ names: results and errno at the edges, the memalign family, the tunables
- * (the environment is read before main, so this program runs itself again), statistics, misuse, the whole checker.
+ * front.c - the interface under its vm_ names: results and errno at the edges, the memalign family, the
+ * tunables (the environment is read before main, so this program runs itself again), statistics, misuse,
+ * the whole checker.
  */
 #include "front/front.h"
 #include <errno.h>
@@ -157,7 +158,10 @@ static void resizing(void **state)
     vm_check_all();
 }
 
-/* --- the memalign family -------------------------------------------------------------------------------------- */
+/*
+ * --- the memalign family
+ * --------------------------------------------------------------------------------------
+ */
 
 static void alignments(void **state)
 {
@@ -232,7 +236,10 @@ static void odd_alignments(void **state)
     vm_check_all();
 }
 
-/* --- tunables ------------------------------------------------------------------------------------------------- */
+/*
+ * --- tunables
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static int print_policy(void)
 {
@@ -332,7 +339,10 @@ static void options(void **state)
     unit_assert_returns(set_options, NULL);
 }
 
-/* --- statistics ----------------------------------------------------------------------------------------------- */
+/*
+ * --- statistics
+ * -----------------------------------------------------------------------------------------------
+ */
 
 enum { N_BLOCKS = 400 };
 
@@ -475,7 +485,10 @@ static void trimming(void **state)
     unit_assert_returns(trim, NULL);
 }
 
-/* --- misuse and the checker ------------------------------------------------------------------------------------ */
+/*
+ * --- misuse and the checker
+ * ------------------------------------------------------------------------------------
+ */
 
 static char static_variable[64];
 enum { STATIC, STACK, LARGE_INTERIOR, MIDDLE_INTERIOR, LARGE_TWICE, REALLOC_WILD, USABLE_FREED };

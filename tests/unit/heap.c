@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * heap.c - one thread's heap, from the fast path down: which block comes next, the states of slabs, the ring of
- * slabs that ran empty, recasting. The checkers run after each step.
+ * heap.c - one thread's heap, from the fast path down: which block comes next, the states of slabs, the
+ * ring of slabs that ran empty, recasting. The checkers run after each step.
  */
 #include "heap/heap.h"
 #include <stdlib.h>
@@ -287,7 +287,10 @@ static void recasting(void **state)
                 vm_pool_totals().arena_bytes == before.arena_bytes);
     vm_heap_check(heap);
     release(blocks[0]);
-    /* Many classes by turns, few blocks at a time: the empty slabs wander from class to class, and never pile up. */
+    /*
+     * Many classes by turns, few blocks at a time: the empty slabs wander from class to class, and never
+     * pile up.
+     */
     for (unsigned round = 0; round < 400; round++) {
         const size_t size = vm_class_bytes(1 + (unsigned)unit_below(&seed, 64)),
                      n = 1 + unit_below(&seed, 1500);
@@ -368,7 +371,10 @@ static void lost_in_near_map(void **state)
     assert_int_equal(take_census().n_slabs, 0);
 }
 
-/* --- misuse, in each state of a slab --------------------------------------------------------------------------- */
+/*
+ * --- misuse, in each state of a slab
+ * ---------------------------------------------------------------------------
+ */
 
 enum { DOUBLE_CURRENT, DOUBLE_PARTIAL, DOUBLE_AFTER_FULL, DOUBLE_RETIRED, INTERIOR, IN_WASTE };
 
@@ -419,7 +425,10 @@ static void misuses(void **state)
     unit_assert_aborts(misuse, &what, "free(): invalid pointer\n");
 }
 
-/* --- the checker ---------------------------------------------------------------------------------------------- */
+/*
+ * --- the checker
+ * ----------------------------------------------------------------------------------------------
+ */
 
 static void check_harmed(void *argument)
 {

@@ -272,7 +272,8 @@ static void resize_blocks(void *argument)
             const bool was_mapped = is_mapped(block);
             const size_t old_bytes = span_of(block)->bytes;
             unsigned char *const resized = vm_large_resize(span_of(block), new_size);
-            if (!resized) { /* nothing changed: what is of the pool, or would be by its new size, cannot grow */
+            if (!resized) {
+                /* Nothing changed: what is of the pool, or would be by its new size, cannot grow. */
                 UNIT_REQUIRE((!was_mapped || !glibc_maps(new_size, 100000)) && new_size > old_bytes);
                 UNIT_REQUIRE(span_of(block)->bytes == old_bytes && is_kept(block, size));
                 continue;
@@ -369,7 +370,10 @@ static void refusals(void **state)
     unit_assert_returns(find_other_ways, NULL);
 }
 
-/* --- a mapping moves, and another thread's mapping comes to lie where it was ----------------------------------- */
+/*
+ * --- a mapping moves, and another thread's mapping comes to lie where it was
+ * -----------------------------------
+ */
 
 static void *successor;
 

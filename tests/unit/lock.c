@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lock.c - the ranked lock, compiled here with all its checks whatever the build's check level: exclusion between
- * threads, sleeping and waking, the child of a fork, and the order of ranks.
+ * lock.c - the ranked lock, compiled here with all its checks whatever the build's check level: exclusion
+ * between threads, sleeping and waking, the child of a fork, and the order of ranks.
  */
 #include "base/lock.h"
 #include <errno.h>
@@ -90,7 +90,10 @@ static void words(void **state)
     vm_lock_release(&lock);
 }
 
-/* --- with a second thread ------------------------------------------------------------------------------------- */
+/*
+ * --- with a second thread
+ * -------------------------------------------------------------------------------------
+ */
 
 static unsigned x_asleep; /* calls of wait so far */
 static void (*real_wait)(uint32_t *word, uint32_t expected);
@@ -198,7 +201,10 @@ static void child_of_fork(void **state)
     pthread_join(thread, NULL);
 }
 
-/* --- ranks ---------------------------------------------------------------------------------------------------- */
+/*
+ * --- ranks
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static void acquire_all(void *argument)
 {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* meta.c - memory for descriptors: random objects of all sizes against a list of them, giving back, refusal. */
+/*
+ * meta.c - memory for descriptors: random objects of all sizes against a list of them, giving back, refusal.
+ */
 #include "pool/meta.h"
 #include <pthread.h>
 #include <stdlib.h>
@@ -117,7 +119,9 @@ static void random_objects(void **state)
     assert_int_equal(vm_meta_totals().mapped_bytes, mapped_bytes);
 }
 
-/* Pages of all regions so far that are in memory: they are what this backend mapped, and lie close together. */
+/*
+ * Pages of all regions so far that are in memory: they are what this backend mapped, and lie close together.
+ */
 static size_t resident_pages(const struct object *objects, unsigned n_objects)
 {
     size_t n_resident = 0;
@@ -188,7 +192,10 @@ static void refusal(void **state)
     assert_int_equal(vm_meta_totals().used_bytes, 0);
 }
 
-/* --- threads -------------------------------------------------------------------------------------------------- */
+/*
+ * --- threads
+ * --------------------------------------------------------------------------------------------------
+ */
 
 static unsigned x_spoiled;
 
@@ -231,7 +238,10 @@ static void threads(void **state)
     assert_int_equal(vm_meta_totals().used_bytes, 0);
 }
 
-/* --- the checker: the chunk's header lies at the start of 64 KiB ------------------------------------------------ */
+/*
+ * --- the checker: the chunk's header lies at the start of 64 KiB
+ * ------------------------------------------------
+ */
 
 static void check_spoiled(void *argument)
 {

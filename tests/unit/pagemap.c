@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pagemap.c - the page map on spans whose addresses are made up: nothing here ever touches what a span describes.
- * Only the last test allocates descriptors that are looked up while another thread takes them away.
+ * pagemap.c - the page map on spans whose addresses are made up: nothing here ever touches what a span
+ * describes. Only the last test allocates descriptors that are looked up while another thread takes them
+ * away.
  */
 #include "pool/pagemap.h"
 #include <pthread.h>
@@ -240,7 +241,10 @@ static void wild_addresses(void **state)
     vm_pagemap_remove(&high.span);
 }
 
-/* --- random spans against a list of them ------------------------------------------------------------------------ */
+/*
+ * --- random spans against a list of them
+ * ------------------------------------------------------------------------
+ */
 
 enum { N_SPANS = 400, N_GRANULES = 3000 };
 
@@ -348,8 +352,8 @@ static void refusal(void **state)
 }
 
 /*
- * What a mapping that moves away does: its addresses are another's, who enters its own span for them, before the
- * old span is taken out. The new one must stay.
+ * What a mapping that moves away does: its addresses are another's, who enters its own span for them,
+ * before the old span is taken out. The new one must stay.
  */
 static void succession(void **state)
 {
@@ -364,7 +368,10 @@ static void succession(void **state)
     assert_null(vm_pagemap_find(at(region)));
 }
 
-/* --- readers and a writer --------------------------------------------------------------------------------------- */
+/*
+ * --- readers and a writer
+ * ---------------------------------------------------------------------------------------
+ */
 
 static bool x_is_over;
 static unsigned x_wrong, x_seen;

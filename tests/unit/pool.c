@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pool.c - the set of arenas on backends of the test's own: with and without a break, and with refusals that come
- * and go. Each case runs in a child, where the pool is new.
+ * pool.c - the set of arenas on backends of the test's own: with and without a break, and with refusals
+ * that come and go. Each case runs in a child, where the pool is new.
  */
 #include "pool/pool.h"
 #include <string.h>
@@ -63,7 +63,10 @@ static size_t n_arenas(void)
     return vm_pool_totals().n_arenas;
 }
 
-/* --- random spans --------------------------------------------------------------------------------------------- */
+/*
+ * --- random spans
+ * ---------------------------------------------------------------------------------------------
+ */
 
 enum { N_SPANS = 200 };
 
@@ -168,7 +171,10 @@ static void without_break(void **state)
     unit_assert_returns(use_pool, &kind);
 }
 
-/* --- refusals ------------------------------------------------------------------------------------------------- */
+/*
+ * --- refusals
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static void lose_break(void *argument)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * remote.c - frees from other threads: what comes back to the owner, what goes back to the pool while the owner
- * sleeps or after it is dead, adoption, and that no free is overlooked.
+ * remote.c - frees from other threads: what comes back to the owner, what goes back to the pool while the
+ * owner sleeps or after it is dead, adoption, and that no free is overlooked.
  */
 #include "heap/remote.h"
 #include <stdlib.h>
@@ -80,7 +80,9 @@ static void owner_gets_them_back(void **state)
     vm_malloc_trim(0);
 }
 
-/* The owner does nothing: whoever frees a slab's last block gives the slab back. Only the current one stays. */
+/*
+ * The owner does nothing: whoever frees a slab's last block gives the slab back. Only the current one stays.
+ */
 static void owner_sleeps(void **state)
 {
     (void)state;
@@ -104,7 +106,10 @@ static void owner_sleeps(void **state)
     vm_check_all();
 }
 
-/* A part of a slab's blocks freed from outside, the rest by the owner: the slab runs empty in the owner's hand. */
+/*
+ * A part of a slab's blocks freed from outside, the rest by the owner: the slab runs empty in the owner's
+ * hand.
+ */
 static void both_free(void **state)
 {
     (void)state;
@@ -138,7 +143,10 @@ static void both_free(void **state)
     crew_dismiss(&worker);
 }
 
-/* --- dead owners ---------------------------------------------------------------------------------------------- */
+/*
+ * --- dead owners
+ * ----------------------------------------------------------------------------------------------
+ */
 
 static void owner_is_dead(void **state)
 {
@@ -223,7 +231,10 @@ static void slab_is_adopted(void **state)
     vm_check_all();
 }
 
-/* --- single steps of the protocol ------------------------------------------------------------------------------ */
+/*
+ * --- single steps of the protocol
+ * ------------------------------------------------------------------------------
+ */
 
 /* A bit that no queue tells of is found through x_missed. */
 static void missed_free(void **state)
@@ -258,8 +269,8 @@ static void missed_free(void **state)
 }
 
 /*
- * A slab that runs empty moved to another heap while a remote free put it into its old heap's queue: whoever finds it
- * there passes it on, and leaves it alone but for that.
+ * A slab that runs empty moved to another heap while a remote free put it into its old heap's queue:
+ * whoever finds it there passes it on, and leaves it alone but for that.
  */
 static void pass_on(struct heap *other)
 {
@@ -306,8 +317,8 @@ static void misdirected_queue(void **state)
 }
 
 /*
- * The owner's last free into a slab, seen by a visitor that took the empty slab out of the heap before the owner
- * came to retire it: the slab is the visitor's.
+ * The owner's last free into a slab, seen by a visitor that took the empty slab out of the heap before the
+ * owner came to retire it: the slab is the visitor's.
  */
 static void emptied_and_taken(void **state)
 {
@@ -340,7 +351,10 @@ static void emptied_and_taken(void **state)
     vm_check_all();
 }
 
-/* --- misuse --------------------------------------------------------------------------------------------------- */
+/*
+ * --- misuse
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static void free_one(void *argument)
 {
@@ -380,7 +394,10 @@ static void misuses(void **state)
         unit_assert_aborts(misuse, &what, "free(): double free detected\nvmalloc: free(0x");
 }
 
-/* --- many threads --------------------------------------------------------------------------------------------- */
+/*
+ * --- many threads
+ * ---------------------------------------------------------------------------------------------
+ */
 
 enum { N_THREADS = 4, N_SLOTS = 512 };
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* slab.c - slabs of every class: which addresses are blocks, groups and bits, making, recasting and unmaking. */
+/*
+ * slab.c - slabs of every class: which addresses are blocks, groups and bits, making, recasting and
+ * unmaking.
+ */
 #include "slab/slab.h"
 #include <string.h>
 #include "kernel/kernel.h"
@@ -246,7 +249,10 @@ static void refusal(void **state)
         vm_slab_destroy(slabs[--n]);
 }
 
-/* --- the checker ---------------------------------------------------------------------------------------------- */
+/*
+ * --- the checker
+ * ----------------------------------------------------------------------------------------------
+ */
 
 static void check_harmed(void *argument)
 {

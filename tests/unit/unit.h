@@ -24,14 +24,21 @@ struct unit_outcome {
     char text[2048]; /* terminated */
 };
 
-/* Runs act(argument) in a forked child, which ends with status 0 when it returns; waits for it. No assert of cmocka's
-   may fail in there: it would go on with the next test. */
+/*
+ * Runs act(argument) in a forked child, which ends with status 0 when it returns; waits for it. No assert of
+ * cmocka's may fail in there: it would go on with the next test.
+ */
 struct unit_outcome unit_fork(void (*act)(void *argument), void *argument);
 
-/* Runs this program again with the one argument and the environment entries given, up to NULL; waits for it. */
+/*
+ * Runs this program again with the one argument and the environment entries given, up to NULL; waits for it.
+ */
 struct unit_outcome unit_rerun(const char *program, const char *argument, const char *const *environment);
 
-/* Asserts that act(argument) in a child returns, or that it ends the process by SIGABRT with `text` among its words. */
+/*
+ * Asserts that act(argument) in a child returns, or that it ends the process by SIGABRT with `text` among
+ * its words.
+ */
 void unit_assert_returns(void (*act)(void *argument), void *argument);
 void unit_assert_aborts(void (*act)(void *argument), void *argument, const char *text);
 
@@ -51,8 +58,10 @@ bool unit_is_filled(const void *start, size_t bytes, unsigned char value);
 /* Starts a backend and the process, as front/init.c would, for rooms that are tested without the front. */
 void unit_start(struct vm_kernel_backend *backend);
 
-/* Whether this runs under valgrind, whose memcheck takes the new part of a mapping that mremap made longer for
-   inaccessible now and then: tests that let programs write there do without. */
+/*
+ * Whether this runs under valgrind, whose memcheck takes the new part of a mapping that mremap made longer
+ * for inaccessible now and then: tests that let programs write there do without.
+ */
 bool unit_is_under_valgrind(void);
 
 /* Whether a sanitizer or valgrind makes everything slow: tests then do a tenth of the work. */

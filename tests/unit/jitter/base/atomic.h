@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * atomic.h - stands before src/base/atomic.h on the include path of one build of the rooms, and lets a thread pause
- * before any atomic access now and then: windows of a few instructions between two of them become wide enough for
- * other threads to step in.
+ * atomic.h - stands before src/base/atomic.h on the include path of one build of the rooms, and lets a
+ * thread pause before any atomic access now and then: windows of a few instructions between two of them
+ * become wide enough for other threads to step in.
  */
 #ifndef TESTS_UNIT_JITTER_ATOMIC_H
 #define TESTS_UNIT_JITTER_ATOMIC_H
