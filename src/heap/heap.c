@@ -62,14 +62,18 @@ bool vm_heap_is_slab_done(struct slab *slab)
 
 static void watch_groups(struct slab *slab)
 {
+    if (!slab->is_quiet)
+        return;
     for (size_t i = 0; i < slab->n_groups; i++)
         vm_store_relaxed(&slab->group[i].x_notify, vm_slab_group_full(slab, i));
+    slab->is_quiet = false;
 }
 
 static void ignore_groups(struct slab *slab)
 {
     for (size_t i = 0; i < slab->n_groups; i++)
         vm_store_relaxed(&slab->group[i].x_notify, 0);
+    slab->is_quiet = true;
 }
 
 /* Moves what other threads freed to the masks. Returns whether there was anything. */
@@ -262,8 +266,10 @@ void vm_heap_group_emptied(struct slab *slab, struct slab_group *group)
     if (vm_load_relaxed(&slab->x_heap) == heap && slab->state != SLAB_LOOSE) {
         if (are_all_free(slab))
             retire(heap, slab, &emptied);
-        else if (slab->state == SLAB_CURRENT && (char *)group < (char *)slab->x_remote)
+        else if (slab->state == SLAB_CURRENT && (char *)group < (char *)slab->x_remote) {
             vm_store_relaxed(&group->x_notify, 0); /* in use elsewhere: be quiet while this group is */
+            slab->is_quiet = true;
+        }
     }
     vm_lock_release(&heap->lock);
     vm_heap_destroy_slabs(&emptied);
@@ -336,17 +342,23 @@ static struct slab *reuse_retired(struct heap *heap, unsigned class_index)
     return NULL;
 }
 
-enum { LOOKS_MIN = 1, LOOKS_MAX = 16 };
+enum { LOOKS_MAX = 16 };
+
+static bool has_free(const struct slab *slab)
+{
+    for (size_t i = 0; i < slab->n_groups; i++)
+        if (vm_load_relaxed(&slab->group[i].x_mask))
+            return true;
+    return false;
+}
 
 struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index)
 {
     struct list *const list = &heap->slabs[class_index];
-    unsigned n_looks = heap->n_looks[class_index];
+    const unsigned n_looks = heap->n_looks[class_index];
     for (unsigned i = 0; i <= n_looks && list->first; i++) {
         struct slab *const slab = slab_of_node(list->first);
-        for (size_t group = 0; group < slab->n_groups; group++) {
-            if (vm_load_relaxed(&slab->group[group].x_mask) == 0)
-                continue;
+        if (has_free(slab)) {
             vm_heap_unlist_locked(heap, slab);
             heap->n_looks[class_index] = (uint8_t)(n_looks < LOOKS_MAX / 2 ? 2 * n_looks + 1 : LOOKS_MAX);
             return slab;
@@ -374,8 +386,10 @@ static bool refill_locked(struct heap *heap, unsigned class_index, struct list *
     if (slab) {
         forget_retired(heap, slab);
         watch_groups(slab);
-        if (attach_any(heap, slab) || (collect_remote(slab) && attach_any(heap, slab)))
+        if (attach_any(heap, slab))
             return true;
+        if (vm_load_relaxed(&slab->x_fast_heap) != heap && collect_remote(slab) && attach_any(heap, slab))
+            return true; /* R5: without remote frees x_fast_heap is the heap */
         detach(heap, class_index);
         heap->current[class_index] = NULL;
         vm_heap_list_locked(heap, slab);
@@ -407,8 +421,21 @@ static void *take_locked(struct heap *heap, unsigned class_index, struct list *e
     return vm_heap_take(bin, vm_load_relaxed(bin->mask), vm_class_bytes(class_index));
 }
 
+/* Another group of the current slab: the bin and the slab's masks are the owner's, so no lock. NULL: none. */
+static void *take_from_current(struct heap *heap, unsigned class_index)
+{
+    struct slab *const slab = heap->current[class_index];
+    if (!slab || slab->n_groups == 1 || slab->is_quiet || !attach_any(heap, slab))
+        return NULL;
+    struct bin *const bin = &heap->bin[class_index];
+    return vm_heap_take(bin, vm_load_relaxed(bin->mask), slab->block_bytes);
+}
+
 void *vm_heap_alloc(unsigned class_index)
 {
+    void *const quick = take_from_current(vm_heap_self, class_index);
+    if (quick)
+        return quick;
     struct heap *const heap = vm_thread_enter();
     if (!heap)
         return NULL;

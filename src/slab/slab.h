@@ -58,6 +58,7 @@ struct slab {
     uint16_t class_index, n_groups;
     uint16_t state;      /* enum slab_state */
     uint16_t is_retired; /* in its heap's retired[], the slabs that ran empty */
+    uint32_t is_quiet;   /* some x_notify is 0 */
 
     /* What free looks at, in one cache line with the first two groups. */
     VM_ALIGNED(VM_CACHE_LINE)
