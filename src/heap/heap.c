@@ -88,7 +88,9 @@ static bool collect_remote(struct slab *slab)
         const vm_word mask = vm_load_relaxed(&slab->group[i].x_mask);
         if (VM_UNLIKELY(mask & remote)) {
             const size_t index = i * (size_t)VM_WORD_BITS + vm_bits_lowest(mask & remote);
-            vm_lock_release(&vm_load_relaxed(&slab->x_heap)->lock);
+            struct heap *const heap = vm_load_relaxed(&slab->x_heap);
+            if (vm_lock_is_mine(&heap->lock))
+                vm_lock_release(&heap->lock);
             vm_heap_bad_free(vm_slab_block(slab, index)); /* freed here and by another thread */
         }
         vm_store_release(&slab->group[i].x_mask, mask | remote);
@@ -127,13 +129,13 @@ static bool attach_any(struct heap *heap, struct slab *slab)
 static void make_current(struct heap *heap, struct slab *slab)
 {
     heap->current[slab->class_index] = slab;
-    slab->state = SLAB_CURRENT;
-    vm_store_relaxed(&slab->x_fast_heap, heap);
+    vm_store_relaxed(&slab->x_state, SLAB_CURRENT);
+    collect_remote(slab); /* before any of its blocks is handed out: R5 in remote.c */
 }
 
 void vm_heap_list_locked(struct heap *heap, struct slab *slab)
 {
-    slab->state = SLAB_LISTED;
+    vm_store_relaxed(&slab->x_state, SLAB_LISTED);
     vm_list_push_back(&heap->slabs[slab->class_index], &slab->span.node);
 }
 
@@ -170,18 +172,18 @@ static void forget_retired(struct heap *heap, const struct slab *slab)
 
 void vm_heap_unlist_locked(struct heap *heap, struct slab *slab)
 {
-    VM_ASSERT(slab->state == SLAB_LISTED);
+    VM_ASSERT(slab->x_state == SLAB_LISTED);
     vm_list_remove(&heap->slabs[slab->class_index], &slab->span.node);
-    slab->state = SLAB_LOOSE;
+    vm_store_relaxed(&slab->x_state, SLAB_LOOSE);
     forget_retired(heap, slab);
 }
 
 void vm_heap_expel_locked(struct heap *heap, struct slab *slab, struct list *emptied)
 {
-    if (slab->state == SLAB_CURRENT) {
+    if (slab->x_state == SLAB_CURRENT) {
         detach(heap, slab->class_index);
         heap->current[slab->class_index] = NULL;
-        slab->state = SLAB_LOOSE;
+        vm_store_relaxed(&slab->x_state, SLAB_LOOSE);
         forget_retired(heap, slab);
     } else {
         vm_heap_unlist_locked(heap, slab);
@@ -230,9 +232,9 @@ static void retire(struct heap *heap, struct slab *slab, struct list *emptied)
 /* Blocks of the slab were freed otherwise than by the fast path: retires it if all are free. */
 static void settle_slab(struct heap *heap, struct slab *slab, struct list *emptied)
 {
-    if (slab->state == SLAB_LISTED)
+    if (slab->x_state == SLAB_LISTED)
         move_to_front(heap, slab);
-    if (slab->state == SLAB_LOOSE || !are_all_free(slab))
+    if (slab->x_state == SLAB_LOOSE || !are_all_free(slab))
         return;
     if (vm_load_relaxed(&heap->x_state) == HEAP_LIVE)
         retire(heap, slab, emptied);
@@ -254,6 +256,19 @@ bool vm_heap_free_locked(struct heap *heap, struct slab *slab, size_t index, str
     return true;
 }
 
+bool vm_heap_free_into_current(struct slab *slab, size_t index)
+{
+    collect_remote(slab);
+    struct slab_group *const group = vm_slab_group(slab, index);
+    vm_word mask = vm_load_relaxed(&group->x_mask);
+    if (vm_bits_test_set(&mask, index))
+        return false;
+    vm_store_release(&group->x_mask, mask);
+    if (mask == vm_load_relaxed(&group->x_notify))
+        vm_heap_group_emptied(slab, group);
+    return true;
+}
+
 void vm_heap_group_emptied(struct slab *slab, struct slab_group *group)
 {
     struct heap *const heap = vm_heap_self;
@@ -263,10 +278,10 @@ void vm_heap_group_emptied(struct slab *slab, struct slab_group *group)
         vm_heap_drain_locked(heap, &emptied);
     /* Between our store to the mask and here another thread may have taken the slab, now free, away; the
        descriptor may even be another slab's by now. */
-    if (vm_load_relaxed(&slab->x_heap) == heap && slab->state != SLAB_LOOSE) {
+    if (vm_load_relaxed(&slab->x_heap) == heap && slab->x_state != SLAB_LOOSE) {
         if (are_all_free(slab))
             retire(heap, slab, &emptied);
-        else if (slab->state == SLAB_CURRENT && (char *)group < (char *)slab->x_remote) {
+        else if (slab->x_state == SLAB_CURRENT && (char *)group < (char *)slab->x_remote) {
             vm_store_relaxed(&group->x_notify, 0); /* in use elsewhere: be quiet while this group is */
             slab->is_quiet = true;
         }
@@ -331,7 +346,7 @@ static struct slab *reuse_retired(struct heap *heap, unsigned class_index)
 {
     for (uint32_t i = 0; i < heap->n_retired; i++) {
         struct slab *const slab = heap->retired[i];
-        if (slab->state == SLAB_CURRENT || !vm_slab_can_recast(slab, class_index) ||
+        if (slab->x_state == SLAB_CURRENT || !vm_slab_can_recast(slab, class_index) ||
             !vm_heap_is_slab_done(slab))
             continue;
         vm_heap_unlist_locked(heap, slab);
@@ -462,9 +477,9 @@ void *vm_heap_alloc(unsigned class_index)
 static void check_slab(struct heap *heap, struct slab *slab, unsigned class_index, enum slab_state state)
 {
     vm_slab_check(slab);
-    VM_CHECK(slab->state == state && slab->class_index == class_index); /* H1 */
-    VM_CHECK(vm_load_relaxed(&slab->x_heap) == heap);                   /* H1 */
-    VM_CHECK(slab->x_fast_heap == NULL || slab->x_fast_heap == heap);   /* S3 */
+    VM_CHECK(slab->x_state == state && slab->class_index == class_index); /* H1 */
+    VM_CHECK(vm_load_relaxed(&slab->x_heap) == heap);                     /* H1 */
+    VM_CHECK(slab->x_fast_heap == NULL || slab->x_fast_heap == heap);     /* S3 */
     bool is_there = false;
     for (uint32_t i = 0; i < heap->n_retired; i++)
         is_there |= heap->retired[i] == slab;

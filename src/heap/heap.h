@@ -66,6 +66,10 @@ void vm_heap_group_emptied(struct slab *slab, struct slab_group *group);
  */
 bool vm_heap_free_locked(struct heap *heap, struct slab *slab, size_t index, struct list *emptied);
 
+/* Frees a block of one of the calling thread's CURRENT slabs, after collecting what others freed in it.
+   False: the block is free already. Lock: none, as nobody else touches a CURRENT slab's masks. */
+bool vm_heap_free_into_current(struct slab *slab, size_t index);
+
 /* Moves remote frees of queued slabs to their masks. Needs: the lock, and to be the owner or act as one. */
 void vm_heap_drain_locked(struct heap *heap, struct list *emptied);
 

@@ -27,8 +27,9 @@
  *   R4  Masks of a live heap's slab are written by its owner alone, except when the slab is not CURRENT and
  *       all its blocks are free: then the owner has nothing to free into it and takes blocks only after
  *       taking the lock.
- *   R5  From a remote free until the owner collected it, x_fast_heap is NULL: the owner's next free into the
- *       slab takes the slow path, which collects first, and so finds a block that both of them freed.
+ *   R5  A block that its owner frees once more after a remote free is not handed out before that is noticed:
+ *       the remote bits are collected when a slab becomes CURRENT, and a remote free into a CURRENT slab sets
+ *       x_fast_heap to NULL, so that the owner's next free into it takes the slow path, which collects first.
  */
 #include "heap/remote.h"
 #include "base/check.h"
@@ -56,7 +57,7 @@ static void visit_live_locked(struct heap *heap, struct list *emptied)
             continue;
         }
         vm_exchange(&slab->x_is_queued, 0);
-        if (slab->state == SLAB_LISTED && vm_heap_is_slab_done(slab)) {
+        if (slab->x_state == SLAB_LISTED && vm_heap_is_slab_done(slab)) {
             vm_heap_expel_locked(heap, slab, emptied);
         } else if (vm_exchange(&slab->x_is_queued, 1) == 0) {
             vm_remote_queue(slab);
@@ -144,7 +145,7 @@ void vm_remote_free(struct slab *slab, size_t index)
     }
     const vm_word full = vm_slab_group_full(slab, index >> VM_WORD_SHIFT);
     const struct last_look look = {slab, slab->x_remote, slab->n_groups, slab->n_blocks};
-    if (vm_load_relaxed(&slab->x_fast_heap))
+    if (vm_load_relaxed(&slab->x_state) == SLAB_CURRENT && vm_load_relaxed(&slab->x_fast_heap))
         vm_store_relaxed(&slab->x_fast_heap, NULL); /* R5 */
     const bool is_pinned =
         vm_load_relaxed(&slab->x_is_queued) == 0 && vm_exchange(&slab->x_is_queued, 1) == 0;
@@ -165,6 +166,11 @@ void vm_heap_free(struct slab *slab, size_t index)
     struct heap *const heap = vm_heap_self;
     if (vm_load_acquire(&slab->x_heap) != heap) {
         vm_remote_free(slab, index);
+        return;
+    }
+    if (vm_load_relaxed(&slab->x_state) == SLAB_CURRENT) {
+        if (!vm_heap_free_into_current(slab, index))
+            vm_heap_bad_free(vm_slab_block(slab, index));
         return;
     }
     struct list emptied = {0};

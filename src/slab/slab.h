@@ -56,7 +56,7 @@ struct slab {
     uint32_t x_is_queued; /* in its heap's queue of slabs with remote frees, or about to be */
     uint32_t block_bytes;
     uint16_t class_index, n_groups;
-    uint16_t state;      /* enum slab_state */
+    uint16_t x_state;    /* enum slab_state; others guess by it, the lock's holder knows */
     uint16_t is_retired; /* in its heap's retired[], the slabs that ran empty */
     uint32_t is_quiet;   /* some x_notify is 0 */
 

@@ -43,10 +43,7 @@ void model_init(struct model *model, uint64_t seed)
         (struct model){.random = seed, .n_target = 100, .live_bytes_max = (size_t)48 << 20, .doing = "start"};
 }
 
-/*
- * --- contents: a word for every eight bytes, different from block to block and from place to place
- * --------------
- */
+/* --- contents: a word for every eight bytes, different from block to block and from place to place ------ */
 
 static uint64_t word_at(uint64_t stamp, size_t index)
 {
@@ -92,10 +89,7 @@ void model_compare(struct model *model)
         compare(model, &model->block[i], model->block[i].usable);
 }
 
-/*
- * --- the sorted list
- * ------------------------------------------------------------------------------------------
- */
+/* --- the sorted list ------------------------------------------------------------------------------------ */
 
 void model_enter(struct model *model, const struct model_block *block)
 {
@@ -132,10 +126,7 @@ static struct model_block leave(struct model *model, size_t index)
     return block;
 }
 
-/*
- * --- operations
- * -----------------------------------------------------------------------------------------------
- */
+/* --- operations ----------------------------------------------------------------------------------------- */
 
 /* A size that is as likely to be small as programs' are, but also at all the edges. */
 static size_t random_size(struct model *model)

@@ -47,10 +47,7 @@ static size_t to_bytes(size_t n_pages)
     return n_pages * vm_kernel.page_bytes;
 }
 
-/*
- * --- random spans
- * ---------------------------------------------------------------------------------------------
- */
+/* --- random spans --------------------------------------------------------------------------------------- */
 
 enum { N_SPANS = 120 };
 
@@ -262,10 +259,7 @@ static void memory_not_zero(void **state)
     unit_assert_returns(without_purge, NULL);
 }
 
-/*
- * --- single rules
- * ---------------------------------------------------------------------------------------------
- */
+/* --- single rules --------------------------------------------------------------------------------------- */
 
 /* The flag says the truth, page by page: what was given back dirty is not zeroed until it was purged. */
 static void follow_flag(void *argument)
@@ -507,10 +501,7 @@ static void foreign_break(void **state)
     unit_assert_returns(live_with_foreign_break, NULL);
 }
 
-/*
- * --- the checker
- * ----------------------------------------------------------------------------------------------
- */
+/* --- the checker ---------------------------------------------------------------------------------------- */
 
 static void check_harmed(void *argument)
 {

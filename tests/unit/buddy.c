@@ -300,10 +300,7 @@ static void ends_of_lists(void **state)
     assert_int_equal(vm_buddy_take(&model.buddy, 1, 0), VM_BUDDY_NONE);
 }
 
-/*
- * --- the checker
- * ----------------------------------------------------------------------------------------------
- */
+/* --- the checker ---------------------------------------------------------------------------------------- */
 
 /* Pages 0..15: 0-7 free (order 3), 8-9 free (order 1), 10 taken, 11 free (order 0), 12-15 taken. */
 static void make_system(void)

@@ -33,6 +33,7 @@ static bool fails(enum kind kind)
     n_calls++;
     const bool is_failing = plan.for_ever ? n_calls >= plan.n : n_calls == plan.n;
     n_failed += is_failing;
+    errno = is_failing ? EPERM : errno; /* as a kernel would: the wall keeps it from the program */
     return is_failing;
 }
 
@@ -73,10 +74,7 @@ static bool unmap(void *context, void *start, size_t bytes)
     return !fails(UNMAP) && real.unmap(context, start, bytes);
 }
 
-/*
- * --- the workload
- * ---------------------------------------------------------------------------------------------
- */
+/* --- the workload --------------------------------------------------------------------------------------- */
 
 enum { N_BLOCKS = 60 };
 

@@ -158,10 +158,7 @@ static void resizing(void **state)
     vm_check_all();
 }
 
-/*
- * --- the memalign family
- * --------------------------------------------------------------------------------------
- */
+/* --- the memalign family -------------------------------------------------------------------------------- */
 
 static void alignments(void **state)
 {
@@ -236,10 +233,7 @@ static void odd_alignments(void **state)
     vm_check_all();
 }
 
-/*
- * --- tunables
- * -------------------------------------------------------------------------------------------------
- */
+/* --- tunables ------------------------------------------------------------------------------------------- */
 
 static int print_policy(void)
 {
@@ -339,10 +333,7 @@ static void options(void **state)
     unit_assert_returns(set_options, NULL);
 }
 
-/*
- * --- statistics
- * -----------------------------------------------------------------------------------------------
- */
+/* --- statistics ----------------------------------------------------------------------------------------- */
 
 enum { N_BLOCKS = 400 };
 
@@ -485,10 +476,7 @@ static void trimming(void **state)
     unit_assert_returns(trim, NULL);
 }
 
-/*
- * --- misuse and the checker
- * ------------------------------------------------------------------------------------
- */
+/* --- misuse and the checker ----------------------------------------------------------------------------- */
 
 static char static_variable[64];
 enum { STATIC, STACK, LARGE_INTERIOR, MIDDLE_INTERIOR, LARGE_TWICE, REALLOC_WILD, USABLE_FREED };

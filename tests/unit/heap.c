@@ -69,7 +69,7 @@ static void add_slab(struct census *census, const struct slab *slab)
     census->n_slabs++;
     census->slab_bytes += slab->span.bytes;
     census->n_empty += is_empty;
-    if (is_empty && slab->state != SLAB_CURRENT)
+    if (is_empty && slab->x_state != SLAB_CURRENT)
         census->idle_bytes += slab->span.bytes;
 }
 
@@ -104,7 +104,7 @@ static void lowest_first(void **state)
         struct slab *const slab = slab_of(first);
         assert_int_equal(slab->class_index, class_index);
         assert_ptr_equal(first, slab->base);
-        assert_int_equal(slab->state, SLAB_CURRENT);
+        assert_int_equal(slab->x_state, SLAB_CURRENT);
         for (size_t i = 1; i < slab->n_blocks; i++)
             assert_ptr_equal(alloc(size), first + i * size);
         /* Of the group in use what is freed comes again, lowest first. */
@@ -182,7 +182,7 @@ static void states(void **state)
     struct slab *const one = slab_of(blocks[0]), *const two = slab_of(blocks[N]),
                        *const three = slab_of(blocks[2 * N]);
     assert_true(one != two && two != three);
-    assert_true(one->state == SLAB_LISTED && two->state == SLAB_LISTED && three->state == SLAB_CURRENT);
+    assert_true(one->x_state == SLAB_LISTED && two->x_state == SLAB_LISTED && three->x_state == SLAB_CURRENT);
     assert_true(one->x_fast_heap == heap && two->x_fast_heap == heap && three->x_fast_heap == heap); /* S3 */
     assert_ptr_equal(heap->current[three->class_index], three);
     release(blocks[5]);
@@ -198,7 +198,7 @@ static void states(void **state)
     blocks[5] = alloc(SIZE);
     struct slab *const next = slab_of(blocks[5]);
     assert_true(next == one || next == two);
-    assert_true(next->state == SLAB_CURRENT && three->state == SLAB_LISTED);
+    assert_true(next->x_state == SLAB_CURRENT && three->x_state == SLAB_LISTED);
     vm_heap_check(heap);
     blocks[6] = alloc(SIZE);
     blocks[N + 3] = alloc(SIZE);
@@ -371,10 +371,7 @@ static void lost_in_near_map(void **state)
     assert_int_equal(take_census().n_slabs, 0);
 }
 
-/*
- * --- misuse, in each state of a slab
- * ---------------------------------------------------------------------------
- */
+/* --- misuse, in each state of a slab -------------------------------------------------------------------- */
 
 enum { DOUBLE_CURRENT, DOUBLE_PARTIAL, DOUBLE_AFTER_FULL, DOUBLE_RETIRED, INTERIOR, IN_WASTE };
 
@@ -425,10 +422,7 @@ static void misuses(void **state)
     unit_assert_aborts(misuse, &what, "free(): invalid pointer\n");
 }
 
-/*
- * --- the checker
- * ----------------------------------------------------------------------------------------------
- */
+/* --- the checker ---------------------------------------------------------------------------------------- */
 
 static void check_harmed(void *argument)
 {
@@ -438,7 +432,7 @@ static void check_harmed(void *argument)
     struct slab *const listed = slab_of(first), *const current = slab_of(blocks[39]);
     switch (*(int *)argument) {
     case 1:
-        listed->state = SLAB_CURRENT; /* H1 */
+        listed->x_state = SLAB_CURRENT; /* H1 */
         break;
     case 2:
         listed->x_heap = &vm_heap_ended; /* H1 */

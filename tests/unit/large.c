@@ -370,10 +370,7 @@ static void refusals(void **state)
     unit_assert_returns(find_other_ways, NULL);
 }
 
-/*
- * --- a mapping moves, and another thread's mapping comes to lie where it was
- * -----------------------------------
- */
+/* --- a mapping moves, and another thread's mapping comes to lie where it was ---------------------------- */
 
 static void *successor;
 

@@ -90,10 +90,7 @@ static void words(void **state)
     vm_lock_release(&lock);
 }
 
-/*
- * --- with a second thread
- * -------------------------------------------------------------------------------------
- */
+/* --- with a second thread ------------------------------------------------------------------------------- */
 
 static unsigned x_asleep; /* calls of wait so far */
 static void (*real_wait)(uint32_t *word, uint32_t expected);
@@ -201,10 +198,7 @@ static void child_of_fork(void **state)
     pthread_join(thread, NULL);
 }
 
-/*
- * --- ranks
- * ----------------------------------------------------------------------------------------------------
- */
+/* --- ranks ---------------------------------------------------------------------------------------------- */
 
 static void acquire_all(void *argument)
 {

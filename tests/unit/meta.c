@@ -192,10 +192,7 @@ static void refusal(void **state)
     assert_int_equal(vm_meta_totals().used_bytes, 0);
 }
 
-/*
- * --- threads
- * --------------------------------------------------------------------------------------------------
- */
+/* --- threads -------------------------------------------------------------------------------------------- */
 
 static unsigned x_spoiled;
 
@@ -238,10 +235,7 @@ static void threads(void **state)
     assert_int_equal(vm_meta_totals().used_bytes, 0);
 }
 
-/*
- * --- the checker: the chunk's header lies at the start of 64 KiB
- * ------------------------------------------------
- */
+/* --- the checker: the chunk's header lies at the start of 64 KiB ---------------------------------------- */
 
 static void check_spoiled(void *argument)
 {

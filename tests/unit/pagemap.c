@@ -241,10 +241,7 @@ static void wild_addresses(void **state)
     vm_pagemap_remove(&high.span);
 }
 
-/*
- * --- random spans against a list of them
- * ------------------------------------------------------------------------
- */
+/* --- random spans against a list of them ---------------------------------------------------------------- */
 
 enum { N_SPANS = 400, N_GRANULES = 3000 };
 
@@ -368,10 +365,7 @@ static void succession(void **state)
     assert_null(vm_pagemap_find(at(region)));
 }
 
-/*
- * --- readers and a writer
- * ---------------------------------------------------------------------------------------
- */
+/* --- readers and a writer ------------------------------------------------------------------------------- */
 
 static bool x_is_over;
 static unsigned x_wrong, x_seen;

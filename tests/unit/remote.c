@@ -143,10 +143,7 @@ static void both_free(void **state)
     crew_dismiss(&worker);
 }
 
-/*
- * --- dead owners
- * ----------------------------------------------------------------------------------------------
- */
+/* --- dead owners ---------------------------------------------------------------------------------------- */
 
 static void owner_is_dead(void **state)
 {
@@ -231,10 +228,42 @@ static void slab_is_adopted(void **state)
     vm_check_all();
 }
 
-/*
- * --- single steps of the protocol
- * ------------------------------------------------------------------------------
- */
+/* What makes the adoption of a slab safe while others free into it and while its heap is adopted, too. */
+static void adoption_by_steps(void **state)
+{
+    (void)state;
+    static struct worker worker;
+    struct heap *const heap = vm_heap_self;
+    const unsigned class_index = vm_class_of(3000);
+    vm_malloc_trim(0);
+    crew_hire(&worker);
+    fill_slabs(&lot, 3000, 1);
+    crew_do(&worker, alloc_lot, &lot);
+    crew_dismiss(&worker);
+    struct slab *const slab = slab_of(lot.blocks[0]);
+    crew_free(lot.blocks[0]);
+    assert_ptr_equal(slab->x_heap, lot.heap);
+    slab->x_is_queued = 1; /* a thread that frees has it pinned: it stays */
+    assert_null(vm_thread_adopt_slab(heap, class_index));
+    assert_ptr_equal(slab->x_heap, lot.heap);
+    vm_check_all();
+    slab->x_is_queued = 0;
+    assert_ptr_equal(vm_thread_adopt_slab(heap, class_index), slab);
+    assert_ptr_equal(slab->x_heap, heap);
+    assert_null(slab->x_fast_heap); /* whoever adopts its old heap now must not take the fast path */
+    assert_int_equal(crew_count_slabs(lot.heap), 0);
+    vm_lock_acquire(&heap->lock);
+    vm_heap_list_locked(heap, slab);
+    vm_lock_release(&heap->lock);
+    vm_check_all();
+    for (size_t i = 1; i < lot.n; i++)
+        crew_free(lot.blocks[i]);
+    vm_malloc_trim(0);
+    assert_int_equal(crew_count_slabs(heap), 0);
+    vm_check_all();
+}
+
+/* --- single steps of the protocol ----------------------------------------------------------------------- */
 
 /* A bit that no queue tells of is found through x_missed. */
 static void missed_free(void **state)
@@ -247,7 +276,7 @@ static void missed_free(void **state)
     struct slab *const slab = slab_of(lot.blocks[0]);
     size_t index;
     assert_true(vm_slab_index(slab, lot.blocks[0], &index));
-    assert_int_equal(slab->state, SLAB_LISTED);
+    assert_int_equal(slab->x_state, SLAB_LISTED);
     vm_fetch_or(&slab->x_remote[index / VM_WORD_BITS], vm_slab_bit(index));
     vm_store_release(&heap->x_missed, 1);
     vm_check_all();
@@ -281,7 +310,7 @@ static void pass_on(struct heap *other)
     alloc_lot(&mine);
     struct slab *const slab = slab_of(mine.blocks[0]);
     assert_ptr_equal(slab->x_heap, heap);
-    assert_int_equal(slab->state, SLAB_LISTED);
+    assert_int_equal(slab->x_state, SLAB_LISTED);
     slab->x_is_queued = 1; /* as if a thread that frees all had pinned it, */
     for (size_t i = 0; i < slab->n_groups; i++)
         slab->x_remote[i] = vm_slab_group_full(slab, i);
@@ -328,7 +357,7 @@ static void emptied_and_taken(void **state)
     fill_slabs(&lot, 512, 2);
     alloc_lot(&lot);
     struct slab *const slab = slab_of(lot.blocks[0]);
-    assert_int_equal(slab->state, SLAB_LISTED);
+    assert_int_equal(slab->x_state, SLAB_LISTED);
     struct list emptied = {0};
     vm_lock_acquire(&heap->lock);
     for (size_t i = 0; i < slab->n_groups; i++)
@@ -351,10 +380,7 @@ static void emptied_and_taken(void **state)
     vm_check_all();
 }
 
-/*
- * --- misuse
- * ---------------------------------------------------------------------------------------------------
- */
+/* --- misuse --------------------------------------------------------------------------------------------- */
 
 static void free_one(void *argument)
 {
@@ -394,10 +420,7 @@ static void misuses(void **state)
         unit_assert_aborts(misuse, &what, "free(): double free detected\nvmalloc: free(0x");
 }
 
-/*
- * --- many threads
- * ---------------------------------------------------------------------------------------------
- */
+/* --- many threads --------------------------------------------------------------------------------------- */
 
 enum { N_THREADS = 4, N_SLOTS = 512 };
 
@@ -580,6 +603,7 @@ int main(void)
         cmocka_unit_test(owner_is_dead),
         cmocka_unit_test(heap_is_adopted),
         cmocka_unit_test(slab_is_adopted),
+        cmocka_unit_test(adoption_by_steps),
         cmocka_unit_test(missed_free),
         cmocka_unit_test(misdirected_queue),
         cmocka_unit_test(emptied_and_taken),

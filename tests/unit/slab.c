@@ -45,7 +45,7 @@ static struct slab *make(unsigned class_index)
 {
     struct slab *const slab = vm_slab_create(class_index);
     assert_non_null(slab);
-    slab->state = SLAB_LISTED;
+    slab->x_state = SLAB_LISTED;
     vm_slab_check(slab);
     return slab;
 }
@@ -249,16 +249,13 @@ static void refusal(void **state)
         vm_slab_destroy(slabs[--n]);
 }
 
-/*
- * --- the checker
- * ----------------------------------------------------------------------------------------------
- */
+/* --- the checker ---------------------------------------------------------------------------------------- */
 
 static void check_harmed(void *argument)
 {
     struct slab *const slab = vm_slab_create(3);
     const size_t last = slab->n_groups - 1U;
-    slab->state = SLAB_LISTED;
+    slab->x_state = SLAB_LISTED;
     switch (*(int *)argument) {
     case 1:
         slab->x_remote[0] = 4; /* S1: free twice over */

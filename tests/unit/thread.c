@@ -8,10 +8,7 @@
 #include "crew.h"
 #include "front/front.h"
 
-/*
- * --- in a child, where nobody has a heap yet
- * -------------------------------------------------------------------
- */
+/* --- in a child, where nobody has a heap yet ------------------------------------------------------------ */
 
 enum { N_FIRST = 8 };
 static pthread_barrier_t together;
@@ -80,10 +77,7 @@ static void without_heap(void **state)
     unit_assert_returns(free_first, NULL);
 }
 
-/*
- * --- one after another
- * ----------------------------------------------------------------------------------------
- */
+/* --- one after another ---------------------------------------------------------------------------------- */
 
 static void *live(void *argument)
 {
@@ -147,10 +141,7 @@ static void blocks_left_behind(void **state)
     vm_check_all();
 }
 
-/*
- * --- destructors that run after the heap is gone
- * ---------------------------------------------------------------
- */
+/* --- destructors that run after the heap is gone -------------------------------------------------------- */
 
 static pthread_key_t late_key;
 static unsigned x_late_calls, x_late_wrong;
@@ -230,10 +221,7 @@ static void constant_heaps_stay_constant(void **state)
     assert_int_equal(vm_heap_no_blocks, 0);
 }
 
-/*
- * --- fork
- * -----------------------------------------------------------------------------------------------------
- */
+/* --- fork ----------------------------------------------------------------------------------------------- */
 
 static void alloc_there(void *argument)
 {
