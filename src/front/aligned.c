@@ -22,11 +22,9 @@ static void *aligned_block(size_t alignment, size_t size)
         return vm_malloc(size);
     vm_heap_first_call();
     if (alignment <= VM_GRANULE && size <= VM_SLAB_BLOCK_MAX - alignment) {
-        /* The least class at or above that is a multiple of the alignment: powers of two are classes, so it
-           exists. */
-        size_t bytes = vm_round_up(size ? size : 1, alignment);
-        while (vm_class_bytes(vm_class_of(bytes)) & (alignment - 1))
-            bytes = vm_round_up(vm_class_bytes(vm_class_of(bytes)), alignment);
+        /* Its class is a multiple of the alignment: above 1024 bytes, classes are multiples of a power of two,
+           their step, and all multiples of larger powers are classes. */
+        const size_t bytes = vm_round_up(size ? size : 1, alignment);
         if (bytes <= vm_load_relaxed(&vm_large_policy.x_slab_max))
             return vm_malloc(bytes);
     }

@@ -261,7 +261,8 @@ void vm_pagemap_walk(void (*visit)(struct span *span, void *context), void *cont
         struct leaf *const leaf = vm_load_acquire(&x_root[root]);
         for (size_t i = 0; leaf && i < VM_LEAF_ENTRIES; i++) {
             const uintptr_t entry = vm_load_acquire(&leaf->x_entry[i]);
-            const size_t n_slots = entry & SPLIT_TAG ? VM_GRANULE >> vm_kernel.page_shift : entry != 0;
+            const size_t n_pages = (size_t)VM_GRANULE >> vm_kernel.page_shift,
+                         n_slots = entry & SPLIT_TAG ? n_pages : (size_t)(entry != 0);
             for (size_t slot = 0; slot < n_slots; slot++) {
                 struct span *const span =
                     entry & SPLIT_TAG ? vm_load_acquire(&((struct split *)(entry - SPLIT_TAG))->x_span[slot])
