@@ -62,9 +62,6 @@ VM_INLINE size_t vm_bytes_to_pages(size_t bytes)
    environment. */
 const char *vm_process_environment(const char *name);
 
-/* A number that differs from run to run where the system has one, else a constant. */
-uintptr_t vm_process_random(void);
-
 /* Has the function that vm_process_start was given called with `argument` when the calling thread ends. May
    allocate. False: it will not be called. */
 bool vm_process_at_thread_exit(void *argument);
@@ -81,9 +78,6 @@ bool vm_process_can_tell_child(void);
 
 /* Number of this process, straight from the kernel. */
 long vm_process_id(void);
-
-/* Gives the processor to another thread. */
-void vm_process_yield(void);
 
 /* Keeps standard error's file open under another number, for a report at exit: programs close number 2
    before. */

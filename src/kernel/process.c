@@ -34,15 +34,6 @@ const char *vm_process_environment(const char *name)
     return NULL;
 }
 
-uintptr_t vm_process_random(void)
-{
-    uintptr_t value = 0x5bd1e995;
-    const unsigned char *const bytes = (const unsigned char *)getauxval(AT_RANDOM);
-    for (size_t i = 0; bytes && i < sizeof value; i++)
-        value = value << 8 ^ bytes[i];
-    return value;
-}
-
 static pthread_key_t thread_exit_key;
 static bool has_thread_exit_key;
 
@@ -88,11 +79,6 @@ bool vm_process_is_fresh_child(void)
 long vm_process_id(void)
 {
     return syscall(SYS_getpid);
-}
-
-void vm_process_yield(void)
-{
-    syscall(SYS_sched_yield);
 }
 
 void vm_process_exit_now(int status)
