@@ -23,18 +23,21 @@ VM_NORETURN VM_COLD void vm_misuse_abort(const char *function, const void *point
 /* Reads the environment. Called once, while the allocator is set up. */
 void vm_tune_read_environment(void);
 
+/* What is reported at exit. */
+enum stats_format { STATS_NONE, STATS_TEXT, STATS_JSON, STATS_GLIBC };
+
 /* Settings of the library itself. */
 struct front_settings {
     bool is_verbose; /* VMALLOC_VERBOSE=1: a line at start */
-    bool has_stats;  /* VMALLOC_STATS=1: statistics at exit */
+    uint32_t stats;  /* VMALLOC_STATS: enum stats_format of the report at exit */
     bool is_check;   /* VMALLOC_CHECK=1: say whether the library is in effect, and exit */
 };
 extern struct front_settings vm_front_settings;
 
 /* --- stats.c --- */
 
-/* Writes the text of malloc_stats to standard error without stdio. */
-void vm_stats_report(void);
+/* Writes the statistics to standard error without stdio. */
+void vm_stats_report(enum stats_format format);
 
 /* --- fork.c --- */
 

@@ -79,7 +79,7 @@ VM_CONSTRUCTOR static void start(void)
         vm_report_send(&message);
         vm_process_exit_now(in_effect ? 0 : 1);
     }
-    if (vm_front_settings.has_stats)
+    if (vm_front_settings.stats != STATS_NONE)
         vm_process_keep_error_file();
     if (vm_front_settings.is_verbose) {
         add_identity(&message);
@@ -90,6 +90,6 @@ VM_CONSTRUCTOR static void start(void)
 
 VM_DESTRUCTOR static void stop(void)
 {
-    if (vm_front_settings.has_stats)
-        vm_stats_report();
+    if (vm_front_settings.stats != STATS_NONE)
+        vm_stats_report((enum stats_format)vm_front_settings.stats);
 }

@@ -151,8 +151,9 @@ static void print_to_stream(const struct message *message)
     fwrite(message->text, 1, message->length, stderr);
 }
 
-void vm_stats_report(void)
+void vm_stats_report(enum stats_format format)
 {
+    (void)format;
     print_stats(vm_report_send);
 }
 

@@ -146,7 +146,7 @@ void vm_tune_read_environment(void)
             report_malformed(tunables[i].ours, text);
     }
     vm_front_settings.is_verbose = read_flag("VMALLOC_VERBOSE");
-    vm_front_settings.has_stats = read_flag("VMALLOC_STATS");
+    vm_front_settings.stats = read_flag("VMALLOC_STATS") ? STATS_TEXT : STATS_NONE;
     vm_front_settings.is_check = read_flag("VMALLOC_CHECK");
 }
 

@@ -26,6 +26,13 @@
 #include "pool/pool.h"
 #include "slab/sizeclass.h"
 
+struct heap_policy vm_heap_policy;
+
+void vm_heap_set_perturb(unsigned char byte)
+{
+    vm_store_relaxed(&vm_heap_policy.x_perturb, byte);
+}
+
 static struct slab *slab_of_node(struct list_node *node)
 {
     return VM_CONTAINER(node, struct slab, span.node);

@@ -97,6 +97,16 @@ void vm_heap_expel_locked(struct heap *heap, struct slab *slab, struct list *emp
 /* Gives slabs back to the pool. Lock: none held. */
 void vm_heap_destroy_slabs(struct list *emptied);
 
+/* Settings of the heaps, single words read with relaxed loads; see front/tune.c. */
+struct heap_policy {
+    uint32_t x_perturb;   /* M_PERTURB: the byte that freed blocks are filled with; 0 for no filling */
+    uint32_t x_n_own_max; /* M_ARENA_MAX: most threads that have a heap of their own; 0 for no limit */
+};
+extern struct heap_policy vm_heap_policy;
+
+/* Sets x_perturb, and has the fast paths of all heaps give way to the slow ones, which fill. */
+void vm_heap_set_perturb(unsigned char byte);
+
 void vm_heap_check(struct heap *heap);
 
 #endif
