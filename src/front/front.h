@@ -6,11 +6,11 @@
 #include "base/compiler.h"
 #include "base/report.h"
 
-/* --- malloc.c --- */
+/* --- trim.c --- */
 
-/* A request failed: gives back what is kept for speed, and has the arenas ask the kernel again. One more try is
-   worth it. Lock: none held. */
-void vm_front_relieve(void);
+/* A request failed: gives back what all heaps keep for speed, and has the arenas ask the kernel again. One more
+   try is worth it. Lock: none held. */
+VM_COLD void vm_front_relieve(void);
 
 /* --- misuse.c --- */
 

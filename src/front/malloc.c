@@ -21,12 +21,6 @@ static void *out_of_memory(void)
     return NULL;
 }
 
-VM_COLD void vm_front_relieve(void)
-{
-    vm_thread_settle();
-    vm_pool_trim(0);
-}
-
 /* A block from a slab. Needs: a size that slabs serve. */
 static void *slab_alloc(size_t size)
 {
@@ -40,7 +34,8 @@ static void *slab_alloc(size_t size)
         vm_front_relieve();
         block = vm_heap_alloc(class_index);
         if (!block)
-            block = vm_heap_alloc_spare(class_index); /* zeroed, as calloc clears but the smaller class's bytes */
+            block =
+                vm_heap_alloc_spare(class_index); /* zeroed, as calloc clears but the smaller class's bytes */
     }
     return block;
 }
@@ -145,7 +140,7 @@ static size_t block_bytes(const char *function, const void *block, struct span *
     if (!vm_slab_index(slab, block, &index) ||
         vm_load_relaxed(&vm_slab_group(slab, index)->x_mask) & vm_slab_bit(index))
         vm_misuse_abort(function, block);
-    return slab->block_bytes;
+    return slab->span.block_bytes;
 }
 
 /* Whether a block of `bytes` serves a smaller size without wasting what is worth a copy. */

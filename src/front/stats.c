@@ -29,9 +29,9 @@ struct figures {
 
 static void count_slab(struct figures *figures, const struct slab *slab)
 {
-    struct arena_figures *const arena = &figures->arena[slab->span.arena->index];
+    struct arena_figures *const arena = &figures->arena[slab->span.arena_index];
     arena->slab_bytes += slab->span.bytes;
-    arena->slab_live_bytes += (size_t)(slab->n_blocks - vm_slab_count_free(slab)) * slab->block_bytes;
+    arena->slab_live_bytes += (size_t)(slab->n_blocks - vm_slab_count_free(slab)) * slab->span.block_bytes;
 }
 
 static void count_list(struct figures *figures, const struct list *slabs)

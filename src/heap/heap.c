@@ -59,7 +59,8 @@ bool vm_heap_is_slab_done(struct slab *slab)
 {
     for (size_t i = 0; i < slab->n_groups; i++) {
         /* Acquire: pairs with the release store of vm_heap_free_fast and the fetch_or of vm_remote_free. */
-        const vm_word free = vm_load_acquire(&slab->group[i].x_mask) | vm_load_acquire(&slab->x_remote[i]);
+        const vm_word free =
+            vm_load_acquire(&slab->group[i].x_mask) | vm_load_acquire(&vm_slab_remote(slab)[i]);
         if (free != vm_slab_group_full(slab, i))
             return false;
     }
@@ -89,9 +90,9 @@ static bool collect_remote(struct slab *slab)
     bool found = false;
     vm_store_relaxed(&slab->x_fast_heap, vm_load_relaxed(&slab->x_heap)); /* R5 in remote.c */
     for (size_t i = 0; i < slab->n_groups; i++) {
-        if (vm_load_relaxed(&slab->x_remote[i]) == 0)
+        if (vm_load_relaxed(&vm_slab_remote(slab)[i]) == 0)
             continue;
-        const vm_word remote = vm_exchange(&slab->x_remote[i], 0); /* pairs with vm_remote_free */
+        const vm_word remote = vm_exchange(&vm_slab_remote(slab)[i], 0); /* pairs with vm_remote_free */
         const vm_word mask = vm_load_relaxed(&slab->group[i].x_mask);
         if (VM_UNLIKELY(mask & remote)) {
             const size_t index = i * (size_t)VM_WORD_BITS + vm_bits_lowest(mask & remote);
@@ -255,7 +256,7 @@ bool vm_heap_free_locked(struct heap *heap, struct slab *slab, size_t index, str
 {
     struct slab_group *const group = vm_slab_group(slab, index);
     vm_word mask = vm_load_relaxed(&group->x_mask);
-    const vm_word remote = vm_load_relaxed(&slab->x_remote[index >> VM_WORD_SHIFT]);
+    const vm_word remote = vm_load_relaxed(&vm_slab_remote(slab)[index >> VM_WORD_SHIFT]);
     if (vm_bits_test_set(&mask, index) || (remote & vm_slab_bit(index)))
         return false;
     vm_store_release(&group->x_mask, mask);
@@ -288,7 +289,7 @@ void vm_heap_group_emptied(struct slab *slab, struct slab_group *group)
     if (vm_load_relaxed(&slab->x_heap) == heap && slab->x_state != SLAB_LOOSE) {
         if (are_all_free(slab))
             retire(heap, slab, &emptied);
-        else if (slab->x_state == SLAB_CURRENT && (char *)group < (char *)slab->x_remote) {
+        else if (slab->x_state == SLAB_CURRENT && (char *)group < (char *)vm_slab_remote(slab)) {
             vm_store_relaxed(&group->x_notify, 0); /* in use elsewhere: be quiet while this group is */
             slab->is_quiet = true;
         }
@@ -460,7 +461,7 @@ static void *take_from_current(struct heap *heap, unsigned class_index)
     if (!slab || slab->n_groups == 1 || slab->is_quiet || !attach_any(heap, slab))
         return NULL;
     struct bin *const bin = &heap->bin[class_index];
-    return vm_heap_take(bin, vm_load_relaxed(bin->mask), slab->block_bytes);
+    return vm_heap_take(bin, vm_load_relaxed(bin->mask), slab->span.block_bytes);
 }
 
 void *vm_heap_alloc(unsigned class_index)
@@ -534,7 +535,7 @@ void vm_heap_check(struct heap *heap)
         if (slab) {
             check_slab(heap, slab, i, SLAB_CURRENT);
             VM_CHECK((char *)heap->bin[i].mask >= (char *)slab->group &&
-                     (char *)heap->bin[i].mask < (char *)slab->x_remote); /* H2 */
+                     (char *)heap->bin[i].mask < (char *)vm_slab_remote(slab)); /* H2 */
         } else {
             VM_CHECK(heap->bin[i].mask == &vm_heap_no_blocks); /* H2 */
         }

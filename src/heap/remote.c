@@ -2,7 +2,7 @@
 /*
  * remote.c - frees from other threads, and heaps whose thread sleeps or is dead.
  *
- * A thread that frees a block of another's slab sets the block's bit in x_remote and sees to it that the
+ * A thread that frees a block of another's slab sets the block's remote bit and sees to it that the
  * owner will look: the slab is in the owner's queue, or x_missed is set. The owner moves the bits to its
  * masks whenever it is in a slow path. If the owner sleeps and the free was the slab's last, the freeing
  * thread itself gives the slab back under the heap's lock. If the heap is abandoned, it acts as the owner
@@ -113,7 +113,7 @@ VM_COLD static void report_missed(void)
    descriptor. */
 struct last_look {
     const struct slab *slab;
-    const vm_word *x_remote;
+    const vm_word *remote;
     size_t n_groups, n_blocks;
 };
 
@@ -122,7 +122,7 @@ static bool are_all_free(const struct last_look *look)
     for (size_t i = 0; i < look->n_groups; i++) {
         const size_t n_left = look->n_blocks - i * VM_WORD_BITS;
         const vm_word full = vm_bits_low_mask(n_left < VM_WORD_BITS ? (unsigned)n_left : VM_WORD_BITS);
-        if ((vm_load_relaxed(&look->slab->group[i].x_mask) | vm_load_relaxed(&look->x_remote[i])) != full)
+        if ((vm_load_relaxed(&look->slab->group[i].x_mask) | vm_load_relaxed(&look->remote[i])) != full)
             return false;
     }
     return true;
@@ -133,7 +133,7 @@ void vm_remote_free(struct slab *slab, size_t index)
     struct heap *heap = vm_load_acquire(&slab->x_heap);
     const vm_word bit = vm_slab_bit(index);
     struct slab_group *const group = vm_slab_group(slab, index);
-    vm_word *const remote = &slab->x_remote[index >> VM_WORD_SHIFT];
+    vm_word *const remote = &vm_slab_remote(slab)[index >> VM_WORD_SHIFT];
     if (!heap || vm_load_acquire(&group->x_mask) & bit)
         vm_heap_bad_free(vm_slab_block(slab, index));
     while (vm_load_acquire(&heap->x_state) == HEAP_ABANDONED) {
@@ -144,7 +144,7 @@ void vm_remote_free(struct slab *slab, size_t index)
             vm_heap_bad_free(vm_slab_block(slab, index));
     }
     const vm_word full = vm_slab_group_full(slab, index >> VM_WORD_SHIFT);
-    const struct last_look look = {slab, slab->x_remote, slab->n_groups, slab->n_blocks};
+    const struct last_look look = {slab, vm_slab_remote(slab), slab->n_groups, slab->n_blocks};
     if (vm_load_relaxed(&slab->x_state) == SLAB_CURRENT && vm_load_relaxed(&slab->x_fast_heap))
         vm_store_relaxed(&slab->x_fast_heap, NULL); /* R5 */
     const bool is_pinned =
