@@ -6,6 +6,11 @@
 #include "base/compiler.h"
 #include "base/report.h"
 
+/* --- malloc.c --- */
+
+/* M_PERTURB: fills `bytes` of a fresh block, unless it is NULL or nothing is to be filled. Returns the block. */
+void *vm_front_fill_fresh(void *block, size_t bytes);
+
 /* --- trim.c --- */
 
 /* A request failed: gives back what all heaps keep for speed, and has the arenas ask the kernel again. One more
