@@ -36,8 +36,8 @@ process.open_memstream.restype = ctypes.c_void_p
 process.malloc_info.argtypes = [ctypes.c_int, ctypes.c_void_p]
 process.fclose.argtypes = [ctypes.c_void_p]
 
-# Whose are they?
-for name in "malloc free mallinfo2 malloc_trim malloc_info malloc_stats mallopt".split():
+# Whose are they? (Of malloc and free the driver asks: a program at a fixed address may have entries of its own.)
+for name in "mallinfo2 malloc_trim malloc_info malloc_stats mallopt".split():
     place = Place()
     assert process.dladdr(ctypes.cast(getattr(process, name), ctypes.c_void_p), ctypes.byref(place))
     wanted = os.environ["lib"] or "/libc.so.6"
@@ -75,7 +75,9 @@ def difference(after, before, what):
     return after[what] - before[what]
 
 
-# 100 MiB in small blocks, then all but a few of them freed, then trimmed.
+# 100 MiB in small blocks, then all but a few of them freed, then trimmed. The end of the heap, a tenth of all that lies
+# behind the last block, waits for malloc_trim: mallopt(M_TRIM_THRESHOLD, 1 GiB).
+print("mallopt says", process.mallopt(-1, 1 << 30))
 before = look("at first")
 blocks = allocate(100 * 1024, 1000)
 live = look("with 100,000 blocks")
@@ -90,6 +92,7 @@ process.malloc_trim(0)
 trimmed = look("trimmed")
 tell("in use after the trim", difference(trimmed, before, "in use"), 0)
 tell("resident after the trim", difference(trimmed, before, "resident"), 0, 12 * MIB)
+print("the heap ends lower:", difference(freed, trimmed, "arena") > 4 * MIB)
 # The trim before left nothing to do; a malloc, a free and no trim of its own may give it some.
 print("malloc_trim says", process.malloc_trim(0) in (0, 1))
 
@@ -107,7 +110,7 @@ print("mappings:", difference(gone, before, "mappings"))
 tell("mapped", difference(gone, before, "mapped"), 0, 0)
 tell("resident", difference(gone, before, "resident"), 0)
 
-# The threshold: freeing these blocks moved it to 10 MiB; mallopt(M_MMAP_THRESHOLD), -3, moves it on. 1 is M_MXFAST.
+# The threshold: mallopt(M_MMAP_THRESHOLD), which is -3, moves it up. 1 is M_MXFAST.
 blocks = [process.malloc(15 * MIB)]
 print("mappings:", difference(look("with 15 MiB"), gone, "mappings"))
 print("mallopt says", process.mallopt(-3, 20 * MIB), process.mallopt(1, -5))
