@@ -14,7 +14,7 @@ enum { N_KEPT = 4096 };
 /* The smallest request that reaches the threshold. */
 static size_t first_mapped(size_t threshold)
 {
-    const size_t header = sizeof(size_t), unit = 2 * sizeof(size_t);
+    const size_t header = sizeof(size_t), unit = 16;
     return threshold - unit - header + 1;
 }
 
