@@ -79,7 +79,7 @@ END
         cat answer >>answers
         # 4711:
         # Trim native heap: RSS+Swap: 123M->100M (-23M)
-        sed -nE 's/^(Trim native heap: RSS\+Swap: )[0-9]+[KMG]->[0-9]+[KMG] \([-+]?[0-9]+[KMG]\)$/\1FROM->TO (DIFFERENCE)/p' answer
+        sed -nE 's/^(Trim native heap: RSS\+Swap: )[0-9]+[BKMG]->[0-9]+[BKMG] \([-+]?[0-9]+[BKMG]\)$/\1FROM->TO (DIFFERENCE)/p' answer
     done
     cat answers >&2
     exec 9>&-
