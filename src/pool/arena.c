@@ -315,12 +315,12 @@ static void purge_records_above_locked(struct arena *arena, uint32_t n_pages_bef
 static bool trim_locked(struct arena *arena, size_t pad)
 {
     struct buddy *const buddy = &arena->buddy;
-    const size_t n_top =
-        vm_min_size(vm_buddy_top_free(buddy, buddy->n_pages), buddy->n_pages - arena->n_kept);
+    const size_t n_top = vm_buddy_top_free(buddy, buddy->n_pages);
     const size_t n_pad = vm_min_size(vm_bytes_to_pages(vm_min_size(pad, SIZE_MAX / 2)), n_top);
-    if (n_top <= n_pad)
+    const uint32_t n_gone = (uint32_t)vm_min_size(n_top - n_pad, buddy->n_pages - arena->n_kept);
+    const uint32_t first = buddy->n_pages - n_gone;
+    if (n_gone == 0)
         return false;
-    const uint32_t n_gone = (uint32_t)(n_top - n_pad), first = buddy->n_pages - n_gone;
     /* A break that does not end at a page: the broken page goes too. */
     const size_t bytes = (size_t)(arena->break_end - page_address(arena, first));
     if (!vm_buddy_claim(buddy, first, n_gone))
