@@ -170,9 +170,7 @@ static void byte_rows(void **state)
         {"0", 0, 0, 0},
         {"", NOT, COMPLAINT, COMPLAINT},
         {"64k", 64, COMPLAINT, 65536},
-        {"64K", 64, COMPLAINT, 65536},
         {"1M", 1, COMPLAINT, 1 << 20},
-        {"1G", 1, COMPLAINT, 1 << 30},
         {"1T", 1, COMPLAINT, COMPLAINT},
         {"0x1000", 4096, 4096, 4096},
         {"0x10k", 16, COMPLAINT, 16384},
@@ -182,7 +180,6 @@ static void byte_rows(void **state)
         {"8192 ", 8192, COMPLAINT, COMPLAINT},
         {"+8192", 8192, 8192, COMPLAINT},
         {"-18446744073709547520", 4096, 4096, COMPLAINT}, /* the sign wraps */
-        {"-K", NOT, COMPLAINT, COMPLAINT},
         {"4294967296", WIDE(1ll << 32), WIDE(1ll << 32), sizeof(size_t) == 8 ? 1ll << 32 : COMPLAINT},
         {"99999999999G", WIDE(99999999999), COMPLAINT, COMPLAINT},
         {"never", NOT, COMPLAINT, COMPLAINT},
@@ -244,7 +241,6 @@ static void count_rows(void **state)
         {"010", 8, 8, 8},
         {" 5", 5, 5, COMPLAINT},
         {"99999999999999999999", NOT, COMPLAINT, COMPLAINT},
-        {"many", NOT, COMPLAINT, COMPLAINT},
     };
     const struct sample perturb[] = {
         {"165", 165, 165, 165},
@@ -271,7 +267,6 @@ static void count_rows(void **state)
         {"010", 8, 8, 8},
         {"", NOT, COMPLAINT, COMPLAINT},
         {"2M", 2, COMPLAINT, COMPLAINT},
-        {"few", NOT, COMPLAINT, COMPLAINT},
     };
     assert_samples("mmap_max", mmap_max, COUNT_OF(mmap_max));
     assert_samples("perturb", perturb, COUNT_OF(perturb));
@@ -318,7 +313,6 @@ static void numbers_of_mallopt(void **state)
         {VM_M_TRIM_THRESHOLD, 65536, 1, "trim_threshold", 65536},
         {VM_M_TRIM_THRESHOLD, 0, 1, "trim_threshold", 0},
         {VM_M_TRIM_THRESHOLD, -1, 1, "trim_threshold", SIZE_MAX},
-        {VM_M_TRIM_THRESHOLD, INT32_MAX, 1, "trim_threshold", INT32_MAX},
         {VM_M_MMAP_THRESHOLD, 65536, 1, "mmap_threshold", 65536},
         {VM_M_MMAP_THRESHOLD, 0, 1, "mmap_threshold", 0},
         {VM_M_MMAP_THRESHOLD, 1 << 30, 1, "mmap_threshold", 1 << 30},
@@ -326,13 +320,11 @@ static void numbers_of_mallopt(void **state)
         {VM_M_MMAP_MAX, 3, 1, "mmap_max", 3},
         {VM_M_MMAP_MAX, 0, 1, "mmap_max", 0},
         {VM_M_MMAP_MAX, -1, 1, "mmap_max", 0},
-        {VM_M_MMAP_MAX, INT32_MAX, 1, "mmap_max", INT32_MAX},
         {VM_M_PERTURB, 0xa5, 1, "perturb", 0xa5},
         {VM_M_PERTURB, 0x1a5, 1, "perturb", 0xa5},
         {VM_M_PERTURB, -1, 1, "perturb", 0xff},
         {VM_M_PERTURB, 0, 1, "perturb", 0},
         {VM_M_ARENA_MAX, 1, 1, "arena_max", 1},
-        {VM_M_ARENA_MAX, INT32_MAX, 1, "arena_max", INT32_MAX},
         {VM_M_ARENA_MAX, 0, 1, NULL, 0},
         {VM_M_ARENA_MAX, -1, 1, NULL, 0},
         {VM_M_ARENA_TEST, 2, 1, NULL, 0},
@@ -342,7 +334,6 @@ static void numbers_of_mallopt(void **state)
         {VM_M_MXFAST, fast_max, 1, NULL, 0},
         {VM_M_MXFAST, fast_max + 1, 0, NULL, 0},
         {VM_M_MXFAST, -1, 0, NULL, 0},
-        {VM_M_MXFAST, INT32_MAX, 0, NULL, 0},
         {VM_M_CHECK_ACTION, 3, 1, NULL, 0},
         {VM_M_CHECK_ACTION, -7, 1, NULL, 0},
         {0, 1, 1, NULL, 0},
@@ -350,7 +341,6 @@ static void numbers_of_mallopt(void **state)
         {3, 5, 1, NULL, 0},
         {4, 5, 1, NULL, 0},
         {4711, 1, 1, NULL, 0},
-        {-9, 1, 1, NULL, 0},
         {-4711, 1, 1, NULL, 0},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
@@ -476,10 +466,8 @@ static void complaints(void **state)
         {"VMALLOC_CONF=, ,", ""},
         {"VMALLOC", ""},
         {"VMALLOCX_Y=1", ""},
-        {"MYVMALLOC_X=1", ""},
         {"MALLOC_TOP_PAD=1", ""},
         {"MALLOC_TOP_PAD_=x", ""},
-        {"GLIBC_TUNABLES=", ""},
         {"GLIBC_TUNABLES=glibc.malloc.no_such=1M:glibc.cpu.x=y", ""},
         {"GLIBC_TUNABLES=glibc.malloc.check=3:glibc.malloc.tcache_count=0:glibc.malloc.hugetlb=1", ""},
     };
