@@ -108,7 +108,7 @@ bool vm_parse_number(struct piece *text, uint64_t *value)
     if (!read_unsigned(&rest, value))
         *value = UINT64_MAX;
     else if (is_negative)
-        *value = 0 - *value;
+        *value = (size_t)(0 - *value);
     *text = rest;
     return true;
 }
