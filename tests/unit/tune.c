@@ -370,8 +370,8 @@ static void precedence(void **state)
     const struct tunable *const row = row_of("top_pad");
     /* Each alone beats all behind it, wherever it stands in the environment. */
     static const char *const entries[] = {"VMALLOC_CONF=mmap_max=5,top_pad=4", "VMALLOC_TOP_PAD=3",
-                                          "GLIBC_TUNABLES=glibc.malloc.top_pad=2", "MALLOC_TOP_PAD_=1"};
-    enum { N = COUNT_OF(entries) };
+                                          "GLIBC_TUNABLES=glibc.malloc.top_pad=2", "MALLOC_TOP_PAD_=1", NULL};
+    enum { N = COUNT_OF(entries) - 1 };
     for (size_t first = 0; first < N; first++) {
         const char *forward[N + 1] = {NULL}, *backward[N + 1] = {NULL};
         for (size_t i = first; i < N; i++) {
