@@ -11,7 +11,8 @@
 #include "kernel/kernel.h"
 #include "large/large.h"
 
-static const char own_prefix[] = "VMALLOC_";
+static const char tunables_name[] = "GLIBC_TUNABLES";
+static const char own_prefix[] = "VMALLOC_", conf_name[] = "VMALLOC_CONF";
 enum { OWN_PREFIX_LENGTH = sizeof own_prefix - 1 };
 
 /* --- complaints ----------------------------------------------------------------------------------------- */
@@ -133,37 +134,42 @@ static void read_glibc_variables(void)
     }
 }
 
+static void complain_of_tunables(const char *list, const struct setting *setting, const char *expected)
+{
+    struct message message = {0};
+    begin(&message, list, setting);
+    vm_message_text(&message, expected);
+    finish(&message, ON_ERROR_IGNORE);
+}
+
+static void apply_tunable(const struct setting *setting)
+{
+    for (size_t i = 0; i < vm_n_tunables; i++) {
+        if (!vm_tunables[i].tunable || !vm_piece_is(setting->name, vm_tunables[i].tunable))
+            continue;
+        uint64_t value;
+        if (vm_parse_whole_number(setting->value, &value))
+            vm_tune_set(&vm_tunables[i], value, SOURCE_GLIBC_TUNABLES);
+        else
+            complain_of_tunables(tunables_name, setting, "not a number");
+    }
+}
+
 /* As glibc from 2.39 on: the value must be a number from end to end, and the string be sound from end to
    end. */
 static void read_glibc_tunables(void)
 {
-    static const char name[] = "GLIBC_TUNABLES";
-    const char *const text = vm_process_environment(name);
+    const char *const text = vm_process_environment(tunables_name);
     if (!text)
         return;
     struct piece rest = vm_piece_of(text);
+    struct setting setting = {vm_piece_of(tunables_name), rest, true};
     if (!vm_parse_tunables_are_sound(rest)) {
-        struct message message = {0};
-        begin(&message, NULL, &(struct setting){vm_piece_of(name), rest, true});
-        vm_message_text(&message, "not name=value, once or more with : in between");
-        finish(&message, ON_ERROR_IGNORE);
+        complain_of_tunables(NULL, &setting, "not name=value, once or more with : in between");
         return;
     }
-    struct setting setting;
     while (vm_parse_tunable(&rest, &setting))
-        for (size_t i = 0; i < vm_n_tunables; i++) {
-            if (!vm_tunables[i].tunable || !vm_piece_is(setting.name, vm_tunables[i].tunable))
-                continue;
-            uint64_t value;
-            if (vm_parse_whole_number(setting.value, &value)) {
-                vm_tune_set(&vm_tunables[i], value, SOURCE_GLIBC_TUNABLES);
-            } else {
-                struct message message = {0};
-                begin(&message, name, &setting);
-                vm_message_text(&message, "not a number");
-                finish(&message, ON_ERROR_IGNORE);
-            }
-        }
+        apply_tunable(&setting);
 }
 
 /* --- our names ------------------------------------------------------------------------------------------ */
@@ -231,15 +237,15 @@ static void read_own_variables(char *const *entries, enum on_error on_error)
     }
 }
 
-static void read_conf(const char *list, struct piece rest, enum on_error on_error)
+static void read_conf(struct piece rest, enum on_error on_error)
 {
     struct setting setting;
     while (vm_parse_setting(&rest, &setting)) {
         const struct tunable *const tunable = find(setting.name, vm_piece_is);
         if (tunable)
-            apply(list, tunable, &setting, on_error);
+            apply(conf_name, tunable, &setting, on_error);
         else
-            complain_of_name(list, &setting, on_error);
+            complain_of_name(conf_name, &setting, on_error);
     }
 }
 
@@ -264,14 +270,13 @@ bool vm_tune_read_environment(void)
     char *const *const entries = vm_process_entries();
     if (!entries)
         return false;
-    static const char list[] = "VMALLOC_CONF";
-    const char *const text = vm_process_environment(list);
+    const char *const text = vm_process_environment(conf_name);
     const struct piece conf = vm_piece_of(text ? text : "");
     const enum on_error on_error = find_strict(conf);
     read_glibc_variables();
     read_glibc_tunables();
     read_own_variables(entries, on_error);
-    read_conf(list, conf, on_error);
+    read_conf(conf, on_error);
     return true;
 }
 
@@ -310,13 +315,13 @@ static void add_source(struct message *message, const struct tunable *tunable)
         vm_message_text(message, tunable->variable);
         break;
     case SOURCE_GLIBC_TUNABLES:
-        vm_message_text(message, "GLIBC_TUNABLES");
+        vm_message_text(message, tunables_name);
         break;
     case SOURCE_VARIABLE:
         add_own_name(message, tunable->key);
         break;
     case SOURCE_CONF:
-        vm_message_text(message, "VMALLOC_CONF");
+        vm_message_text(message, conf_name);
         break;
     case SOURCE_MALLOPT:
         vm_message_text(message, "mallopt");
