@@ -420,7 +420,7 @@ static void misuses(void **state)
     settle();
     int what;
     for (what = DOUBLE_CURRENT; what <= DOUBLE_RETIRED; what++)
-        unit_assert_aborts(misuse, &what, "free(): double free detected\nvmalloc: free(0x");
+        unit_assert_aborts(misuse, &what, "free(): double free detected in tcache 2\nvmalloc: free(0x");
     what = INTERIOR;
     unit_assert_aborts(misuse, &what, "free(): invalid pointer\nvmalloc: free(0x");
     unit_assert_aborts(misuse, &what, "points 16 bytes into a live block of 480 bytes at 0x");

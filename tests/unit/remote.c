@@ -417,7 +417,7 @@ static void misuses(void **state)
 {
     (void)state;
     for (int what = OTHER_TWICE; what <= DEAD_TWICE; what++)
-        unit_assert_aborts(misuse, &what, "free(): double free detected\nvmalloc: free(0x");
+        unit_assert_aborts(misuse, &what, "free(): double free detected in tcache 2\nvmalloc: free(0x");
 }
 
 /* --- many threads --------------------------------------------------------------------------------------- */
