@@ -11,7 +11,7 @@
 
 #include "threads/crew.h"
 
-enum { N_KINDS = 10, N_ROUNDS = 6, N_THREADS = 4, N_BUSY = 2, LINE_BYTES = 400 };
+enum { N_KINDS = 10, N_ROUNDS = 3, N_THREADS = 4, N_BUSY = 2, LINE_BYTES = 400 };
 
 /* Through volatile pointers, so that no compiler sees the misuse. */
 static void (*volatile do_free)(void *) = api_free;

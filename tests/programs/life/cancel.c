@@ -4,11 +4,11 @@
  * cancellation point, in fast paths and slow ones. A thread with a cancellation pending calls all of them with all
  * kinds of sizes, past growth, trimming and mappings, and is still there after each; the next cancellation point
  * ends it, and its clean-up handlers and its joiner free its blocks. The same for threads that are cancelled while they
- * wait, and while they run in a loop of malloc with a cancellation point in it: 1500 of them leave no growth.
+ * wait, and while they run in a loop of malloc with a cancellation point in it: 600 of them leave no growth.
  */
 #include "threads/crew.h"
 
-enum { N_BLOCKS = 40, N_CANCELLED = 1500 };
+enum { N_BLOCKS = 40, N_CANCELLED = 600 };
 
 struct work {
     pthread_mutex_t gate;

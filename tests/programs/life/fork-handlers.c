@@ -15,7 +15,7 @@
 extern struct held early_held __attribute__((weak));
 extern int early_child_status __attribute__((weak));
 
-enum { N_HANDLERS = 60, N_FORKS = 40, N_THREADS = 3 };
+enum { N_HANDLERS = 60, N_FORKS = 15, N_THREADS = 3 };
 
 static struct held main_held[N_HANDLERS], constructor_held;
 static size_t n_taken;

@@ -14,7 +14,7 @@
 
 extern pid_t _Fork(void) __attribute__((weak));
 
-enum { N_OTHERS = 3, N_SLOTS = 150, N_FORKS = 200 };
+enum { N_OTHERS = 3, N_SLOTS = 150, N_FORKS = 120 };
 
 static struct item slots[N_SLOTS];  /* of the interrupted thread */
 static struct item *board[N_SLOTS]; /* of the others */
