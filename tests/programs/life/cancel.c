@@ -6,6 +6,9 @@
  * ends it, and its clean-up handlers and its joiner free its blocks. The same for threads that are cancelled while they
  * wait, and while they run in a loop of malloc with a cancellation point in it: 600 of them leave no growth.
  */
+#include <sys/resource.h>
+#include <sys/wait.h>
+
 #include "threads/crew.h"
 
 enum { N_BLOCKS = 40, N_CANCELLED = 600 };
@@ -146,17 +149,40 @@ static void cancel_many(void)
     expect_returned(in_use, 256 * KIB);
 }
 
+/* A report is none either: with a cancellation pending the process ends by SIGABRT, not the thread. */
+static void misuse_while_pending(void)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+        int nowhere = open("/dev/null", O_WRONLY);
+        REQUIRE(nowhere >= 0 && dup2(nowhere, 2) == 2);
+        static char nobody[32] __attribute__((aligned(16)));
+        void (*volatile do_free)(void *) = api_free;
+        REQUIRE(pthread_cancel(pthread_self()) == 0);
+        do_free(nobody);
+        _exit(0);
+    }
+    int status = 0;
+    REQUIRE(waitpid(child, &status, 0) == child);
+    EXPECT_NOTE(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT, "wait status 0x%x", (unsigned)status);
+}
+
 int main(void)
 {
     watchdog_start(100);
     api_assert_served();
     FILE *nowhere = fopen("/dev/null", "w"), *kept = stderr;
     REQUIRE(nowhere != NULL);
-    stderr = nowhere; /* for malloc_stats */
+    setvbuf(nowhere, NULL, _IONBF, 0);
+    stderr = nowhere; /* for malloc_stats, which writes at once */
     for (size_t round = 0; round < 5; round++)
         cancel_pending();
     stderr = kept;
     fclose(nowhere);
+    misuse_while_pending();
     cancel_many();
     return expect_result();
 }

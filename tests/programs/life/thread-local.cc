@@ -88,24 +88,37 @@ void run()
     pthread_setspecific(key, new Round{0, std::string(300, 'r')});
 }
 
+std::size_t rss_pages()
+{
+    unsigned long size = 0, resident = 0;
+    std::FILE *stream = std::fopen("/proc/self/statm", "r");
+    expect(stream && std::fscanf(stream, "%lu %lu", &size, &resident) == 2, "the kernel says how much is resident");
+    if (stream)
+        std::fclose(stream);
+    return resident;
+}
+
 } // namespace
 
 int main()
 {
     constexpr unsigned n_threads = 3000;
     pthread_key_create(&key, key_destructor);
-    std::size_t in_use = 0;
+    std::size_t in_use = 0, resident = 0;
     for (unsigned i = 0; i < n_threads; i += 4) {
         std::vector<std::thread> threads;
         for (int k = 0; k < 4; k++)
             threads.emplace_back(run);
         for (auto &thread : threads)
             thread.join();
-        if (i == n_threads / 3)
+        if (i == n_threads / 3) {
             in_use = mallinfo2().uordblks;
+            resident = rss_pages();
+        }
     }
     expect(n_objects == n_threads && n_late_objects == n_threads, "each object was destroyed once");
     expect(n_rounds == n_threads * PTHREAD_DESTRUCTOR_ITERATIONS, "the key had all its rounds");
     expect(mallinfo2().uordblks <= in_use + 256 * 1024, "nothing stays behind");
+    expect(rss_pages() <= resident + 512, "no growth");
     return failures == 0 ? 0 : 1;
 }
