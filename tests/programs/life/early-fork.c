@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * early-fork.c - a library whose constructor runs before the allocator's (it is named after it in LD_PRELOAD):
- * allocates, registers fork handlers that allocate, and forks, all before the allocator's constructor ran.
+ * allocates, registers fork handlers that allocate, and forks, all before the allocator's constructor ran. Its
+ * destructor runs after the allocator's, and allocates, too.
  */
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,8 +29,18 @@ static void in_child(void)
     held_give(&early_held);
 }
 
+static void *kept;
+
+__attribute__((destructor)) static void end(void)
+{
+    free(kept);
+    for (size_t n_bytes = 1; n_bytes < 1000000; n_bytes = n_bytes * 3 + 1)
+        free(held_block(n_bytes));
+}
+
 __attribute__((constructor)) static void start(void)
 {
+    kept = held_block(500);
     void *before = held_block(1000);
     if (pthread_atfork(prepare, in_parent, in_child) != 0)
         abort();
