@@ -16,7 +16,8 @@
 
 #include <malloc.h>
 
-namespace {
+namespace
+{
 
 int failures;
 
@@ -92,7 +93,8 @@ std::size_t rss_pages()
 {
     unsigned long size = 0, resident = 0;
     std::FILE *stream = std::fopen("/proc/self/statm", "r");
-    expect(stream && std::fscanf(stream, "%lu %lu", &size, &resident) == 2, "the kernel says how much is resident");
+    expect(stream && std::fscanf(stream, "%lu %lu", &size, &resident) == 2,
+           "the kernel says how much is resident");
     if (stream)
         std::fclose(stream);
     return resident;
