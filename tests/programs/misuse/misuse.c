@@ -709,52 +709,44 @@ static void case_own_break_area(void)
 }
 
 #if !defined(USE_VM_NAMES) && !defined(API_STATIC_LINK)
-/* A block of libc's own heap, got from behind the allocator's back. */
-static void case_block_of_libc(void)
-{
-    void *handle = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
-    if (handle == NULL)
-        SKIP("no libc.so.6");
-    void *(*libc_malloc)(size_t);
-    void *found = dlsym(handle, "malloc");
-    REQUIRE(found != NULL);
-    memcpy(&libc_malloc, &found, sizeof found);
-    foreign(libc_malloc(100), where_libc);
-}
-#endif
+static void *(*libc_malloc)(size_t);
 
-/* A thread's block of libc's malloc lies in an arena of its own; a large one in a mapping. */
-#if !defined(USE_VM_NAMES) && !defined(API_STATIC_LINK)
-static void *(*libc_malloc_found)(size_t);
-
-static void *libc_block_in_thread(void *size)
-{
-    return libc_malloc_found((size_t)(uintptr_t)size);
-}
-
-static void libc_block_of_thread(size_t size)
+/* libc's own malloc, got from behind the allocator's back. */
+static void find_libc_malloc(void)
 {
     void *handle = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
     void *found = handle == NULL ? NULL : dlsym(handle, "malloc");
     if (found == NULL)
         SKIP("no libc.so.6");
-    memcpy(&libc_malloc_found, &found, sizeof found);
-    pthread_t thread;
-    void *block = NULL;
-    REQUIRE(pthread_create(&thread, NULL, libc_block_in_thread, (void *)(uintptr_t)size) == 0);
-    pthread_join(thread, &block);
-    REQUIRE(block != NULL);
-    foreign(block, where_libc);
+    memcpy(&libc_malloc, &found, sizeof found);
 }
 
+static void *libc_block_in_thread(void *size)
+{
+    return libc_malloc((size_t)(uintptr_t)size);
+}
+
+static void case_block_of_libc(void)
+{
+    find_libc_malloc();
+    foreign(libc_malloc(100), where_libc);
+}
+
+/* A thread's block lies in an arena of its own. */
 static void case_block_of_libc_arena(void)
 {
-    libc_block_of_thread(5000);
+    find_libc_malloc();
+    pthread_t thread;
+    void *block = NULL;
+    REQUIRE(pthread_create(&thread, NULL, libc_block_in_thread, (void *)5000) == 0);
+    pthread_join(thread, &block);
+    foreign(block, where_libc);
 }
 
 static void case_block_of_libc_mapped(void)
 {
-    libc_block_of_thread(3 * MIB);
+    find_libc_malloc();
+    foreign(libc_malloc(3 * MIB), where_libc);
 }
 #endif
 
