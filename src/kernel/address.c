@@ -130,11 +130,12 @@ VM_UNSANITIZED static bool is_libc_block(uintptr_t address)
         return false;
     const uintptr_t flags = header[1] & CHUNK_FLAGS, bytes = header[1] - flags;
     const uintptr_t next = chunk + bytes + sizeof(uintptr_t);
-    if (bytes < 4 * sizeof(uintptr_t) || bytes % VM_BLOCK_ALIGN || next < chunk)
+    if (bytes < 4 * sizeof(uintptr_t) || next < chunk)
         return false;
     if (flags == CHUNK_MAPPED)
         return is_mapped_chunk(header, bytes);
-    if (flags & CHUNK_MAPPED || !can_read(next) || !(*(const uintptr_t *)next & CHUNK_NEIGHBOUR_LIVE))
+    if (flags & CHUNK_MAPPED || bytes % VM_BLOCK_ALIGN || !can_read(next) ||
+        !(*(const uintptr_t *)next & CHUNK_NEIGHBOUR_LIVE))
         return false;
     return flags & CHUNK_OF_THREAD_ARENA ? is_in_heap_part(chunk, bytes) : is_in_break(next);
 }
