@@ -35,8 +35,10 @@ extern "C" {
 #if defined(__GNUC__)
 #define VM_API __attribute__((visibility("default"), nothrow))
 #define VM_API_ALLOC(...) VM_API __attribute__((malloc, warn_unused_result, alloc_size(__VA_ARGS__)))
+#define VM_API_DATA __attribute__((visibility("default")))
 #else
 #define VM_API
+#define VM_API_DATA
 #define VM_API_ALLOC(...)
 #endif
 
@@ -140,6 +142,13 @@ VM_API int vm_malloc_info(int options, FILE *stream);
  * kernel call for each run of free pages.
  */
 VM_API int vm_malloc_trim(size_t pad);
+
+/*
+ * The message that the process died with, both lines, ended by a zero byte; empty while none was given. For
+ * debuggers, on a process or its core: gdb -batch -ex 'x/s (char *)&vm_abort_message' PROGRAM CORE.
+ */
+enum { VM_ABORT_MESSAGE_BYTES = 512 };
+extern VM_API_DATA char vm_abort_message[VM_ABORT_MESSAGE_BYTES];
 
 #ifdef __cplusplus
 }

@@ -17,6 +17,7 @@
 #define VM_ALIGNED(bytes) __attribute__((aligned(bytes)))
 #define VM_UNUSED __attribute__((unused))
 #define VM_WEAK __attribute__((weak))
+#define VM_UNSANITIZED __attribute__((no_sanitize_address, no_sanitize_thread))
 #define VM_CONSTRUCTOR __attribute__((constructor(101)))
 #define VM_DESTRUCTOR __attribute__((destructor(101)))
 

@@ -1,9 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* report.c - see report.h. Owns nothing but the sink. Needs no lock: a message lives on its thread's
-   stack. */
+/* report.c - see report.h. Owns the sink and the copy of the last fatal message. Needs no lock: a message
+   lives on its thread's stack. */
 #include "base/report.h"
+#include "base/atomic.h"
+#include "vmalloc/vmalloc.h"
 
 struct report_sink vm_report_sink;
+
+char vm_abort_message[VM_ABORT_MESSAGE_BYTES];
+static uint32_t x_is_keeping;
+
+_Static_assert(sizeof((struct message *)NULL)->text < VM_ABORT_MESSAGE_BYTES, "a message fits with its end");
 
 static void append(struct message *message, char character)
 {
@@ -64,8 +71,19 @@ void vm_report_send(const struct message *message)
         vm_report_sink.write(message->text, message->length);
 }
 
+/* For who looks at the core. If two threads die at once, one message is kept whole. */
+static void keep(const struct message *message)
+{
+    if (vm_exchange(&x_is_keeping, 1))
+        return;
+    __builtin_memcpy(vm_abort_message, message->text, message->length);
+    vm_abort_message[message->length] = 0;
+    vm_store_release(&x_is_keeping, 0); /* a handler of SIGABRT may let the process live and die again */
+}
+
 void vm_report_fatal(const struct message *message)
 {
+    keep(message);
     vm_report_send(message);
     if (vm_report_sink.abort)
         vm_report_sink.abort();

@@ -30,7 +30,8 @@ void vm_message_padded(struct message *message, uint64_t value, unsigned width);
 /* Writes the message out. */
 void vm_report_send(const struct message *message);
 
-/* Writes the message out and ends the process with SIGABRT. Lock: the caller holds none. */
+/* Keeps the message in vm_abort_message, writes it out and ends the process with SIGABRT. Lock: the caller
+   holds none. */
 VM_NORETURN void vm_report_fatal(const struct message *message);
 
 /* An assert of ours failed: "vmalloc: internal check failed: ..." and SIGABRT. */

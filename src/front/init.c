@@ -13,10 +13,22 @@
 #include <string.h>
 #include "base/atomic.h"
 #include "front/front.h"
+#include "heap/heap_fast.h"
 #include "heap/thread.h"
 #include "kernel/kernel.h"
 #include "pool/pagemap.h"
 #include "vmalloc/vmalloc.h"
+
+/*
+ * A thread ends. Which heap it has, its own word says; the argument may be another copy's of this library: the C
+ * libraries of two loader namespaces (dlmopen) number their keys alike and keep the values in the same place.
+ */
+static void thread_ended(void *argument)
+{
+    (void)argument;
+    if (vm_heap_self != &vm_heap_none && vm_heap_self != &vm_heap_ended)
+        vm_thread_end(vm_heap_self);
+}
 
 static uint32_t x_state;
 static uintptr_t x_starter;
@@ -32,7 +44,7 @@ VM_COLD static void set_up(void)
     }
     vm_store_relaxed(&x_starter, vm_thread_id());
     vm_kernel_start(&vm_linux_backend);
-    vm_process_start(vm_thread_end);
+    vm_process_start(thread_ended);
     vm_lock_waiter.forked = vm_fork_repair;
     has_environment = vm_tune_read_environment();
     vm_store_release(&x_state, 2);

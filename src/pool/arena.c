@@ -191,8 +191,11 @@ static void add_pages_locked(struct arena *arena, uint32_t first)
     publish_counts(arena);
 }
 
-static void report_lowered_break(const char *now, const char *end)
+/* Gives the lock back first: a handler of the signal may allocate, or jump out. */
+static void report_lowered_break_locked(struct arena *arena, const char *now)
 {
+    const char *const end = arena->break_end;
+    vm_lock_release(&arena->lock);
     struct message message = {0};
     vm_message_text(&message, "break adjusted to free malloc space\nvmalloc: sbrk: the break is at ");
     vm_message_address(&message, now);
@@ -209,8 +212,10 @@ static bool grow_process_break_locked(struct arena *arena, size_t bytes)
     if (!now)
         return false;
     if (now < arena->break_end) {
+        if (!arena->is_inherited && vm_lock_waiter.forked)
+            vm_lock_waiter.forked(); /* a child for which no handler ran learns here that it is one */
         if (!arena->is_inherited && arena->x_n_pages) /* else it went down below the first of ours */
-            report_lowered_break(now, arena->break_end);
+            report_lowered_break_locked(arena, now);
         return false;
     }
     /* Where the range starts if nobody interferes from here on; a page more if it does not start at one. */
@@ -225,7 +230,7 @@ static bool grow_process_break_locked(struct arena *arena, size_t bytes)
         return false;
     const size_t first = page_index(arena, start + vm_kernel.page_bytes - 1);
     if (start < arena->break_end)
-        report_lowered_break(start, arena->break_end);
+        report_lowered_break_locked(arena, start);
     if (start != now && !reserve_records(arena, page_index(arena, start + bytes))) {
         vm_kernel_break_trim(start + bytes, bytes); /* a foreign thread moved it far in between */
         return false;

@@ -520,10 +520,11 @@ static void misuses(void **state)
     (void)state;
     const char *const texts_expected[] = {
         "free(): invalid pointer\nvmalloc: free(0x",
-        "): not a block of this allocator: it lies in the calling thread's stack\n",
+        "): not a block of this allocator: it lies in the calling thread's stack; likely cause: a local "
+        "variable\n",
         "): points 100000 bytes into a live block of 503808 bytes at 0x",
         "): points 64 bytes into a live block of 53248 bytes at 0x",
-        "free(): invalid pointer\nvmalloc: free(0x",
+        "double free or corruption (!prev)\nvmalloc: free(0x",
         "realloc(): invalid pointer\nvmalloc: realloc(0x123456789a0): not a block of this allocator: ",
         "malloc_usable_size(): invalid pointer\nvmalloc: malloc_usable_size(0x",
     };

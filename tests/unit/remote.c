@@ -9,7 +9,6 @@
 #include "base/atomic.h"
 #include "crew.h"
 #include "front/front.h"
-#include "heap/perturb.h"
 
 enum { MOST = 20000 };
 
@@ -420,7 +419,7 @@ static void misuses(void **state)
 {
     (void)state;
     for (int what = OTHER_TWICE; what <= DEAD_TWICE; what++)
-        unit_assert_aborts(misuse, &what, "free(): double free detected\nvmalloc: free(0x");
+        unit_assert_aborts(misuse, &what, "free(): double free detected in tcache 2\nvmalloc: free(0x");
 }
 
 /* --- many threads --------------------------------------------------------------------------------------- */
@@ -592,8 +591,7 @@ static void coming_and_going(void **state)
 
 static int begin(void **state)
 {
-    (void)state;
-    vm_heap_set_perturb(0); /* whatever the environment says: what is tested is the fast path, too */
+    unit_use_defaults(state);
     crew_free(crew_alloc(1));
     return 0;
 }

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/report.h"
+#include "heap/perturb.h"
 #include "kernel/kernel.h"
 
 uint64_t unit_random(uint64_t *state)
@@ -201,4 +202,12 @@ bool unit_is_under_valgrind(void)
 bool unit_is_slow(void)
 {
     return UNIT_SANITIZED || unit_is_under_valgrind();
+}
+
+int unit_use_defaults(void **state)
+{
+    (void)state;
+    vm_heap_set_perturb(0);
+    vm_store_relaxed(&vm_heap_policy.x_n_own_max, 0);
+    return 0;
 }

@@ -76,6 +76,7 @@ static const char *const vm_names[] = {
     "vm_malloc_stats",
     "vm_malloc_info",
     "vm_malloc_trim",
+    "vm_abort_message",
 };
 
 /* What must stay libc's own. */

@@ -48,44 +48,68 @@ __attribute__((format(printf, 1, 2))) static void announce(const char *format, .
     (void)written;
 }
 
+/* free: the wording of glibc for a block that was freed just before. */
+static const char *double_free_line(const char *function)
+{
+    return strcmp(function, "free") == 0 ? "free(): double free detected in tcache 2" : NULL;
+}
+
+/* "freed twice" of free, something else of others. */
+static const char *cause_if_free(const char *function)
+{
+    return strcmp(function, "free") == 0 ? "freed twice" : "used after it was freed";
+}
+
 static void announce_double(const char *function, const void *block, size_t usable)
 {
-    announce("%s(): %s\nvmalloc: %s(%p): this block of %zu bytes is already free\n", function,
-             strcmp(function, "free") == 0 ? "double free detected" : "invalid pointer", function, block,
-             usable);
+    const char *first = double_free_line(function);
+    announce("%s%s\nvmalloc: %s(%p): this block of %zu bytes is already free; likely cause: %s\n",
+             first != NULL ? first : function, first != NULL ? "" : "(): invalid pointer", function, block,
+             usable, cause_if_free(function));
 }
 
 static void announce_inside(const char *function, const void *address, const char *state, const void *block,
                             size_t usable)
 {
-    announce("%s(): invalid pointer\nvmalloc: %s(%p): points %zu bytes into a %s block of %zu bytes at %p\n",
+    announce("%s(): invalid pointer\nvmalloc: %s(%p): points %zu bytes into a %s block of %zu bytes at %p; "
+             "likely cause: %s\n",
              function, function, address, (size_t)((const char *)address - (const char *)block), state,
-             usable, block);
+             usable, block,
+             strcmp(state, "live") == 0 ? "the pointer was moved from the block's start"
+                                        : "an offset into a block that was freed");
 }
 
-static void announce_foreign(const char *function, const void *address)
+/* What the second line says of an address that is nobody's block. */
+static const char where_nothing[] =
+    "no memory is there; likely cause: a large block freed before, or a wild pointer";
+static const char where_stack[] = "it lies in the calling thread's stack; likely cause: a local variable";
+static const char where_main_stack[] = "it lies in the main thread's stack; likely cause: a local variable";
+static const char where_arguments[] =
+    "it lies among the program's arguments and environment; likely cause: a string of argv or getenv";
+static const char where_program[] =
+    "it lies in the program's own image; likely cause: a static variable or a constant";
+static const char where_libc[] =
+    "it looks like one of the C library's own malloc; likely cause: a plug-in opened with RTLD_DEEPBIND, or "
+    "malloc looked up by dlsym on the C library's handle";
+static const char where_break[] =
+    "it lies in memory that somebody else got by sbrk; likely cause: another allocator's block";
+static const char where_other[] = "it lies in memory of somebody else; likely cause: another allocator's "
+                                  "block, memory of mmap, or a library's static variable";
+
+static void announce_foreign(const char *function, const void *address, const char *where)
 {
-    announce(
-        "%s(): invalid pointer\nvmalloc: %s(%p): not a block of this allocator: a static variable, another "
-        "allocator's block, or a wild pointer\n",
-        function, function, address);
+    announce("%s(): invalid pointer\nvmalloc: %s(%p): not a block of this allocator: %s\n", function,
+             function, address, where);
 }
 
 /* In the allocator's pages, but in no span that it knows now. */
 static void announce_gone(const char *function, const void *address)
 {
-    announce("%s(): invalid pointer\nvmalloc: %s(%p): not a block of this allocator any more: freed long "
-             "ago, or never "
-             "allocated\n",
-             function, function, address);
-}
-
-static void announce_stack(const char *function, const void *address)
-{
-    announce("%s(): invalid pointer\nvmalloc: %s(%p): not a block of this allocator: it lies in the calling "
-             "thread's "
-             "stack\n",
-             function, function, address);
+    const bool is_free = strcmp(function, "free") == 0;
+    announce("%s%s\nvmalloc: %s(%p): not a block of this allocator any more: freed long ago, or never "
+             "allocated; likely cause: %s\n",
+             is_free ? "double free or corruption (!prev)" : function, is_free ? "" : "(): invalid pointer",
+             function, address, cause_if_free(function));
 }
 
 static void announce_any_invalid(const char *function, const void *address)
@@ -229,7 +253,7 @@ static void case_double_free_slab_gone(void)
     void *victim = blocks[COUNT / 2];
     announce_double("free", victim, do_usable(victim));
     announce_gone("free", victim);
-    announce_foreign("free", victim);
+    announce_foreign("free", victim, where_nothing);
     for (size_t i = 0; i < COUNT; i++)
         do_free(blocks[i]);
     do_free(victim);
@@ -311,7 +335,7 @@ static void case_double_free_middle(void)
 static void case_double_free_large(void)
 {
     void *block = block_of(3 * MIB);
-    announce_foreign("free", block);
+    announce_foreign("free", block, where_nothing);
     do_free(block);
     do_free(block);
 }
@@ -496,16 +520,16 @@ static void case_inside_from_thread(void)
 
 static char static_variable[64] __attribute__((aligned(16)));
 
-static void foreign(void *address)
+static void foreign(void *address, const char *where)
 {
     block_of(100); /* the heap is there */
-    announce_foreign("free", address);
+    announce_foreign("free", address, where);
     do_free(address);
 }
 
 static void case_static_variable(void)
 {
-    foreign(static_variable);
+    foreign(static_variable, where_program);
 }
 
 static void case_constant(void)
@@ -513,18 +537,18 @@ static void case_constant(void)
     static const char constant[16] __attribute__((aligned(16))) = "constant";
     void *address;
     memcpy(&address, &(const char *){constant}, sizeof address);
-    foreign(address);
+    foreign(address, where_program);
 }
 
 static void case_function(void)
 {
     void *address = (void *)((uintptr_t)block_of & ~(uintptr_t)15);
-    foreign(address);
+    foreign(address, where_program);
 }
 
 static void case_first_call(void)
 {
-    announce_foreign("free", static_variable);
+    announce_foreign("free", static_variable, where_program);
     do_free(static_variable);
 }
 
@@ -532,7 +556,7 @@ __attribute__((noinline)) static void free_local(void)
 {
     char local[64] __attribute__((aligned(16)));
     memset(local, 1, sizeof local);
-    announce_stack("free", local);
+    announce_foreign("free", local, where_stack);
     do_free(local);
 }
 
@@ -561,51 +585,49 @@ static void case_stack_of_another_thread(void)
     char local[64] __attribute__((aligned(16)));
     memset(local, 1, sizeof local);
     block_of(100);
-    announce_foreign("free", local);
+    announce_foreign("free", local, where_main_stack);
     free_in_thread(local);
 }
 
 static void case_wild_1(void)
 {
-    foreign((void *)1);
+    foreign((void *)1, where_nothing);
 }
 
 static void case_wild_16(void)
 {
-    foreign((void *)16);
+    foreign((void *)16, where_nothing);
 }
 
 static void case_wild_4096(void)
 {
-    foreign((void *)4096);
+    foreign((void *)4096, where_nothing);
 }
 
 static void case_wild_pattern(void)
 {
-    foreign((void *)(uintptr_t)0x4141414141414141u);
+    foreign((void *)(uintptr_t)0x4141414141414141u, where_nothing);
 }
 
 static void case_wild_minus_1(void)
 {
-    foreign((void *)UINTPTR_MAX);
+    foreign((void *)UINTPTR_MAX, where_nothing);
 }
 
 static void case_wild_minus_16(void)
 {
-    foreign((void *)(UINTPTR_MAX - 15));
+    foreign((void *)(UINTPTR_MAX - 15), where_nothing);
 }
 
 static void case_wild_kernel(void)
 {
-    foreign((void *)(uintptr_t)(sizeof(void *) == 8 ? 0xffff800000000000u : 0xc0000000u));
+    foreign((void *)(uintptr_t)(sizeof(void *) == 8 ? 0xffff800000000000u : 0xc0000000u), where_nothing);
 }
 
 static void case_wild_end_of_user_space(void)
 {
     void *address = (void *)(uintptr_t)(sizeof(void *) == 8 ? 0x7ffffffff000u : 0xfffff000u);
-    if (sizeof(void *) == 4)
-        announce_stack("free", address); /* the main stack may end just below it */
-    foreign(address);
+    foreign(address, where_nothing);
 }
 
 /* A live block's address with bits beyond the address space set must not find that block. */
@@ -614,7 +636,7 @@ static void alias_of(size_t size, unsigned bit)
     if (sizeof(void *) == 4)
         SKIP("no bits beyond the address space");
     char *block = block_of(size);
-    foreign((void *)((uintptr_t)block ^ (uintptr_t)((uint64_t)1 << bit)));
+    foreign((void *)((uintptr_t)block ^ (uintptr_t)((uint64_t)1 << bit)), where_nothing);
 }
 
 static void case_alias_bit_56_small(void)
@@ -657,12 +679,12 @@ static void *own_mapping(void)
 
 static void case_own_mapping(void)
 {
-    foreign(own_mapping());
+    foreign(own_mapping(), where_other);
 }
 
 static void case_own_mapping_inside(void)
 {
-    foreign((char *)own_mapping() + 16);
+    foreign((char *)own_mapping() + 16, where_other);
 }
 
 /* A mapping put right after a large block and right before it: neither belongs to the block. */
@@ -673,7 +695,7 @@ static void case_mapping_beside_large(void)
     uintptr_t end = ((uintptr_t)block + do_usable(block) + page - 1) & ~(page - 1);
     void *mapping = mmap((void *)end, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     REQUIRE(mapping != MAP_FAILED);
-    foreign(mapping);
+    foreign(mapping, where_other);
 }
 
 static void case_own_break_area(void)
@@ -683,21 +705,93 @@ static void case_own_break_area(void)
     if (area == (void *)-1)
         SKIP("sbrk does not move the break here");
     memset(area, 0x32, 65536);
-    foreign((void *)(((uintptr_t)area + 4111) & ~(uintptr_t)15));
+    foreign((void *)(((uintptr_t)area + 4111) & ~(uintptr_t)15), where_break);
 }
 
 #if !defined(USE_VM_NAMES) && !defined(API_STATIC_LINK)
-/* A block of libc's own heap, got from behind the allocator's back. */
-static void case_block_of_libc(void)
+static void *(*libc_malloc)(size_t);
+
+/* libc's own malloc, got from behind the allocator's back. */
+static void find_libc_malloc(void)
 {
     void *handle = dlopen("libc.so.6", RTLD_NOW | RTLD_NOLOAD);
-    if (handle == NULL)
+    void *found = handle == NULL ? NULL : dlsym(handle, "malloc");
+    if (found == NULL)
         SKIP("no libc.so.6");
-    void *(*libc_malloc)(size_t);
-    void *found = dlsym(handle, "malloc");
-    REQUIRE(found != NULL);
     memcpy(&libc_malloc, &found, sizeof found);
-    foreign(libc_malloc(100));
+}
+
+static void *libc_block_in_thread(void *size)
+{
+    return libc_malloc((size_t)(uintptr_t)size);
+}
+
+static void case_block_of_libc(void)
+{
+    find_libc_malloc();
+    foreign(libc_malloc(100), where_libc);
+}
+
+/* A thread's block lies in an arena of its own. */
+static void case_block_of_libc_arena(void)
+{
+    find_libc_malloc();
+    pthread_t thread;
+    void *block = NULL;
+    REQUIRE(pthread_create(&thread, NULL, libc_block_in_thread, (void *)5000) == 0);
+    pthread_join(thread, &block);
+    foreign(block, where_libc);
+}
+
+static void case_block_of_libc_mapped(void)
+{
+    find_libc_malloc();
+    foreign(libc_malloc(3 * MIB), where_libc);
+}
+#endif
+
+static void case_argument(void)
+{
+    if (environ[0] == NULL)
+        SKIP("an empty environment");
+    foreign(environ[0], where_arguments);
+}
+
+/* Pages that are free now: a middle block's that was freed. */
+static void case_free_pages(void)
+{
+    char *blocks[4];
+    for (size_t i = 0; i < 4; i++)
+        blocks[i] = block_of(100 * KIB);
+    announce_gone("free", blocks[2] + 8192);
+    do_free(blocks[2]);
+    do_free(blocks[2] + 8192);
+}
+
+/* The message stays in memory for who looks at the core. */
+#if !defined(API_STATIC_LINK)
+static void show_kept(int number)
+{
+    (void)number;
+    const char *kept = dlsym(RTLD_DEFAULT, "vm_abort_message");
+    REQUIRE(kept != NULL);
+    expect_say("%s", kept);
+    _exit(99);
+}
+
+static void case_message_kept(void)
+{
+    keep_neighbours(100);
+    void *block = block_of(100);
+    size_t usable = do_usable(block);
+    const char *line = "free(): double free detected in tcache 2\nvmalloc: free(%p): this block of %zu bytes "
+                       "is already free; likely cause: freed twice\n";
+    char text[400];
+    snprintf(text, sizeof text, line, block, usable);
+    announce("%s%s", text, text);
+    signal(SIGABRT, show_kept);
+    do_free(block);
+    do_free(block);
 }
 #endif
 
@@ -727,7 +821,7 @@ static void case_before_first_block(void)
 {
     char **blocks = sorted_blocks(48);
     announce_any_invalid("free", blocks[0] - 16);
-    announce("free(): double free detected\nvmalloc: free(%p): *", (void *)(blocks[0] - 16));
+    announce("free(): double free detected in tcache 2\nvmalloc: free(%p): *", (void *)(blocks[0] - 16));
     do_free(blocks[0] - 16);
 }
 
@@ -739,7 +833,8 @@ static void case_behind_last_block(void)
     for (size_t i = 1; i < N_FIRST; i++) {
         if ((size_t)(blocks[i] - blocks[i - 1]) != usable) {
             announce_any_invalid("free", blocks[i - 1] + usable);
-            announce("free(): double free detected\nvmalloc: free(%p): *", (void *)(blocks[i - 1] + usable));
+            announce("free(): double free detected in tcache 2\nvmalloc: free(%p): *",
+                     (void *)(blocks[i - 1] + usable));
             do_free(blocks[i - 1] + usable);
             return;
         }
@@ -752,7 +847,7 @@ static void case_never_allocated(void)
 {
     char *highest = NULL;
     size_t usable = 0;
-    for (size_t i = 0; i < 5; i++) {
+    for (size_t i = 0; i < 3; i++) { /* of the 5 that even the smallest slab has room for */
         char *block = block_of(3000);
         usable = do_usable(block);
         if (block > highest)
@@ -824,7 +919,7 @@ static void case_realloc_misaligned(void)
 
 static void case_realloc_static(void)
 {
-    announce_foreign("realloc", static_variable);
+    announce_foreign("realloc", static_variable, where_program);
     do_realloc(static_variable, 100);
 }
 
@@ -832,21 +927,21 @@ static void case_realloc_stack(void)
 {
     char local[64] __attribute__((aligned(16)));
     memset(local, 1, sizeof local);
-    announce_stack("realloc", local);
+    announce_foreign("realloc", local, where_stack);
     do_realloc(local, 100);
 }
 
 static void case_realloc_wild(void)
 {
     void *wild = (void *)(uintptr_t)0x4141414141414140u;
-    announce_foreign("realloc", wild);
+    announce_foreign("realloc", wild, where_nothing);
     do_realloc(wild, 100);
 }
 
 static void case_realloc_mapping(void)
 {
     void *mapping = own_mapping();
-    announce_foreign("realloc", mapping);
+    announce_foreign("realloc", mapping, where_other);
     do_realloc(mapping, 100);
 }
 
@@ -863,20 +958,20 @@ static void case_realloc_freed_middle(void)
 static void case_realloc_freed_large(void)
 {
     void *block = block_of(4 * MIB);
-    announce_foreign("realloc", block);
+    announce_foreign("realloc", block, where_nothing);
     do_free(block);
     do_realloc(block, 100);
 }
 
 static void case_usable_static(void)
 {
-    announce_foreign("malloc_usable_size", static_variable);
+    announce_foreign("malloc_usable_size", static_variable, where_program);
     do_usable(static_variable);
 }
 
 static void case_usable_wild(void)
 {
-    announce_foreign("malloc_usable_size", (void *)8);
+    announce_foreign("malloc_usable_size", (void *)8, where_nothing);
     do_usable((void *)8);
 }
 
@@ -884,7 +979,7 @@ static void case_usable_stack(void)
 {
     char local[64] __attribute__((aligned(16)));
     memset(local, 1, sizeof local);
-    announce_stack("malloc_usable_size", local);
+    announce_foreign("malloc_usable_size", local, where_stack);
     do_usable(local);
 }
 
@@ -898,7 +993,7 @@ static void case_usable_inside(void)
 static void case_usable_mapping(void)
 {
     void *mapping = own_mapping();
-    announce_foreign("malloc_usable_size", mapping);
+    announce_foreign("malloc_usable_size", mapping, where_other);
     do_usable(mapping);
 }
 
@@ -998,17 +1093,18 @@ static void abort_handler(int number)
 
 static const char handler_line[] = "the handler used the heap\n";
 
-static void announce_then_handler(const char *first, void *block, size_t usable)
+static void announce_double_then_handler(const void *block, size_t usable)
 {
-    if (strcmp(first, "double") == 0)
-        announce(
-            "free(): double free detected\nvmalloc: free(%p): this block of %zu bytes is already free\n%s",
-            block, usable, handler_line);
-    else
-        announce(
-            "free(): invalid pointer\nvmalloc: free(%p): not a block of this allocator: a static variable, "
-            "another allocator's block, or a wild pointer\n%s",
-            block, handler_line);
+    announce(
+        "free(): double free detected in tcache 2\nvmalloc: free(%p): this block of %zu bytes is already "
+        "free; likely cause: freed twice\n%s",
+        block, usable, handler_line);
+}
+
+static void announce_foreign_then_handler(const void *block, const char *where)
+{
+    announce("free(): invalid pointer\nvmalloc: free(%p): not a block of this allocator: %s\n%s", block,
+             where, handler_line);
 }
 
 static void case_handler_uses_heap_double(void)
@@ -1016,7 +1112,7 @@ static void case_handler_uses_heap_double(void)
     signal(SIGABRT, abort_handler);
     keep_neighbours(100);
     void *block = block_of(100);
-    announce_then_handler("double", block, do_usable(block));
+    announce_double_then_handler(block, do_usable(block));
     do_free(block);
     do_free(block);
 }
@@ -1026,7 +1122,7 @@ static void case_handler_uses_heap_remote(void)
     signal(SIGABRT, abort_handler);
     keep_neighbours(100);
     void *block = block_of(100);
-    announce_then_handler("double", block, do_usable(block));
+    announce_double_then_handler(block, do_usable(block));
     do_free(block);
     free_in_thread(block);
 }
@@ -1038,7 +1134,7 @@ static void case_handler_uses_heap_owner_dead(void)
     void *block = NULL;
     REQUIRE(pthread_create(&thread, NULL, allocating_thread, NULL) == 0);
     pthread_join(thread, &block);
-    announce_then_handler("double", block, do_usable(block));
+    announce_double_then_handler(block, do_usable(block));
     do_free(block);
     do_free(block);
 }
@@ -1046,7 +1142,7 @@ static void case_handler_uses_heap_owner_dead(void)
 static void case_handler_uses_heap_foreign(void)
 {
     signal(SIGABRT, abort_handler);
-    announce_then_handler("foreign", static_variable, 0);
+    announce_foreign_then_handler(static_variable, where_program);
     do_free(static_variable);
 }
 
@@ -1054,7 +1150,7 @@ static void case_handler_uses_heap_large(void)
 {
     signal(SIGABRT, abort_handler);
     void *block = block_of(3 * MIB);
-    announce_then_handler("foreign", block, 0);
+    announce_foreign_then_handler(block, where_nothing);
     do_free(block);
     do_free(block);
 }
@@ -1081,8 +1177,8 @@ static void case_handler_jumps(void)
     for (round = 0; round < 10; round++)
         length +=
             (size_t)snprintf(text + length, sizeof text - length,
-                             "free(): double free detected\nvmalloc: free(%p): this block of %zu bytes is "
-                             "already free\n",
+                             "free(): double free detected in tcache 2\nvmalloc: free(%p): this block of "
+                             "%zu bytes is already free; likely cause: freed twice\n",
                              blocks[round], usable);
     announce("%s%s", text, handler_line);
     for (round = 0; round < 10; round++) {
@@ -1223,6 +1319,13 @@ static const struct misuse_case {
     {"own-break-area", case_own_break_area, BY_ABORT},
 #if !defined(USE_VM_NAMES) && !defined(API_STATIC_LINK)
     {"block-of-libc", case_block_of_libc, BY_ABORT},
+    {"block-of-libc-arena", case_block_of_libc_arena, BY_ABORT},
+    {"block-of-libc-mapped", case_block_of_libc_mapped, BY_ABORT},
+#endif
+    {"argument", case_argument, BY_ABORT},
+    {"free-pages", case_free_pages, BY_ABORT},
+#if !defined(API_STATIC_LINK)
+    {"message-kept", case_message_kept, BY_HANDLER},
 #endif
     {"before-first-block", case_before_first_block, BY_ABORT},
     {"behind-last-block", case_behind_last_block, BY_ABORT},
