@@ -591,7 +591,7 @@ static void coming_and_going(void **state)
 
 static int begin(void **state)
 {
-    unit_use_defaults(state);
+    (void)state;
     crew_free(crew_alloc(1));
     return 0;
 }

@@ -275,5 +275,5 @@ int main(void)
         cmocka_unit_test(blocks_left_behind), cmocka_unit_test(late_destructors),
         cmocka_unit_test(child_of_fork),      cmocka_unit_test(constant_heaps_stay_constant),
     };
-    return cmocka_run_group_tests_name("thread", tests, unit_use_defaults, NULL);
+    return cmocka_run_group_tests_name("thread", tests, NULL, NULL);
 }

@@ -230,5 +230,5 @@ int main(void)
         cmocka_unit_test(own_slabs),     cmocka_unit_test(sleeping_thread),   cmocka_unit_test(dead_thread),
         cmocka_unit_test(retired_slabs), cmocka_unit_test(while_others_work),
     };
-    return cmocka_run_group_tests_name("trim", tests, unit_use_defaults, NULL);
+    return cmocka_run_group_tests_name("trim", tests, NULL, NULL);
 }

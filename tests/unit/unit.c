@@ -12,7 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/report.h"
-#include "heap/perturb.h"
 #include "kernel/kernel.h"
 
 uint64_t unit_random(uint64_t *state)
@@ -85,27 +84,39 @@ struct unit_outcome unit_fork(void (*act)(void *argument), void *argument)
     return wait_for(child, pipe_end[0]);
 }
 
-/* Takes all settings of the allocator out of the environment. */
-static void forget_settings(void)
+#define KEEP_SETTINGS "UNIT_KEEP_SETTINGS=1" /* for a program that unit_rerun starts */
+
+/*
+ * Takes all settings of the allocator out of the environment, before its constructor reads them: the rooms are
+ * tested as they are by default, wherever the suite runs.
+ */
+static void forget_settings(int argument_count, char **arguments, char **entries)
 {
+    (void)argument_count;
+    (void)arguments;
     const char *const prefixes[] = {"MALLOC_", "VMALLOC_", "GLIBC_TUNABLES="};
-    char **to = environ;
-    for (char **from = environ; *from; from++) {
+    char **to = entries;
+    for (char **from = entries; *from; from++) {
         bool is_setting = false;
         for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
             is_setting |= strncmp(*from, prefixes[i], strlen(prefixes[i])) == 0;
+        if (strcmp(*from, KEEP_SETTINGS) == 0)
+            return;
         if (!is_setting)
             *to++ = *from;
     }
     *to = NULL;
 }
 
+__attribute__((section(".preinit_array"),
+               used)) static void (*const before_constructors)(int, char **, char **) = forget_settings;
+
 struct unit_outcome unit_rerun(const char *program, const char *argument, const char *const *environment)
 {
     int pipe_end[2];
     const pid_t child = fork_with_pipe(pipe_end);
     if (!child) {
-        forget_settings();
+        putenv((char *)(uintptr_t)KEEP_SETTINGS);
         for (; *environment; environment++)
             putenv((char *)(uintptr_t)*environment);
         execl(program, program, argument, (char *)NULL);
@@ -202,12 +213,4 @@ bool unit_is_under_valgrind(void)
 bool unit_is_slow(void)
 {
     return UNIT_SANITIZED || unit_is_under_valgrind();
-}
-
-int unit_use_defaults(void **state)
-{
-    (void)state;
-    vm_heap_set_perturb(0);
-    vm_store_relaxed(&vm_heap_policy.x_n_own_max, 0);
-    return 0;
 }

@@ -65,9 +65,6 @@ void unit_start(struct vm_kernel_backend *backend);
  */
 bool unit_is_under_valgrind(void);
 
-/* Group setup for tests of the heaps: no filling and no limit, whatever the environment says. */
-int unit_use_defaults(void **state);
-
 /* Whether a sanitizer or valgrind makes everything slow: tests then do a tenth of the work. */
 bool unit_is_slow(void);
 
