@@ -85,36 +85,37 @@ static void expect_fill(int fill)
 
 /* ---- the variables ---- */
 
-ENVIRONMENT_CASE(none, "3.a", "without any variable the defaults hold, the threshold is dynamic", "OTHER=1")
+ENVIRONMENT_CASE(env_none, "3.a", "without any variable the defaults hold, the threshold is dynamic",
+                 "OTHER=1")
 {
     expect_default_threshold();
 }
 
-ENVIRONMENT_CASE(mmap_threshold, "3.a 3.b 10.4", "MALLOC_MMAP_THRESHOLD_ is M_MMAP_THRESHOLD",
+ENVIRONMENT_CASE(env_mmap_threshold, "3.a 3.b 10.4", "MALLOC_MMAP_THRESHOLD_ is M_MMAP_THRESHOLD",
                  "MALLOC_MMAP_THRESHOLD_=300000")
 {
     expect_threshold(250000, 310000);
 }
 
-ENVIRONMENT_CASE(mmap_max, "3.b", "MALLOC_MMAP_MAX_ is M_MMAP_MAX", "MALLOC_MMAP_MAX_=0")
+ENVIRONMENT_CASE(env_mmap_max, "3.b", "MALLOC_MMAP_MAX_ is M_MMAP_MAX", "MALLOC_MMAP_MAX_=0")
 {
     EXPECT_EQ(is_mapped(40 * MIB), 0);
 }
 
-ENVIRONMENT_CASE(mmap_max_negative_variable, "3.c 10.4", "a negative MALLOC_MMAP_MAX_ is ignored",
+ENVIRONMENT_CASE(env_mmap_max_negative_variable, "3.c 10.4", "a negative MALLOC_MMAP_MAX_ is ignored",
                  "MALLOC_MMAP_MAX_=-1")
 {
     EXPECT_EQ(is_mapped(40 * MIB), 1);
 }
 
-ENVIRONMENT_CASE(top_pad, "3.b", "MALLOC_TOP_PAD_ is M_TOP_PAD", "MALLOC_TOP_PAD_=4194304")
+ENVIRONMENT_CASE(env_top_pad, "3.b", "MALLOC_TOP_PAD_ is M_TOP_PAD", "MALLOC_TOP_PAD_=4194304")
 {
     free(malloc(100));
     size_t arena = mallinfo2().arena;
     EXPECT_NOTE(arena >= 4 * MIB && arena <= 5 * MIB, "arena %zu", arena);
 }
 
-ENVIRONMENT_CASE(top_pad_zero, "0.15 3.b 2.14.a", "MALLOC_TOP_PAD_=0 ends the dynamic threshold",
+ENVIRONMENT_CASE(env_top_pad_zero, "0.15 3.b 2.14.a", "MALLOC_TOP_PAD_=0 ends the dynamic threshold",
                  "MALLOC_TOP_PAD_=0")
 {
     free(malloc(100));
@@ -132,24 +133,24 @@ static size_t arena_after_frees(void)
     return mallinfo2().arena;
 }
 
-ENVIRONMENT_CASE(trim_threshold, "3.b", "MALLOC_TRIM_THRESHOLD_ is M_TRIM_THRESHOLD",
+ENVIRONMENT_CASE(env_trim_threshold, "3.b", "MALLOC_TRIM_THRESHOLD_ is M_TRIM_THRESHOLD",
                  "MALLOC_TRIM_THRESHOLD_=-1")
 {
     EXPECT(arena_after_frees() >= 10000000);
 }
 
-ENVIRONMENT_CASE(trim_threshold_small, "3.b", "a small MALLOC_TRIM_THRESHOLD_ trims",
+ENVIRONMENT_CASE(env_trim_threshold_small, "3.b", "a small MALLOC_TRIM_THRESHOLD_ trims",
                  "MALLOC_TRIM_THRESHOLD_=65536")
 {
     EXPECT(arena_after_frees() < 1000000);
 }
 
-ENVIRONMENT_CASE(perturb, "3.b 10.4", "MALLOC_PERTURB_ is M_PERTURB", "MALLOC_PERTURB_=165")
+ENVIRONMENT_CASE(env_perturb, "3.b 10.4", "MALLOC_PERTURB_ is M_PERTURB", "MALLOC_PERTURB_=165")
 {
     expect_fill(165 ^ 255);
 }
 
-ENVIRONMENT_CASE(perturb_out_of_range, "3.c 10.4", "MALLOC_PERTURB_ beyond 255 is ignored",
+ENVIRONMENT_CASE(env_perturb_out_of_range, "3.c 10.4", "MALLOC_PERTURB_ beyond 255 is ignored",
                  "MALLOC_PERTURB_=300")
 {
     expect_fill(0);
@@ -187,19 +188,19 @@ static size_t arenas_of_threads(void)
     return n_arenas;
 }
 
-ENVIRONMENT_CASE(arena_max, "3.b 10.4", "MALLOC_ARENA_MAX is M_ARENA_MAX", "MALLOC_ARENA_MAX=1")
+ENVIRONMENT_CASE(env_arena_max, "3.b 10.4", "MALLOC_ARENA_MAX is M_ARENA_MAX", "MALLOC_ARENA_MAX=1")
 {
     EXPECT_EQ(arenas_of_threads(), 1);
 }
 
-ENVIRONMENT_CASE(arena_max_zero, "3.c 10.4", "MALLOC_ARENA_MAX=0 and MALLOC_ARENA_TEST=0 are ignored",
+ENVIRONMENT_CASE(env_arena_max_zero, "3.c 10.4", "MALLOC_ARENA_MAX=0 and MALLOC_ARENA_TEST=0 are ignored",
                  "MALLOC_ARENA_MAX=0", "MALLOC_ARENA_TEST=0")
 {
     EXPECT(arenas_of_threads() >= 1);
     expect_default_threshold();
 }
 
-ENVIRONMENT_CASE(without_effect, "3.d", "MALLOC_CHECK_ and MALLOC_TRACE have no effect and open no file",
+ENVIRONMENT_CASE(env_without_effect, "3.d", "MALLOC_CHECK_ and MALLOC_TRACE have no effect and open no file",
                  "MALLOC_CHECK_=3", "MALLOC_TRACE=/tmp/contract-trace-that-is-never-written")
 {
     expect_default_threshold();
@@ -208,48 +209,49 @@ ENVIRONMENT_CASE(without_effect, "3.d", "MALLOC_CHECK_ and MALLOC_TRACE have no 
 
 /* ---- numbers ---- */
 
-ENVIRONMENT_CASE(hexadecimal, "0.15 3.e 10.4", "0x10000 is hexadecimal", "MALLOC_MMAP_THRESHOLD_=0x10000")
+ENVIRONMENT_CASE(env_hexadecimal, "0.15 3.e 10.4", "0x10000 is hexadecimal", "MALLOC_MMAP_THRESHOLD_=0x10000")
 {
     expect_threshold(60000, 66000);
 }
 
-ENVIRONMENT_CASE(octal, "0.15 3.e 10.4", "0200000 is octal", "MALLOC_MMAP_THRESHOLD_=0200000")
+ENVIRONMENT_CASE(env_octal, "0.15 3.e 10.4", "0200000 is octal", "MALLOC_MMAP_THRESHOLD_=0200000")
 {
     expect_threshold(60000, 66000);
 }
 
-ENVIRONMENT_CASE(blanks_and_plus, "3.e 10.4", "leading blanks and a plus sign do not matter",
+ENVIRONMENT_CASE(env_blanks_and_plus, "3.e 10.4", "leading blanks and a plus sign do not matter",
                  "MALLOC_MMAP_THRESHOLD_=  +65536")
 {
     expect_threshold(60000, 66000);
 }
 
-ENVIRONMENT_CASE(negative, "0.15 3.e 10.4", "-1 wraps to the largest size: nothing is mapped",
+ENVIRONMENT_CASE(env_negative, "0.15 3.e 10.4", "-1 wraps to the largest size: nothing is mapped",
                  "MALLOC_MMAP_THRESHOLD_=-1")
 {
     EXPECT_EQ(is_mapped(40 * MIB), 0);
 }
 
-ENVIRONMENT_CASE(suffix, "0.15 3.e 10.4", "what follows the number is ignored: 1M is 1",
+ENVIRONMENT_CASE(env_suffix, "0.15 3.e 10.4", "what follows the number is ignored: 1M is 1",
                  "MALLOC_MMAP_THRESHOLD_=1M")
 {
     expect_threshold(0, 100000);
 }
 
-ENVIRONMENT_CASE(empty, "0.15 3.f 10.4", "an empty value is ignored",
+ENVIRONMENT_CASE(env_empty, "0.15 3.f 10.4", "an empty value is ignored",
                  "MALLOC_MMAP_THRESHOLD_=", "MALLOC_TOP_PAD_=")
 {
     expect_default_threshold();
 }
 
-ENVIRONMENT_CASE(garbage, "3.f 10.4", "a value that is no number is ignored", "MALLOC_MMAP_THRESHOLD_=large")
+ENVIRONMENT_CASE(env_garbage, "3.f 10.4", "a value that is no number is ignored",
+                 "MALLOC_MMAP_THRESHOLD_=large")
 {
     expect_default_threshold();
 }
 
 /* ---- GLIBC_TUNABLES ---- */
 
-ENVIRONMENT_CASE(tunables, "3.g", "GLIBC_TUNABLES: name=value pairs, joined by colons",
+ENVIRONMENT_CASE(env_tunables, "3.g", "GLIBC_TUNABLES: name=value pairs, joined by colons",
                  "GLIBC_TUNABLES=glibc.malloc.top_pad=0:glibc.malloc.mmap_threshold=0x10000")
 {
     free(malloc(100));
@@ -257,13 +259,14 @@ ENVIRONMENT_CASE(tunables, "3.g", "GLIBC_TUNABLES: name=value pairs, joined by c
     expect_threshold(60000, 66000);
 }
 
-ENVIRONMENT_CASE(tunables_perturb, "3.g", "glibc.malloc.perturb", "GLIBC_TUNABLES=glibc.malloc.perturb=0x33")
+ENVIRONMENT_CASE(env_tunables_perturb, "3.g", "glibc.malloc.perturb",
+                 "GLIBC_TUNABLES=glibc.malloc.perturb=0x33")
 {
     expect_fill(0x33 ^ 255);
 }
 
 ENVIRONMENT_CASE(
-    tunables_more, "3.g", "glibc.malloc.mmap_max, trim_threshold and arena_max",
+    env_tunables_more, "3.g", "glibc.malloc.mmap_max, trim_threshold and arena_max",
     "GLIBC_TUNABLES=glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=65536:glibc.malloc.arena_max=1")
 {
     EXPECT_EQ(is_mapped(40 * MIB), 0);
@@ -271,7 +274,7 @@ ENVIRONMENT_CASE(
     EXPECT_EQ(arenas_of_threads(), 1);
 }
 
-ENVIRONMENT_CASE(tunables_unknown, "3.h",
+ENVIRONMENT_CASE(env_tunables_unknown, "3.h",
                  "unknown tunables, and those without a counterpart, are passed over",
                  "GLIBC_TUNABLES=glibc.none.such=1:glibc.malloc.tcache_count=0:glibc.malloc.tcache_max=100:"
                  "glibc.malloc.hugetlb=0:glibc.malloc.mxfast=64:glibc.malloc.mmap_threshold=65536")
@@ -279,14 +282,14 @@ ENVIRONMENT_CASE(tunables_unknown, "3.h",
     expect_threshold(60000, 66000);
 }
 
-ENVIRONMENT_CASE(tunables_win, "3.i", "a tunable beats the variable of the same meaning",
+ENVIRONMENT_CASE(env_tunables_win, "3.i", "a tunable beats the variable of the same meaning",
                  "MALLOC_MMAP_THRESHOLD_=1048576", "GLIBC_TUNABLES=glibc.malloc.mmap_threshold=65536",
                  "MALLOC_TOP_PAD_=0")
 {
     expect_threshold(60000, 66000);
 }
 
-ENVIRONMENT_CASE(mallopt_wins, "3.i", "mallopt beats both", "MALLOC_MMAP_THRESHOLD_=65536",
+ENVIRONMENT_CASE(env_mallopt_wins, "3.i", "mallopt beats both", "MALLOC_MMAP_THRESHOLD_=65536",
                  "GLIBC_TUNABLES=glibc.malloc.mmap_threshold=65536")
 {
     EXPECT_EQ(mallopt(M_MMAP_THRESHOLD, 1 << 20), 1);
@@ -295,7 +298,7 @@ ENVIRONMENT_CASE(mallopt_wins, "3.i", "mallopt beats both", "MALLOC_MMAP_THRESHO
 
 /* ---- when ---- */
 
-ENVIRONMENT_CASE(read_once, "3.j", "the environment is read at the first call, never again",
+ENVIRONMENT_CASE(env_read_once, "3.j", "the environment is read at the first call, never again",
                  "MALLOC_MMAP_THRESHOLD_=65536")
 {
     free(malloc(100));
@@ -303,7 +306,7 @@ ENVIRONMENT_CASE(read_once, "3.j", "the environment is read at the first call, n
     expect_threshold(60000, 66000);
 }
 
-ENVIRONMENT_CASE(changed_text, "3.j", "no pointer into it is kept", "MALLOC_MMAP_THRESHOLD_=65536")
+ENVIRONMENT_CASE(env_changed_text, "3.j", "no pointer into it is kept", "MALLOC_MMAP_THRESHOLD_=65536")
 {
     free(malloc(100));
     memset(getenv("MALLOC_MMAP_THRESHOLD_"), '9', 5);

@@ -56,7 +56,7 @@ CASE(mxfast_values, "0.11 2.1.a 2.2.a 10.4", "M_MXFAST: 0 to 160 give 1, all els
                     {1, INT32_MIN, 0}});
 }
 
-CASE(ignored_values, "0.11 2.1.a 2.3 2.8 2.12 10.4",
+CASE(ignored_values, "0.11 1.13 2.1.a 2.3 2.8 2.12 10.4",
      "unknown and historic parameters give 1, whatever the value")
 {
     EXPECT_RESULTS({{2, 5, 1},
