@@ -74,6 +74,7 @@ static bool map_pages(struct span *span, size_t bytes, size_t alignment)
 {
     span->start = vm_kernel_map(bytes, alignment, VM_ACCESS_READ_WRITE);
     span->bytes = bytes;
+    span->arena_index = SPAN_NO_ARENA;
     span->kind = SPAN_LARGE;
     span->is_zeroed = vm_kernel.fresh_is_zero;
     return span->start != NULL;
@@ -237,10 +238,10 @@ static void check_span(struct span *span, void *context)
     struct tally *const tally = context;
     if (span->kind == SPAN_SLAB)
         return;
-    VM_CHECK(span->kind == SPAN_LARGE || span->kind == SPAN_MIDDLE);      /* L1 */
-    VM_CHECK(vm_pagemap_find(span->start) == span);                       /* L1 */
-    VM_CHECK((span->kind == SPAN_MIDDLE) == (span->arena != NULL));       /* L1 */
-    VM_CHECK(span->bytes > 0 && span->bytes % vm_kernel.page_bytes == 0); /* L1 */
+    VM_CHECK(span->kind == SPAN_LARGE || span->kind == SPAN_MIDDLE);               /* L1 */
+    VM_CHECK(vm_pagemap_find(span->start) == span);                                /* L1 */
+    VM_CHECK((span->kind == SPAN_MIDDLE) == (span->arena_index != SPAN_NO_ARENA)); /* L1 */
+    VM_CHECK(span->bytes > 0 && span->bytes % vm_kernel.page_bytes == 0);          /* L1 */
     tally[span->kind == SPAN_LARGE].x_n++;
     tally[span->kind == SPAN_LARGE].x_bytes += span->bytes;
 }

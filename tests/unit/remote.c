@@ -71,7 +71,8 @@ static void owner_gets_them_back(void **state)
             vm_check_all();
             alloc_lot(&lot);
             vm_check_all();
-            assert_true(crew_pool_bytes() <= pool_bytes);
+            /* Slabs that went back to the pool come again small at first: some more in the last one. */
+            assert_true(crew_pool_bytes() <= pool_bytes + vm_class_slab_bytes(vm_class_of(sizes[k])));
         }
         free_lot(&lot);
         vm_check_all();
@@ -238,6 +239,7 @@ static void adoption_by_steps(void **state)
     vm_malloc_trim(0);
     crew_hire(&worker);
     fill_slabs(&lot, 3000, 1);
+    lot.n = vm_class_slab_bytes_least(class_index) / vm_class_bytes(class_index);
     crew_do(&worker, alloc_lot, &lot);
     crew_dismiss(&worker);
     struct slab *const slab = slab_of(lot.blocks[0]);
@@ -277,7 +279,7 @@ static void missed_free(void **state)
     size_t index;
     assert_true(vm_slab_index(slab, lot.blocks[0], &index));
     assert_int_equal(slab->x_state, SLAB_LISTED);
-    vm_fetch_or(&slab->x_remote[index / VM_WORD_BITS], vm_slab_bit(index));
+    vm_fetch_or(&vm_slab_remote(slab)[index / VM_WORD_BITS], vm_slab_bit(index));
     vm_store_release(&heap->x_missed, 1);
     vm_check_all();
     crew_free(crew_alloc(16)); /* a slow path, of whatever class */
@@ -286,7 +288,7 @@ static void missed_free(void **state)
     while (n_taken < 64 && block != lot.blocks[0])
         block = taken[n_taken++] = crew_alloc(1024);
     assert_int_equal(heap->x_missed, 0);
-    assert_int_equal(slab->x_remote[index / VM_WORD_BITS], 0);
+    assert_int_equal(vm_slab_remote(slab)[index / VM_WORD_BITS], 0);
     assert_ptr_equal(block, lot.blocks[0]);
     vm_check_all();
     while (n_taken)
@@ -313,7 +315,7 @@ static void pass_on(struct heap *other)
     assert_int_equal(slab->x_state, SLAB_LISTED);
     slab->x_is_queued = 1; /* as if a thread that frees all had pinned it, */
     for (size_t i = 0; i < slab->n_groups; i++)
-        slab->x_remote[i] = vm_slab_group_full(slab, i);
+        vm_slab_remote(slab)[i] = vm_slab_group_full(slab, i);
     slab->x_next_queued = NULL;
     other->x_queue = slab; /* before it moved to us */
     const unsigned n_slabs = crew_count_slabs(heap);

@@ -43,7 +43,7 @@ static int begin(void **state)
 
 static struct slab *make(unsigned class_index)
 {
-    struct slab *const slab = vm_slab_create(class_index);
+    struct slab *const slab = vm_slab_create(class_index, VM_SLAB_DOUBLINGS_MAX);
     assert_non_null(slab);
     slab->x_state = SLAB_LISTED;
     vm_slab_check(slab);
@@ -59,7 +59,7 @@ static void carving(void **state)
         assert_int_equal(slab->span.bytes, bytes);
         assert_int_equal((uintptr_t)slab->span.start & (bytes - 1), 0); /* aligned to itself */
         assert_int_equal(slab->n_blocks, bytes / block_bytes);
-        assert_int_equal(slab->block_bytes, block_bytes);
+        assert_int_equal(slab->span.block_bytes, block_bytes);
         assert_int_equal(slab->class_index, class_index);
         /* Waste in front, blocks to the last byte. */
         assert_true(slab->base >= slab->span.start && (size_t)(slab->base - slab->span.start) < block_bytes);
@@ -71,11 +71,12 @@ static void carving(void **state)
         for (size_t i = 0; i < slab->n_groups; i++) {
             assert_true(slab->group[i].x_mask == vm_slab_group_full(slab, i));
             n_free += vm_bits_count(slab->group[i].x_mask);
-            assert_int_equal(slab->x_remote[i], 0);
+            assert_int_equal(vm_slab_remote(slab)[i], 0);
         }
         assert_int_equal(n_free, slab->n_blocks);
         assert_int_equal(vm_slab_count_free(slab), slab->n_blocks);
-        assert_true((char *)&slab->x_remote[slab->n_groups] <= (char *)slab + vm_slab_descriptor_bytes(slab));
+        assert_true((char *)&vm_slab_remote(slab)[slab->n_groups] <=
+                    (char *)slab + vm_slab_descriptor_bytes(slab));
         assert_ptr_equal(vm_pagemap_near(slab->base), slab);
         vm_slab_destroy(slab);
     }
@@ -89,9 +90,9 @@ static void assert_index(const struct slab *slab, uintptr_t address)
     size_t index = SIZE_MAX;
     const bool is_block = vm_slab_index(slab, (void *)address, &index);
     const uintptr_t base = (uintptr_t)slab->base;
-    const bool expected = address >= base && address - base < slab->n_blocks * slab->block_bytes &&
-                          (address - base) % slab->block_bytes == 0;
-    if (is_block != expected || (expected && index != (address - base) / slab->block_bytes))
+    const bool expected = address >= base && address - base < slab->n_blocks * slab->span.block_bytes &&
+                          (address - base) % slab->span.block_bytes == 0;
+    if (is_block != expected || (expected && index != (address - base) / slab->span.block_bytes))
         fail_msg("class %u: offset %td: %s %zu", slab->class_index, (ptrdiff_t)(address - base),
                  is_block ? "block" : "no block", index);
 }
@@ -118,9 +119,9 @@ static void every_address(void **state)
         for (unsigned i = 0; i < 20000; i++)
             assert_index(slab, (uintptr_t)(unit_random(&seed) >> unit_below(&seed, 64)));
         for (unsigned i = 0; i < 20000; i++) /* multiples of the block size, near and far */
-            assert_index(slab,
-                         (uintptr_t)slab->base +
-                             slab->block_bytes * (uintptr_t)(unit_random(&seed) >> unit_below(&seed, 64)));
+            assert_index(slab, (uintptr_t)slab->base +
+                                   slab->span.block_bytes *
+                                       (uintptr_t)(unit_random(&seed) >> unit_below(&seed, 64)));
         assert_index(slab, 0);
         assert_index(slab, UINTPTR_MAX);
         vm_slab_destroy(slab);
@@ -175,7 +176,7 @@ static void recasting(void **state)
             char *const start = slab->span.start;
             if (vm_slab_can_recast(slab, to)) {
                 slab->group[0].x_mask = 0;
-                slab->x_remote[0] = vm_slab_group_full(slab, 0);
+                vm_slab_remote(slab)[0] = vm_slab_group_full(slab, 0);
                 vm_slab_recast(slab, to);
                 vm_slab_check(slab);
                 assert_int_equal(slab->class_index, to);
@@ -233,17 +234,17 @@ static void refusal(void **state)
     static struct slab *slabs[MOST];
     unsigned n = 0;
     is_refusing = true;
-    while (n < MOST && (slabs[n] = vm_slab_create(VM_N_CLASSES - 1)))
+    while (n < MOST && (slabs[n] = vm_slab_create(VM_N_CLASSES - 1, VM_SLAB_DOUBLINGS_MAX)))
         n++;
     assert_true(n < MOST);
     vm_pool_check();
     vm_meta_check();
     const size_t used_bytes = vm_meta_totals().used_bytes;
-    assert_null(vm_slab_create(VM_N_CLASSES - 1));
+    assert_null(vm_slab_create(VM_N_CLASSES - 1, VM_SLAB_DOUBLINGS_MAX));
     assert_int_equal(vm_meta_totals().used_bytes, used_bytes); /* the descriptor was given back */
     is_refusing = false;
     vm_pool_trim(0);
-    assert_non_null(slabs[n] = vm_slab_create(VM_N_CLASSES - 1));
+    assert_non_null(slabs[n] = vm_slab_create(VM_N_CLASSES - 1, VM_SLAB_DOUBLINGS_MAX));
     n++;
     while (n)
         vm_slab_destroy(slabs[--n]);
@@ -253,19 +254,19 @@ static void refusal(void **state)
 
 static void check_harmed(void *argument)
 {
-    struct slab *const slab = vm_slab_create(3);
+    struct slab *const slab = vm_slab_create(3, VM_SLAB_DOUBLINGS_MAX);
     const size_t last = slab->n_groups - 1U;
     slab->x_state = SLAB_LISTED;
     switch (*(int *)argument) {
     case 1:
-        slab->x_remote[0] = 4; /* S1: free twice over */
+        vm_slab_remote(slab)[0] = 4; /* S1: free twice over */
         break;
     case 2:
         slab->group[last].x_mask |= (vm_word)1 << (VM_WORD_BITS - 1); /* S2: a block that is not there */
         break;
     case 3:
         slab->group[last].x_mask = 0;
-        slab->x_remote[last] = (vm_word)1 << (VM_WORD_BITS - 1); /* S2 */
+        vm_slab_remote(slab)[last] = (vm_word)1 << (VM_WORD_BITS - 1); /* S2 */
         break;
     case 4:
         slab->class_index = 4;
