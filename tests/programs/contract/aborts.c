@@ -267,10 +267,12 @@ static void lower_the_break_anew(void)
 CASE(break_lowered, "5.f 6.3.c",
      "somebody lowered the break below the heap: said so when the heap grows next")
 {
-    if (getenv(LOWERING) != NULL)
+    if (getenv(LOWERING) != NULL) {
+        mallopt(M_MMAP_THRESHOLD, 1 << 20);
         lower_the_break();
-    else
+    } else {
         expect_abort(lower_the_break_anew, "break adjusted to free malloc space");
+    }
 }
 
 int main(int argc, char **argv)

@@ -196,7 +196,7 @@ CASE(aligned_usable_close, "1.7.g 1.12.d",
             void *block = api_memalign(alignment, sizes[k]);
             REQUIRE(block != NULL);
             size_t usable = api_malloc_usable_size(block);
-            size_t slack = sizes[k] / 8 + (alignment <= 16 * KIB ? alignment : 4096);
+            size_t slack = sizes[k] / 8 + (alignment <= 4096 || alignment > 16 * KIB ? 4096 : alignment);
             EXPECT_NOTE(usable <= sizes[k] + slack, "alignment %zu, size %zu: usable %zu", alignment,
                         sizes[k], usable);
             api_free(block);

@@ -13,6 +13,9 @@
  *     PROGRAM          runs all, one after another: TAP on stdout, "ok 3 - NAME [0.5 1.3.b] promise"
  *     PROGRAM CASE     does that one
  *
+ * A program that defines CASES_NEED_DEFAULTS runs its cases without the allocator's environment variables; the
+ * others hold under any setting.
+ *
  * A case says what vmalloc promises, never what another malloc does: with VMTEST_ON_GLIBC=1 and without the
  * library the same cases run on glibc, and those that fail there are the differences (tests/contract/run).
  */
@@ -27,7 +30,7 @@
 
 extern char **environ;
 
-enum { ERRNO_MARK = 12345, CASE_SECONDS = 60, CASES_MAX = 100 };
+enum { ERRNO_MARK = 12345, CASE_SECONDS = 60, CASES_MAX = 100, CASE_ENVIRONMENT_MAX = 2000 };
 
 struct contract_case {
     const char *name, *points, *promise;
@@ -86,6 +89,24 @@ static inline void case_say_end(int status)
         expect_say("ended with status %d\n", WEXITSTATUS(status));
 }
 
+/* Whether a variable of the environment changes the allocator's settings. */
+static inline bool case_is_setting(const char *entry)
+{
+    return strncmp(entry, "MALLOC_", 7) == 0 || strncmp(entry, "VMALLOC_", 8) == 0 ||
+           strncmp(entry, "GLIBC_TUNABLES=", 15) == 0;
+}
+
+/* Gathers the environment without any such variable, and NULL behind it; returns how many there are. */
+static inline size_t case_plain_environment(char *entries[static CASE_ENVIRONMENT_MAX])
+{
+    size_t n = 0;
+    for (char **entry = environ; *entry != NULL && n < CASE_ENVIRONMENT_MAX - 1; entry++)
+        if (!case_is_setting(*entry))
+            entries[n++] = *entry;
+    entries[n] = NULL;
+    return n;
+}
+
 /* Runs this program anew with one argument and an environment, and waits for its end. */
 static inline int case_run_self(const char *argument, char **environment)
 {
@@ -116,8 +137,14 @@ static inline void case_tap(size_t number, const struct contract_case *one, int 
 static inline int case_run_all(void)
 {
     int n_failed = 0;
+    char **environment = environ;
+#ifdef CASES_NEED_DEFAULTS
+    static char *plain[CASE_ENVIRONMENT_MAX];
+    case_plain_environment(plain);
+    environment = plain;
+#endif
     for (size_t i = 0; i < n_cases; i++) {
-        int status = case_run_self(case_table[i].name, environ);
+        int status = case_run_self(case_table[i].name, environment);
         if (!WIFEXITED(status) || (WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != EXPECT_SKIPPED)) {
             expect_say("case %s: ", case_table[i].name);
             case_say_end(status);

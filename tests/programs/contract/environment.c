@@ -9,28 +9,19 @@
 
 #define MARKER "CONTRACT_ENVIRONMENT_CASE"
 
-static bool is_for_malloc(const char *entry)
-{
-    return strncmp(entry, "MALLOC_", 7) == 0 || strncmp(entry, "VMALLOC_", 8) == 0 ||
-           strncmp(entry, "GLIBC_TUNABLES=", 15) == 0;
-}
-
 /* Runs `body` here if the environment is set up, else this case anew with it. */
 static void with_environment(const char *name, const char *const *wanted, void (*body)(void))
 {
-    enum { ENTRIES_MAX = 1000 };
-    static char *entries[ENTRIES_MAX], marker[] = MARKER "=1";
-    size_t n = 0;
+    static char *entries[CASE_ENVIRONMENT_MAX + 10], marker[] = MARKER "=1";
     if (getenv(MARKER) != NULL) {
         body();
         return;
     }
-    for (char **entry = environ; *entry != NULL && n < ENTRIES_MAX - 10; entry++)
-        if (!is_for_malloc(*entry))
-            entries[n++] = *entry;
+    size_t n = case_plain_environment(entries);
     entries[n++] = marker;
     for (; *wanted != NULL; wanted++)
         memcpy(&entries[n++], wanted, sizeof *wanted);
+    entries[n] = NULL;
     int status = case_run_self(name, entries);
     case_say_end(status);
     _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);

@@ -3,6 +3,7 @@
  * each. */
 #include <pthread.h>
 
+#define CASES_NEED_DEFAULTS
 #include "case.h"
 
 static void expect_results(const int (*rows)[3], size_t n_rows)

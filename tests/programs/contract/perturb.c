@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* perturb.c - M_PERTURB: what fills a block, and what is left of a freed one. */
+#define CASES_NEED_DEFAULTS
 #include "case.h"
 
 enum { FILL = 0xA5, FILLED = FILL ^ 0xFF };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * refused.c - every entry point against every size and alignment that cannot be: NULL, the right errno, the
- * old block as it was, nothing stored.
+ * refused.c - every entry point against every size: what can be is given, what cannot be - sizes and alignments -
+ * is refused with NULL and the right errno, the old block as it was, nothing stored.
  */
 #include "case.h"
 
@@ -152,6 +152,63 @@ static void expect_refused(const struct entry *entry, size_t size)
     EXPECT_NOTE(error == ENOMEM, "%s: errno %d for 0x%zx", entry->name, error, size);
 }
 
+/* Given whole, or refused with ENOMEM. */
+static void expect_given(const struct entry *entry, size_t size)
+{
+    REQUIRE((kept = api_malloc(KEPT_BYTES)) != NULL);
+    stamp_fill(kept, KEPT_BYTES, size);
+    bool is_realloc = strstr(entry->name, "(p") != NULL || strcmp(entry->name, "__libc_realloc") == 0;
+    errno = ERRNO_MARK;
+    unsigned char *block = entry->call(size);
+    int error = errno;
+    if (block != NULL) {
+        EXPECT_NOTE(error == ERRNO_MARK, "%s: errno %d for 0x%zx", entry->name, error, size);
+        EXPECT_NOTE((uintptr_t)block % 16 == 0, "%s gave %p for 0x%zx", entry->name, (void *)block, size);
+        size_t usable = api_malloc_usable_size(block);
+        EXPECT_NOTE(usable >= size, "%s: usable 0x%zx for 0x%zx", entry->name, usable, size);
+        if (is_realloc)
+            EXPECT_STAMP(block, size < KEPT_BYTES ? size : KEPT_BYTES, size);
+        block[0] = block[usable - 1] = 1;
+        errno = ERRNO_MARK;
+        api_free(block);
+        EXPECT_EQ(errno, ERRNO_MARK);
+    } else if (!is_realloc || size > 0) {
+        EXPECT_NOTE(error == ENOMEM && size > 16 * MIB, "%s: NULL, errno %d for 0x%zx", entry->name, error,
+                    size);
+    }
+    if (!is_realloc || (block == NULL && size > 0)) {
+        EXPECT_STAMP(kept, KEPT_BYTES, size);
+        api_free(kept);
+    }
+}
+
+/* The largest power of two to ask for: with M_PERTURB a block is written to as a whole. */
+static unsigned most_shift(void)
+{
+    unsigned char *block = api_malloc(16 * MIB);
+    REQUIRE(block != NULL);
+    bool is_filled = block[8 * MIB] != 0;
+    api_free(block);
+    if (is_filled)
+        return 22;
+    return sizeof(size_t) == 8 ? 46 : 30;
+}
+
+CASE(every_size, "1.1.a 1.29 10.2", "every entry point: 0, 1, 8, 16, 24 and around each power of two")
+{
+    static const size_t small[] = {0, 1, 8, 16, 24};
+    unsigned most = most_shift();
+    for (size_t k = 0; k < N_ENTRIES; k++) {
+        for (size_t i = 0; i < sizeof small / sizeof small[0]; i++)
+            expect_given(&entries[k], small[i]);
+        for (unsigned shift = 5; shift <= most; shift++) {
+            expect_given(&entries[k], ((size_t)1 << shift) - 1);
+            expect_given(&entries[k], (size_t)1 << shift);
+            expect_given(&entries[k], ((size_t)1 << shift) + 1);
+        }
+    }
+}
+
 static size_t refused_sizes(size_t sizes[static REFUSED_MAX])
 {
     size_t n = 0;
@@ -285,6 +342,10 @@ CASE(posix_memalign_errno, "1.9.d", "posix_memalign leaves errno alone, also whe
     errno = ERRNO_MARK;
     EXPECT_EQ(api_posix_memalign(&block, 64, SIZE_MAX), ENOMEM);
     EXPECT_EQ(api_posix_memalign(&block, 64, ptrdiff_max + 1), ENOMEM);
+    if (sizeof(void *) == 8) {
+        EXPECT_EQ(api_posix_memalign(&block, 16, ptrdiff_max / 2), ENOMEM);
+        EXPECT_EQ(api_posix_memalign(&block, 4096, ptrdiff_max / 2), ENOMEM);
+    }
     EXPECT_EQ(errno, ERRNO_MARK);
     EXPECT_SAME(block, &untouched);
 }

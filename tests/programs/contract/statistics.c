@@ -2,6 +2,7 @@
 /* statistics.c - mallinfo, mallinfo2, malloc_stats, malloc_info: true figures in glibc's formats. */
 #include <pthread.h>
 
+#define CASES_NEED_DEFAULTS
 #include "case.h"
 
 #define EXPECT_SUMS(info)                                                                                    \

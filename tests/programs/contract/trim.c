@@ -2,6 +2,7 @@
 /* trim.c - malloc_trim gives back what no block lives in. */
 #include <pthread.h>
 
+#define CASES_NEED_DEFAULTS
 #include "case.h"
 
 enum { COUNT = 100000, EACH = 600 };
