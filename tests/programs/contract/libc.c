@@ -117,7 +117,7 @@ CASE(searches, "1.24.b", "regcomp, glob, scandir, tsearch, hcreate, qsort alloca
         int n_names = scandir("/proc/self", &names, NULL, alphasort);
         REQUIRE(n_names > 10);
         for (int i = 0; i < n_names; i++)
-            expect_ours(names[i], 20);
+            expect_ours(names[i], 12);
         expect_ours(names, 10 * sizeof *names);
     }
     REQUIRE(hcreate(1000) != 0);

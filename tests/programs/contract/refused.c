@@ -367,8 +367,9 @@ CASE(largest_alignments, "1.7.c 6.5", "the two largest powers of two are ENOMEM:
             EXPECT_SAME(block, &untouched);
         }
     }
-    errno = ERRNO_MARK; /* rounded up to the largest power */
-    EXPECT_SAME(api_memalign(SIZE_MAX / 4 + 2, 100), NULL);
+    volatile size_t rounded_up = SIZE_MAX / 4 + 2; /* to the largest power */
+    errno = ERRNO_MARK;
+    EXPECT_SAME(api_memalign(rounded_up, 100), NULL);
     EXPECT_EQ(errno, ENOMEM);
 }
 
@@ -443,12 +444,13 @@ CASE(huge_fails_fast, "0.26 6.5", "sizes beyond the address space fail at once, 
 {
     if (sizeof(void *) == 4)
         SKIP("a size can be beyond the address space of a 64-bit process only");
+    volatile size_t huge = ptrdiff_max / 2 + 1;
     size_t before = rss_bytes();
     for (size_t i = 0; i < 100000; i++) {
         errno = ERRNO_MARK;
-        EXPECT_SAME(api_malloc((size_t)1 << 62), NULL);
+        EXPECT_SAME(api_malloc(huge), NULL);
         EXPECT_EQ(errno, ENOMEM);
-        EXPECT_SAME(api_memalign((size_t)1 << 62, 100), NULL);
+        EXPECT_SAME(api_memalign(huge, 100), NULL);
     }
     EXPECT_NOTE(API_UNDER_SANITIZER || rss_bytes() < before + 2 * MIB, "RSS %.1f MiB, then %.1f", mib(before),
                 mib(rss_bytes()));

@@ -320,7 +320,7 @@ static size_t last_figure(const char *text, const char *start)
     REQUIRE(last != NULL);
     const char *size = strstr(last, "size=\"");
     REQUIRE(size != NULL);
-    return strtoull(size + 6, NULL, 10);
+    return (size_t)strtoull(size + 6, NULL, 10);
 }
 
 CASE(info_agrees, "4.2.d 4.3.a", "malloc_info's totals are those of mallinfo2")
@@ -488,7 +488,7 @@ static size_t stats_figure(const char *text, const char *label)
 {
     const char *at = strstr(text, "Total (incl. mmap):");
     REQUIRE(at != NULL && (at = strstr(at, label)) != NULL && (at = strchr(at, '=')) != NULL);
-    return strtoull(at + 1, NULL, 10);
+    return (size_t)strtoull(at + 1, NULL, 10);
 }
 
 CASE(stats_figures, "4.1.d", "totals contain what is mapped, the peak stays when it is freed")
