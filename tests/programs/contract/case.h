@@ -30,7 +30,7 @@
 
 extern char **environ;
 
-enum { ERRNO_MARK = 12345, CASE_SECONDS = 60, CASES_MAX = 100, CASE_ENVIRONMENT_MAX = 2000 };
+enum { ERRNO_MARK = 12345, CASE_SECONDS = 100, CASES_MAX = 100, CASE_ENVIRONMENT_MAX = 2000 };
 
 struct contract_case {
     const char *name, *points, *promise;
