@@ -11,7 +11,9 @@ test_programs=$test_root/tests/programs
 # shellcheck disable=SC2154 # lib.sh sets it
 echo 'int main(void) { return 0; }' >"$test_tmp/probe.c"
 
-static_programs="contract/alloc contract/aligned contract/first-call contract/introspection misuse/misuse
+static_programs="contract/alloc contract/resize contract/aligned contract/refused contract/first-call
+    contract/mallopt contract/perturb contract/statistics contract/trim contract/environment contract/aborts
+    contract/confined misuse/misuse
     threads/handover threads/death threads/fork-storm threads/exit-while threads/late threads/first-threads
     threads/churn threads/one-sided threads/resize threads/fork-signal threads/spawn-storm memory/dead-threads
     memory/million memory/churn-large memory/mixed limits/refused-later limits/foreign-sbrk limits/map-count"
