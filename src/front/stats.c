@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * stats.c - mallinfo, malloc_stats, malloc_info, malloc_trim. Every figure is counted by the one who changes
+ * stats.c - mallinfo, malloc_stats, malloc_info. Every figure is counted by the one who changes
  * it and summed up here; a snapshot is taken first and printed after, with no lock held, as the stream may
  * allocate.
  */
@@ -9,7 +9,6 @@
 #include "base/bits.h"
 #include "front/front.h"
 #include "heap/heap_fast.h"
-#include "heap/remote.h"
 #include "heap/thread.h"
 #include "kernel/kernel.h"
 #include "large/large.h"
@@ -231,21 +230,8 @@ int vm_malloc_info(int options, FILE *stream)
     return 0;
 }
 
-/* --- malloc_trim ---------------------------------------------------------------------------------------- */
-
-int vm_malloc_trim(size_t pad)
-{
-    vm_heap_first_call();
-    vm_thread_settle();
-    for (struct heap *heap = vm_thread_heaps(); heap; heap = heap->x_next)
-        if (heap != vm_heap_self)
-            vm_remote_visit(heap);
-    return vm_pool_trim(pad);
-}
-
 VM_LIBC_NAME(mallinfo2, vm_mallinfo2);
 VM_LIBC_NAME(mallinfo, vm_mallinfo);
 VM_LIBC_NAME(__libc_mallinfo, vm_mallinfo);
 VM_LIBC_NAME(malloc_stats, vm_malloc_stats);
 VM_LIBC_NAME(malloc_info, vm_malloc_info);
-VM_LIBC_NAME(malloc_trim, vm_malloc_trim);
