@@ -52,6 +52,7 @@ enum {
     VM_N_SMALL_CLASSES = VM_SMALL_MAX / VM_BLOCK_ALIGN,
     VM_CLASS_STEPS = 8, /* classes a doubling above VM_SMALL_MAX */
     VM_N_CLASSES = 1 + VM_N_SMALL_CLASSES + 5 * VM_CLASS_STEPS,
+    VM_SLAB_DOUBLINGS_MAX = 4, /* from a class's smallest slab to its largest, at most */
 
     /* A heap keeps at most so many bytes of slabs that ran empty before it gives the oldest back. */
     VM_RETIRED_BYTES_MAX = 512 * VM_KIB,

@@ -25,8 +25,12 @@ static void *aligned_block(size_t alignment, size_t size)
         /* Its class is a multiple of the alignment: above 1024 bytes, classes are multiples of a power of two,
            their step, and all multiples of larger powers are classes. */
         const size_t bytes = vm_round_up(size ? size : 1, alignment);
-        if (bytes <= vm_load_relaxed(&vm_large_policy.x_slab_max))
-            return vm_malloc(bytes);
+        if (bytes <= vm_load_relaxed(&vm_large_policy.x_slab_max)) {
+            void *const block = vm_malloc(bytes);
+            if (VM_LIKELY(((uintptr_t)block & (alignment - 1)) == 0))
+                return block;
+            vm_free(block); /* memory is short: a larger class helped out, which is not aligned like this */
+        }
     }
     void *block = vm_large_alloc(size ? size : 1, alignment);
     if (VM_UNLIKELY(!block) && alignment <= PTRDIFF_MAX - size) {

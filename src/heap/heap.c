@@ -423,12 +423,22 @@ static bool refill_locked(struct heap *heap, unsigned class_index, struct list *
     return attach_any(heap, slab);
 }
 
-/* A slab for the class from outside the heap. */
-static struct slab *find_slab(struct heap *heap, unsigned class_index)
+/* How many slabs of the class the heap has, counted up to what vm_slab_create asks for. */
+static unsigned count_slabs_locked(const struct heap *heap, unsigned class_index)
+{
+    unsigned n = 0;
+    for (struct list_node *node = heap->slabs[class_index].first; node && n < VM_SLAB_DOUBLINGS_MAX;
+         node = node->next)
+        n++;
+    return n;
+}
+
+/* A slab for the class from outside the heap, which has n_owned of them. */
+static struct slab *find_slab(struct heap *heap, unsigned class_index, unsigned n_owned)
 {
     struct slab *slab = vm_thread_adopt_slab(heap, class_index);
     if (!slab) {
-        slab = vm_slab_create(class_index);
+        slab = vm_slab_create(class_index, n_owned);
         if (slab)
             vm_store_release(&slab->x_heap, heap);
     }
@@ -464,9 +474,10 @@ void *vm_heap_alloc(unsigned class_index)
     struct list emptied = {0};
     vm_lock_acquire(&heap->lock);
     void *block = take_locked(heap, class_index, &emptied);
+    const unsigned n_owned = block ? 0 : count_slabs_locked(heap, class_index);
     vm_lock_release(&heap->lock);
     vm_heap_destroy_slabs(&emptied);
-    struct slab *const slab = block ? NULL : find_slab(heap, class_index);
+    struct slab *const slab = block ? NULL : find_slab(heap, class_index, n_owned);
     if (slab) {
         vm_lock_acquire(&heap->lock);
         vm_heap_list_locked(heap, slab);
@@ -476,6 +487,24 @@ void *vm_heap_alloc(unsigned class_index)
         vm_heap_destroy_slabs(&emptied);
     }
     vm_thread_leave(heap);
+    return block;
+}
+
+void *vm_heap_alloc_spare(unsigned class_index)
+{
+    struct heap *const heap = vm_thread_enter();
+    if (!heap)
+        return NULL;
+    struct list emptied = {0};
+    void *block = NULL;
+    vm_lock_acquire(&heap->lock);
+    while (!block && ++class_index < VM_N_CLASSES)
+        block = take_locked(heap, class_index, &emptied);
+    vm_lock_release(&heap->lock);
+    vm_heap_destroy_slabs(&emptied);
+    vm_thread_leave(heap);
+    if (block)
+        __builtin_memset(block, 0, vm_class_bytes(class_index));
     return block;
 }
 

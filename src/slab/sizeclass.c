@@ -3,10 +3,20 @@
 #include "slab/sizeclass.h"
 #include "kernel/kernel.h"
 
+/* Bytes of the smallest slab that has room for n_blocks. */
+static size_t slab_bytes_for(unsigned class_index, size_t n_blocks)
+{
+    const size_t bytes = (size_t)1 << vm_ceil_log2(n_blocks * vm_class_bytes(class_index));
+    return vm_max_size(vm_max_size(bytes, VM_GRANULE), vm_kernel.page_bytes);
+}
+
+size_t vm_class_slab_bytes_least(unsigned class_index)
+{
+    return slab_bytes_for(class_index, 2);
+}
+
 size_t vm_class_slab_bytes(unsigned class_index)
 {
     const size_t block_bytes = vm_class_bytes(class_index);
-    const size_t n_blocks = block_bytes <= VM_SMALL_MAX ? 32 : block_bytes <= 8 * VM_KIB ? 16 : 8;
-    const size_t bytes = (size_t)1 << vm_ceil_log2(n_blocks * block_bytes);
-    return vm_max_size(vm_max_size(bytes, VM_GRANULE), vm_kernel.page_bytes);
+    return slab_bytes_for(class_index, block_bytes <= VM_SMALL_MAX ? 32 : block_bytes <= 8 * VM_KIB ? 16 : 8);
 }

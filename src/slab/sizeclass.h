@@ -44,9 +44,12 @@ VM_INLINE size_t vm_class_bytes(unsigned class_index)
 }
 
 /*
- * Bytes of a slab of the class: the smallest of 16, 32 .. 256 KiB with room for 32 blocks (small classes), 16
- * (up to 8 KiB) or 8; a page at least. A power of two, and the slab is aligned to it.
+ * Bytes of the largest slabs of the class: the smallest of 16, 32 .. 256 KiB with room for 32 blocks (small
+ * classes), 16 (up to 8 KiB) or 8; a page at least. A power of two, and the slab is aligned to it.
  */
 size_t vm_class_slab_bytes(unsigned class_index);
+
+/* The same of the smallest slabs, which have room for 2 blocks: what a heap begins a class with. */
+size_t vm_class_slab_bytes_least(unsigned class_index);
 
 #endif

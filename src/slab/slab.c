@@ -47,9 +47,10 @@ static void carve(struct slab *slab, unsigned class_index)
     }
 }
 
-struct slab *vm_slab_create(unsigned class_index)
+struct slab *vm_slab_create(unsigned class_index, unsigned n_owned)
 {
-    const size_t bytes = vm_class_slab_bytes(class_index);
+    const size_t most = vm_class_slab_bytes(class_index), least = vm_class_slab_bytes_least(class_index);
+    const size_t bytes = vm_min_size(least << vm_min_size(n_owned, VM_SLAB_DOUBLINGS_MAX), most);
     const size_t meta_bytes = descriptor_bytes(n_groups_of(bytes, vm_class_bytes(class_index)));
     struct slab *const slab = vm_meta_alloc(meta_bytes);
     if (!slab)
@@ -84,7 +85,8 @@ void vm_slab_destroy(struct slab *slab)
 bool vm_slab_can_recast(const struct slab *slab, unsigned class_index)
 {
     const unsigned n_groups = n_groups_of(slab->span.bytes, vm_class_bytes(class_index));
-    return slab->span.bytes == vm_class_slab_bytes(class_index) &&
+    return slab->span.bytes >= vm_class_slab_bytes_least(class_index) &&
+           slab->span.bytes <= vm_class_slab_bytes(class_index) &&
            vm_round_up(descriptor_bytes(n_groups), VM_META_UNIT) ==
                vm_round_up(vm_slab_descriptor_bytes(slab), VM_META_UNIT);
 }

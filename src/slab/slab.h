@@ -69,9 +69,13 @@ struct slab {
     struct slab_group group[];
 };
 
-/* A slab of the class from the pool, all blocks free, in no list, of no heap. NULL: out of memory. Lock: none
-   held below rank POOL. */
-struct slab *vm_slab_create(unsigned class_index);
+/*
+ * A slab of the class from the pool, all blocks free, in no list, of no heap. The first slabs of a heap are small,
+ * and each is twice as large as the last, up to the class's bound: n_owned is how many the heap has. So a
+ * thread with a few blocks of each size needs little, and one with many needs few slabs. NULL: out of memory.
+ * Lock: none held below rank POOL.
+ */
+struct slab *vm_slab_create(unsigned class_index, unsigned n_owned);
 
 /* Gives the slab's pages back to the pool, all of them counting as dirty. Needs: all blocks free, in no list,
    not queued (heap/remote.c says when that is certain). Lock: none held. */

@@ -71,7 +71,8 @@ static void owner_gets_them_back(void **state)
             vm_check_all();
             alloc_lot(&lot);
             vm_check_all();
-            assert_true(crew_pool_bytes() <= pool_bytes);
+            /* Slabs that went back to the pool come again small at first: some more in the last one. */
+            assert_true(crew_pool_bytes() <= pool_bytes + vm_class_slab_bytes(vm_class_of(sizes[k])));
         }
         free_lot(&lot);
         vm_check_all();
@@ -238,6 +239,7 @@ static void adoption_by_steps(void **state)
     vm_malloc_trim(0);
     crew_hire(&worker);
     fill_slabs(&lot, 3000, 1);
+    lot.n = vm_class_slab_bytes_least(class_index) / vm_class_bytes(class_index);
     crew_do(&worker, alloc_lot, &lot);
     crew_dismiss(&worker);
     struct slab *const slab = slab_of(lot.blocks[0]);
