@@ -40,7 +40,8 @@ static void *slab_alloc(size_t size)
         vm_front_relieve();
         block = vm_heap_alloc(class_index);
         if (!block)
-            block = vm_heap_alloc_spare(class_index); /* zeroed, as calloc clears but the smaller class's bytes */
+            block =
+                vm_heap_alloc_spare(class_index); /* zeroed, as calloc clears but the smaller class's bytes */
     }
     return block;
 }

@@ -39,6 +39,7 @@ static struct lock registry_lock = VM_LOCK_INIT(VM_RANK_REGISTRY);
 static struct heap *abandoned; /* stack */
 static struct heap *x_heaps;   /* all */
 static uint32_t n_heaps;
+static uint32_t x_moves_begun, x_moves_ended; /* of adopted slabs: see vm_thread_slab_arrived */
 
 static struct heap *pop_abandoned(void)
 {
@@ -168,6 +169,7 @@ struct slab *vm_thread_adopt_slab(struct heap *heap, unsigned class_index)
             vm_heap_drain_locked(from, &emptied);
             slab = take_slab_locked(from, class_index);
             if (slab) {
+                vm_fetch_add_relaxed(&x_moves_begun, 1);
                 vm_store_relaxed(&slab->x_fast_heap, NULL); /* `from` may be adopted before we are done */
                 vm_store_release(&slab->x_heap, heap);
             }
@@ -178,11 +180,28 @@ struct slab *vm_thread_adopt_slab(struct heap *heap, unsigned class_index)
     return slab;
 }
 
+void vm_thread_slab_arrived(void)
+{
+    vm_fetch_add_relaxed(&x_moves_ended,
+                         1); /* after the slab was listed under a lock, whose release orders it */
+}
+
+uint32_t vm_thread_moves_begun(void)
+{
+    return vm_load_acquire(&x_moves_begun);
+}
+
+uint32_t vm_thread_moves_ended(void)
+{
+    return vm_load_acquire(&x_moves_ended);
+}
+
 /* No lock is taken: this may run while the only thread waits for one. Bins stay attached; an adopter goes on
    there. */
 void vm_thread_reset_in_child(void)
 {
     vm_lock_reset_in_child(&registry_lock);
+    vm_store_relaxed(&x_moves_ended, vm_load_relaxed(&x_moves_begun)); /* what was on its way is lost */
     abandoned = NULL;
     for (struct heap *heap = vm_thread_heaps(); heap; heap = heap->x_next) {
         const bool was_changing = vm_lock_reset_in_child(&heap->lock);

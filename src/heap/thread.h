@@ -34,6 +34,14 @@ struct heap *vm_thread_heaps(void);
    none. */
 struct slab *vm_thread_adopt_slab(struct heap *heap, unsigned class_index);
 
+/*
+ * A slab that was adopted is in no list until its new heap's owner calls vm_thread_slab_arrived. Whoever walks all
+ * heaps and finds, after it, as many moves begun as had ended before it, met every slab once.
+ */
+void vm_thread_slab_arrived(void);
+uint32_t vm_thread_moves_begun(void);
+uint32_t vm_thread_moves_ended(void);
+
 /* For a fork child, whose only thread is the caller: every other thread's heap is abandoned, or frozen. */
 void vm_thread_reset_in_child(void);
 

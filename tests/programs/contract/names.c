@@ -74,6 +74,7 @@ static const char *const vm_names[] = {
     "vm_mallinfo",
     "vm_mallinfo2",
     "vm_malloc_stats",
+    "vm_malloc_stats_print",
     "vm_malloc_info",
     "vm_malloc_trim",
 };
