@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bounded.c - what the statistics say while four threads allocate and free: each holds at least so much and at most so
+ * much, and every report must lie between the sums, plus what calls in flight can move: see LIMIT. No field wraps.
+ */
+#include <pthread.h>
+
+#include "report.h"
+
+enum {
+    N_THREADS = 4,
+    N_KEPT = 300, /* blocks that each thread holds all the time */
+    N_MORE = 100, /* most blocks beyond that */
+    N_SAMPLES = 400,
+};
+
+/* Few classes, so that the bound is tight; the last is a middle block. Each size is its block's. */
+static const size_t sizes[] = {112, 1024, 5120, 40960};
+enum { N_SIZES = sizeof sizes / sizeof sizes[0] };
+
+static size_t round_bytes(void)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < N_SIZES; i++)
+        sum += sizes[i];
+    return sum;
+}
+
+static bool stopping;
+static size_t n_ready;
+
+static void *churn(void *argument)
+{
+    struct rng rng = {(size_t)argument};
+    void *kept[N_KEPT * N_SIZES], *more[N_MORE * N_SIZES];
+    for (size_t i = 0; i < N_KEPT * N_SIZES; i++)
+        REQUIRE((kept[i] = api_malloc(sizes[i % N_SIZES])) != NULL);
+    __atomic_add_fetch(&n_ready, 1, __ATOMIC_RELEASE);
+    while (!__atomic_load_n(&stopping, __ATOMIC_ACQUIRE)) {
+        size_t n_more = rng_between(&rng, 1, N_MORE) * N_SIZES;
+        for (size_t i = 0; i < n_more; i++)
+            REQUIRE((more[i] = api_malloc(sizes[i % N_SIZES])) != NULL);
+        for (size_t i = 0; i < n_more; i++)
+            api_free(more[i]);
+    }
+    for (size_t i = 0; i < N_KEPT * N_SIZES; i++)
+        api_free(kept[i]);
+    return NULL;
+}
+
+static struct report stats, info, json;
+static size_t least, most;
+
+#define EXPECT_BETWEEN(value)                                                                                \
+    EXPECT_NOTE((value) >= least && (value) <= most, "%zu, not from %zu to %zu", (size_t)(value), least, most)
+#define EXPECT_SANE(value) EXPECT_NOTE((value) < (size_t)1 << 31, "%zu has wrapped", (size_t)(value))
+
+static void sample_mallinfo(void)
+{
+    const api_mallinfo2_struct sample = api_mallinfo2();
+    EXPECT_EQ(sample.arena, sample.uordblks + sample.fordblks);
+    EXPECT_BETWEEN(sample.uordblks);
+    EXPECT_SANE(sample.arena);
+    EXPECT_SANE(sample.fordblks);
+    EXPECT_SANE(sample.ordblks);
+    EXPECT_SANE(sample.keepcost);
+    EXPECT(sample.keepcost <= sample.arena);
+    EXPECT_EQ(sample.hblks, 1);
+    EXPECT_EQ(sample.hblkhd, 2 * MIB);
+}
+
+static void sample_stats(void)
+{
+    report_take_stats(&stats);
+    const char *arena = report_after(stats.text, "Arena 0:\n"),
+               *total = report_after(arena, "Total (incl. mmap):\n");
+    EXPECT_BETWEEN(report_number(arena, "in use bytes     ="));
+    EXPECT_EQ(report_number(total, "in use bytes     ="),
+              report_number(arena, "in use bytes     =") + 2 * MIB);
+    EXPECT_EQ(report_number(total, "system bytes     ="),
+              report_number(arena, "system bytes     =") + 2 * MIB);
+    EXPECT(report_number(arena, "system bytes     =") >= report_number(arena, "in use bytes     ="));
+}
+
+static void sample_info(void)
+{
+    report_take_info(&info);
+    size_t system_bytes = report_number(info.text, "<system type=\"current\" size=\"");
+    size_t rest_bytes = report_number(report_after(info.text, "<total type=\"rest\""), " size=\"");
+    EXPECT_SANE(rest_bytes);
+    EXPECT(system_bytes >= rest_bytes);
+    EXPECT_BETWEEN(system_bytes - rest_bytes);
+    for (const char *at = report_after(info.text, "<sizes>\n"); *at == ' '; at = report_after(at, "\n")) {
+        EXPECT_SANE(report_number(at, " total=\""));
+        EXPECT_SANE(report_number(at, " count=\""));
+    }
+}
+
+static void sample_json(void)
+{
+    report_take_ours(&json, VM_STATS_JSON);
+    const char *total = report_after(json.text, "\"total\": {");
+    EXPECT_BETWEEN(report_number(total, "\"in_use_bytes\":"));
+    EXPECT_EQ(report_number(total, "\"arena_bytes\":"),
+              report_number(total, "\"in_use_bytes\":") + report_number(total, "\"free_bytes\":"));
+    /* Every number but the counters is small: nothing is the difference of two moments the wrong way round. */
+    for (const char *at = json.text; (at = strstr(at, "\": ")) != NULL; at += 3)
+        EXPECT_NOTE(strtoull(at + 3, NULL, 10) < (unsigned long long)1 << 40, "%.60s", at - 20);
+}
+
+int main(void)
+{
+    watchdog_start(100);
+    api_assert_served();
+    report_open(&stats);
+    report_open(&info);
+    report_open(&json);
+    void *large = api_malloc(2 * MIB);
+    REQUIRE(large != NULL);
+    const size_t before = api_mallinfo2().uordblks;
+    pthread_t threads[N_THREADS];
+    for (size_t i = 0; i < N_THREADS; i++)
+        REQUIRE(pthread_create(&threads[i], NULL, churn, (void *)(i + 1)) == 0);
+    while (__atomic_load_n(&n_ready, __ATOMIC_ACQUIRE) < N_THREADS)
+        usleep(1000);
+    /* LIMIT: a thread's blocks at most; and once more, for a report sees blocks that are freed meanwhile and then
+       blocks that were allocated meanwhile. What a thread can take without its heap's lock, while it is looked at, is
+       one group of up to 64 blocks a class; what it takes with the lock is seen where it was, or not at all. The
+       threads' own start, in blocks of the C library: 64 KiB. */
+    least = before + N_THREADS * N_KEPT * round_bytes();
+    most = before + N_THREADS * (N_KEPT + N_MORE + 64) * round_bytes() + 64 * KIB;
+    for (size_t i = 0; i < N_SAMPLES; i++) {
+        sample_mallinfo();
+        sample_stats();
+        sample_info();
+        sample_json();
+    }
+    __atomic_store_n(&stopping, true, __ATOMIC_RELEASE);
+    for (size_t i = 0; i < N_THREADS; i++)
+        pthread_join(threads[i], NULL);
+    api_free(large);
+    return expect_result();
+}
