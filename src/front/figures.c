@@ -100,21 +100,14 @@ static void clear(struct figures *figures)
     figures->sums.n_arenas = n_arenas;
 }
 
-/* Once over all heaps, or more often if slabs went from one to another meanwhile. */
+/* Once over all heaps. `figures` may be NULL. */
 static struct tally tally_heaps(struct figures *figures)
 {
-    enum { TRIES = 8 };
-    struct tally tally;
-    for (unsigned i = 0; i < TRIES; i++) {
-        const uint32_t n_moves = vm_thread_moves_ended();
-        tally = (struct tally){.figures = figures};
-        if (figures)
-            clear(figures);
-        for (struct heap *heap = vm_thread_heaps(); heap; heap = heap->x_next)
-            visit_heap(&tally, heap);
-        if (vm_thread_moves_begun() == n_moves)
-            break;
-    }
+    struct tally tally = {.figures = figures};
+    vm_thread_hold_slabs();
+    for (struct heap *heap = vm_thread_heaps(); heap; heap = heap->x_next)
+        visit_heap(&tally, heap);
+    vm_thread_release_slabs();
     return tally;
 }
 
@@ -192,6 +185,7 @@ struct figures *vm_figures_take(void)
                                 VM_ACCESS_READ_WRITE);
     if (!figures)
         return NULL;
+    clear(figures);
     const struct tally tally = tally_heaps(figures);
     figures->sums.n_free = tally.n_free;
     figures->sums.large = vm_large_totals();

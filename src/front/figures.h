@@ -7,8 +7,8 @@
  * lock at a time, and one over each arena's lists.
  *
  * Exact if nothing allocates meanwhile. Else: a block that lives all the time is counted, once; what is counted
- * lived at some time; so in-use bytes are off by the calls in flight and no more. No figure wraps. The one exception
- * is a slab that a thread adopts from a dead one's heap: then the heaps are looked through again, a few times.
+ * lived at some time; so in-use bytes are off by the calls in flight and no more. No figure wraps. Meanwhile no thread
+ * adopts slabs of dead ones' heaps: it makes new ones.
  */
 #ifndef VM_FRONT_FIGURES_H
 #define VM_FRONT_FIGURES_H

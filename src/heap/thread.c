@@ -39,7 +39,11 @@ static struct lock registry_lock = VM_LOCK_INIT(VM_RANK_REGISTRY);
 static struct heap *abandoned; /* stack */
 static struct heap *x_heaps;   /* all */
 static uint32_t n_heaps;
-static uint32_t x_moves_begun, x_moves_ended; /* of adopted slabs: see vm_thread_slab_arrived */
+
+/* Slabs on their way from an abandoned heap to another, plus ONE_HOLD for each who wants them to stay. One word, so
+   that of two who come at a time one sees the other. */
+static uint32_t x_moves;
+enum { ONE_HOLD = 1 << 16 };
 
 static struct heap *pop_abandoned(void)
 {
@@ -142,13 +146,49 @@ struct heap *vm_thread_heaps(void)
     return vm_load_acquire(&x_heaps);
 }
 
+/* --- slabs that change their heap ------------------------------------------------------------------------ */
+
+static bool begin_move(void)
+{
+    if (vm_fetch_add_relaxed(&x_moves, 1) < ONE_HOLD)
+        return true;
+    vm_thread_slab_arrived();
+    return false;
+}
+
+void vm_thread_slab_arrived(void)
+{
+    if (vm_load_relaxed(&x_moves) % ONE_HOLD) /* not so in a child that was forked by a handler meanwhile */
+        vm_fetch_sub_relaxed(&x_moves, 1);    /* the lock under which it was listed orders it */
+}
+
+void vm_thread_hold_slabs(void)
+{
+    vm_fetch_add_relaxed(&x_moves, ONE_HOLD);
+    uint32_t moves;
+    while ((moves = vm_load_acquire(&x_moves)) % ONE_HOLD) {
+        if (vm_lock_waiter.forked && vm_lock_waiter.forked())
+            vm_fetch_add_relaxed(&x_moves, ONE_HOLD); /* the reset forgot it */
+        else if (vm_lock_waiter.wait)
+            vm_lock_waiter.wait(&x_moves, moves);
+        else
+            vm_cpu_relax();
+    }
+}
+
+void vm_thread_release_slabs(void)
+{
+    if (vm_load_relaxed(&x_moves) >= ONE_HOLD)
+        vm_fetch_sub_relaxed(&x_moves, ONE_HOLD);
+}
+
 /* A slab of an abandoned heap with free blocks that no remote free is about to touch. NULL: none. */
 static struct slab *take_slab_locked(struct heap *heap, unsigned class_index)
 {
     struct slab *const slab = vm_heap_find_listed_locked(heap, class_index);
     if (!slab)
         return NULL;
-    if (vm_load_acquire(&slab->x_is_queued)) {
+    if (vm_load_acquire(&slab->x_is_queued) || !begin_move()) {
         vm_heap_list_locked(heap, slab);
         return NULL;
     }
@@ -169,7 +209,6 @@ struct slab *vm_thread_adopt_slab(struct heap *heap, unsigned class_index)
             vm_heap_drain_locked(from, &emptied);
             slab = take_slab_locked(from, class_index);
             if (slab) {
-                vm_fetch_add_relaxed(&x_moves_begun, 1);
                 vm_store_relaxed(&slab->x_fast_heap, NULL); /* `from` may be adopted before we are done */
                 vm_store_release(&slab->x_heap, heap);
             }
@@ -180,28 +219,12 @@ struct slab *vm_thread_adopt_slab(struct heap *heap, unsigned class_index)
     return slab;
 }
 
-void vm_thread_slab_arrived(void)
-{
-    vm_fetch_add_relaxed(&x_moves_ended,
-                         1); /* after the slab was listed under a lock, whose release orders it */
-}
-
-uint32_t vm_thread_moves_begun(void)
-{
-    return vm_load_acquire(&x_moves_begun);
-}
-
-uint32_t vm_thread_moves_ended(void)
-{
-    return vm_load_acquire(&x_moves_ended);
-}
-
 /* No lock is taken: this may run while the only thread waits for one. Bins stay attached; an adopter goes on
    there. */
 void vm_thread_reset_in_child(void)
 {
     vm_lock_reset_in_child(&registry_lock);
-    vm_store_relaxed(&x_moves_ended, vm_load_relaxed(&x_moves_begun)); /* what was on its way is lost */
+    vm_store_relaxed(&x_moves, 0); /* what was on its way is lost */
     abandoned = NULL;
     for (struct heap *heap = vm_thread_heaps(); heap; heap = heap->x_next) {
         const bool was_changing = vm_lock_reset_in_child(&heap->lock);

@@ -9,9 +9,10 @@
 
 enum {
     N_THREADS = 4,
-    N_KEPT = 300, /* blocks that each thread holds all the time */
-    N_MORE = 100, /* most blocks beyond that */
-    N_SAMPLES = 400,
+    N_KEPT = 300,    /* blocks that each thread holds all the time */
+    N_MORE = 100,    /* most blocks beyond that */
+    N_SAMPLES = 400, /* at least; */
+    N_ROUNDS = 200,  /* and more, until every thread was so often through its blocks */
 };
 
 /* Few classes, so that the bound is tight; the last is a middle block. Each size is its block's. */
@@ -28,6 +29,7 @@ static size_t round_bytes(void)
 
 static bool stopping;
 static size_t n_ready;
+static size_t n_done; /* threads that were N_ROUNDS times through their blocks */
 
 static void *churn(void *argument)
 {
@@ -36,12 +38,14 @@ static void *churn(void *argument)
     for (size_t i = 0; i < N_KEPT * N_SIZES; i++)
         REQUIRE((kept[i] = api_malloc(sizes[i % N_SIZES])) != NULL);
     __atomic_add_fetch(&n_ready, 1, __ATOMIC_RELEASE);
-    while (!__atomic_load_n(&stopping, __ATOMIC_ACQUIRE)) {
+    for (size_t round = 1; !__atomic_load_n(&stopping, __ATOMIC_ACQUIRE); round++) {
         size_t n_more = rng_between(&rng, 1, N_MORE) * N_SIZES;
         for (size_t i = 0; i < n_more; i++)
             REQUIRE((more[i] = api_malloc(sizes[i % N_SIZES])) != NULL);
         for (size_t i = 0; i < n_more; i++)
             api_free(more[i]);
+        if (round == N_ROUNDS)
+            __atomic_add_fetch(&n_done, 1, __ATOMIC_RELEASE);
     }
     for (size_t i = 0; i < N_KEPT * N_SIZES; i++)
         api_free(kept[i]);
@@ -129,7 +133,7 @@ int main(void)
        threads' own start, in blocks of the C library: 64 KiB. */
     least = before + N_THREADS * N_KEPT * round_bytes();
     most = before + N_THREADS * (N_KEPT + N_MORE + 64) * round_bytes() + 64 * KIB;
-    for (size_t i = 0; i < N_SAMPLES; i++) {
+    for (size_t i = 0; i < N_SAMPLES || __atomic_load_n(&n_done, __ATOMIC_ACQUIRE) < N_THREADS; i++) {
         sample_mallinfo();
         sample_stats();
         sample_info();
