@@ -8,7 +8,7 @@
 
 #include "report.h"
 
-enum { N_DEAD = 12, N_EACH = 640, N_VISITORS = 3, N_VISITS = 1500, SIZE = 1008 };
+enum { N_DEAD = 12, N_EACH = 640, N_VISITORS = 3, N_VISITS = 12000, SIZE = 1008 };
 
 static void *kept[N_DEAD][N_EACH];
 static pthread_barrier_t all_have_heaps;

@@ -195,6 +195,19 @@ static void obstruct_break(void)
     REQUIRE(mmap(end, 64 * KIB, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == end);
 }
 
+/* malloc_stats cuts what does not fit into 32 bits, the others do not. */
+static void more_than_4_gib(void)
+{
+    enum { N_HUGE = 3 };
+    void *huge[N_HUGE];
+    for (size_t i = 0; i < N_HUGE; i++)
+        huge[i] = sizeof(void *) == 8 ? api_malloc((size_t)3 << 29)
+                                      : NULL; /* NULL on a machine that has not got it */
+    compare("4.5 GiB in large blocks");
+    for (size_t i = 0; i < N_HUGE; i++)
+        api_free(huge[i]);
+}
+
 int main(int argc, char **argv)
 {
     watchdog_start(60);
@@ -227,6 +240,7 @@ int main(int argc, char **argv)
         api_free(more[i]);
     empty(1);
     compare("all freed");
+    more_than_4_gib();
     api_malloc_trim(0);
     compare("trimmed");
     return expect_result();

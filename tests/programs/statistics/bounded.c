@@ -9,8 +9,9 @@
 
 enum {
     N_THREADS = 4,
-    N_KEPT = 300,    /* blocks that each thread holds all the time */
-    N_MORE = 100,    /* most blocks beyond that */
+    N_KEPT = 300,    /* blocks of each size that each thread holds all the time */
+    N_MORE = 20,     /* most beyond that */
+    N_HOLES = 2000,  /* blocks of 992 bytes that each thread freed between others: free all the time */
     N_SAMPLES = 400, /* at least; */
     N_ROUNDS = 200,  /* and more, until every thread was so often through its blocks */
 };
@@ -27,6 +28,9 @@ static size_t round_bytes(void)
     return sum;
 }
 
+/* What a thread can take without its heap's lock: the rest of one group a class; of middle blocks nothing. */
+static const size_t unlocked_bytes = 64 * 112 + 64 * 1024 + 16 * 5120 + 64 * 992;
+
 static bool stopping;
 static size_t n_ready;
 static size_t n_done; /* threads that were N_ROUNDS times through their blocks */
@@ -37,6 +41,12 @@ static void *churn(void *argument)
     void *kept[N_KEPT * N_SIZES], *more[N_MORE * N_SIZES];
     for (size_t i = 0; i < N_KEPT * N_SIZES; i++)
         REQUIRE((kept[i] = api_malloc(sizes[i % N_SIZES])) != NULL);
+    static void *others[N_THREADS][2 * N_HOLES];
+    void **mine = others[(size_t)argument - 1];
+    for (size_t i = 0; i < 2 * N_HOLES; i++)
+        REQUIRE((mine[i] = api_malloc(992)) != NULL);
+    for (size_t i = 0; i < 2 * N_HOLES; i += 2)
+        api_free(mine[i]);
     __atomic_add_fetch(&n_ready, 1, __ATOMIC_RELEASE);
     for (size_t round = 1; !__atomic_load_n(&stopping, __ATOMIC_ACQUIRE); round++) {
         size_t n_more = rng_between(&rng, 1, N_MORE) * N_SIZES;
@@ -49,6 +59,8 @@ static void *churn(void *argument)
     }
     for (size_t i = 0; i < N_KEPT * N_SIZES; i++)
         api_free(kept[i]);
+    for (size_t i = 1; i < 2 * N_HOLES; i += 2)
+        api_free(mine[i]);
     return NULL;
 }
 
@@ -107,6 +119,15 @@ static void sample_json(void)
     EXPECT_BETWEEN(report_number(total, "\"in_use_bytes\":"));
     EXPECT_EQ(report_number(total, "\"arena_bytes\":"),
               report_number(total, "\"in_use_bytes\":") + report_number(total, "\"free_bytes\":"));
+    /* An arena's figures are of one moment. */
+    const char *arena = report_after(json.text, "\"arenas\": [");
+    size_t free_bytes = 0, span_bytes = (size_t)sysconf(_SC_PAGESIZE);
+    for (char *at = (char *)(uintptr_t)report_after(arena, "\"free_spans_of_order\": ["); *at != ']';
+         span_bytes *= 2) {
+        free_bytes += strtoull(at, &at, 10) * span_bytes;
+        at += *at == ',';
+    }
+    EXPECT_EQ(free_bytes, report_number(arena, "\"free_page_bytes\":"));
     /* Every number but the counters is small: nothing is the difference of two moments the wrong way round. */
     for (const char *at = json.text; (at = strstr(at, "\": ")) != NULL; at += 3)
         EXPECT_NOTE(strtoull(at + 3, NULL, 10) < (unsigned long long)1 << 40, "%.60s", at - 20);
@@ -127,12 +148,12 @@ int main(void)
         REQUIRE(pthread_create(&threads[i], NULL, churn, (void *)(i + 1)) == 0);
     while (__atomic_load_n(&n_ready, __ATOMIC_ACQUIRE) < N_THREADS)
         usleep(1000);
-    /* LIMIT: a thread's blocks at most; and once more, for a report sees blocks that are freed meanwhile and then
-       blocks that were allocated meanwhile. What a thread can take without its heap's lock, while it is looked at, is
-       one group of up to 64 blocks a class; what it takes with the lock is seen where it was, or not at all. The
-       threads' own start, in blocks of the C library: 64 KiB. */
-    least = before + N_THREADS * N_KEPT * round_bytes();
-    most = before + N_THREADS * (N_KEPT + N_MORE + 64) * round_bytes() + 64 * KIB;
+    /* LIMIT: what a thread holds at least; and at most, twice, for a report may see blocks that are freed meanwhile and
+       then some that were allocated meanwhile, but of these only what is taken without the lock under which the heap
+       is looked at. The threads themselves, in blocks of the C library: 64 KiB. */
+    least = before + N_THREADS * (N_KEPT * round_bytes() + N_HOLES * 992);
+    most = least + N_THREADS * (N_MORE * round_bytes() + unlocked_bytes) + 64 * KIB;
+    REQUIRE(most < least + N_THREADS * N_HOLES * 992); /* or it would not tell free blocks from live ones */
     for (size_t i = 0; i < N_SAMPLES || __atomic_load_n(&n_done, __ATOMIC_ACQUIRE) < N_THREADS; i++) {
         sample_mallinfo();
         sample_stats();
