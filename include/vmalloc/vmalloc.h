@@ -127,7 +127,7 @@ VM_API int vm_mallopt(int parameter, int value);
  * Statistics. All say the same of the same moment, exactly if nothing allocates meanwhile; else each is off by the
  * calls in flight and no more, and no figure wraps. None of these functions allocates or prints with a lock held,
  * and all may be called from a thread with the smallest stack. Cost: one pass over the descriptors of all slabs
- * (192 bytes for 16 KiB of blocks), and over each arena's free lists; docs/statistics.md has the details.
+ * (128 bytes and more a slab), and over each arena's free lists; docs/statistics.md has the details.
  */
 VM_API struct vm_mallinfo2 vm_mallinfo2(void);
 VM_API struct vm_mallinfo vm_mallinfo(void);
@@ -149,7 +149,12 @@ VM_API int vm_malloc_stats_print(FILE *stream, enum vm_stats_format format);
 /* vm_malloc_stats_print(stderr, VM_STATS_TEXT). The C library's name malloc_stats prints glibc's shorter text. */
 VM_API void vm_malloc_stats(void);
 
-/* Gives free pages back to the kernel, keeping `pad` bytes at the break. 1 if any page went back, else 0. */
+/*
+ * Gives every page that holds no live block back to the kernel, at once, whichever thread's it is, keeping `pad` bytes
+ * at the break. Only what other threads take their next blocks from stays: a slab a class with live blocks, and
+ * at most 512 KiB of empty ones a thread. 1 if any page went back, else 0. Cost: one pass over all blocks, a
+ * kernel call for each run of free pages.
+ */
 VM_API int vm_malloc_trim(size_t pad);
 
 #ifdef __cplusplus

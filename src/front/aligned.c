@@ -37,7 +37,7 @@ static void *aligned_block(size_t alignment, size_t size)
         vm_front_relieve();
         block = vm_large_alloc(size ? size : 1, alignment);
     }
-    return block;
+    return vm_front_fill_fresh(block, size);
 }
 
 /* Least power of two at or above; 0 if there is none. */

@@ -17,10 +17,10 @@ struct tally {
 
 static void count_in_arena(struct arena_figures *arena, const struct slab *slab, size_t n_free)
 {
-    const size_t remainder = slab->span.bytes - slab->n_blocks * slab->block_bytes;
+    const size_t remainder = slab->span.bytes - slab->n_blocks * slab->span.block_bytes;
     arena->n_slabs++;
     arena->slab_bytes += slab->span.bytes;
-    arena->slab_live_bytes += (slab->n_blocks - n_free) * slab->block_bytes;
+    arena->slab_live_bytes += (slab->n_blocks - n_free) * slab->span.block_bytes;
     arena->n_free_of_class[slab->class_index] += (uint32_t)n_free;
     arena->n_remainders += remainder != 0;
     arena->remainder_bytes += remainder;
@@ -44,10 +44,10 @@ static void count_in_class(struct class_figures *class, const struct slab *slab,
 static void count_slab(struct tally *tally, const struct slab *slab)
 {
     const size_t n_free = vm_slab_count_free(slab), n_live = slab->n_blocks - n_free;
-    tally->live_bytes += n_live * slab->block_bytes;
-    tally->n_free += n_free + (slab->span.bytes > slab->n_blocks * slab->block_bytes);
+    tally->live_bytes += n_live * slab->span.block_bytes;
+    tally->n_free += n_free + (slab->span.bytes > slab->n_blocks * slab->span.block_bytes);
     struct figures *const figures = tally->figures;
-    const size_t arena_index = slab->span.arena->index;
+    const size_t arena_index = slab->span.arena_index;
     if (!figures || arena_index >= figures->sums.n_arenas)
         return; /* an arena that came after the picture was begun */
     count_in_arena(&figures->arena[arena_index], slab, n_free);
@@ -58,6 +58,8 @@ static void count_heap(struct figures *figures, const struct heap *heap)
 {
     if (vm_load_relaxed(&heap->x_state) == HEAP_LIVE)
         figures->n_live_heaps++;
+    else if (vm_load_relaxed(&heap->x_state) == HEAP_SHARED)
+        figures->n_shared_heaps++;
     else
         figures->n_abandoned_heaps++;
     figures->n_retired += heap->n_retired;

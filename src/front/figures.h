@@ -49,7 +49,7 @@ struct arena_figures {
 
 struct figures {
     struct sums sums;
-    size_t n_live_heaps, n_abandoned_heaps, n_frozen_heaps;
+    size_t n_live_heaps, n_shared_heaps, n_abandoned_heaps, n_frozen_heaps;
     size_t n_retired, retired_bytes; /* slabs that ran empty and are kept for a while */
     struct meta_totals meta;
     struct pagemap_totals map;

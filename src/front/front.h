@@ -8,9 +8,14 @@
 
 /* --- malloc.c --- */
 
-/* A request failed: gives back what is kept for speed, and has the arenas ask the kernel again. One more try is
-   worth it. Lock: none held. */
-void vm_front_relieve(void);
+/* M_PERTURB: fills `bytes` of a fresh block, unless it is NULL or nothing is to be filled. Returns the block. */
+void *vm_front_fill_fresh(void *block, size_t bytes);
+
+/* --- trim.c --- */
+
+/* A request failed: gives back what all heaps keep for speed, and has the arenas ask the kernel again. One more
+   try is worth it. Lock: none held. */
+VM_COLD void vm_front_relieve(void);
 
 /* --- misuse.c --- */
 

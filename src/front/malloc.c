@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "front/front.h"
 #include "heap/heap_fast.h"
+#include "heap/perturb.h"
 #include "heap/remote.h"
 #include "heap/thread.h"
 #include "kernel/kernel.h"
@@ -21,10 +22,13 @@ static void *out_of_memory(void)
     return NULL;
 }
 
-VM_COLD void vm_front_relieve(void)
+/* The pool has nothing for the class: once more with what others keep, then from a larger class. That block is
+   zeroed, as calloc clears no more than the smaller class's bytes. */
+VM_COLD static void *alloc_when_short(unsigned class_index)
 {
-    vm_thread_settle();
-    vm_pool_trim(0);
+    vm_front_relieve();
+    void *const block = vm_heap_alloc(class_index);
+    return block ? block : vm_heap_alloc_spare(class_index);
 }
 
 /* A block from a slab. Needs: a size that slabs serve. */
@@ -35,15 +39,9 @@ static void *slab_alloc(size_t size)
     const vm_word mask = vm_load_relaxed(bin->mask);
     if (VM_LIKELY(mask != 0))
         return vm_heap_take(bin, mask, vm_class_bytes(class_index));
-    void *block = vm_heap_alloc(class_index);
-    if (VM_UNLIKELY(!block)) {
-        vm_front_relieve();
-        block = vm_heap_alloc(class_index);
-        if (!block)
-            block =
-                vm_heap_alloc_spare(class_index); /* zeroed, as calloc clears but the smaller class's bytes */
-    }
-    return block;
+    void *const block = vm_heap_alloc(class_index);
+    return vm_front_fill_fresh(VM_LIKELY(block != NULL) ? block : alloc_when_short(class_index),
+                               vm_class_bytes(class_index));
 }
 
 VM_NOINLINE static void *large_alloc(size_t size)
@@ -54,7 +52,7 @@ VM_NOINLINE static void *large_alloc(size_t size)
         vm_front_relieve();
         block = vm_large_alloc(size, 1);
     }
-    return block;
+    return vm_front_fill_fresh(block, size);
 }
 
 VM_NOINLINE void *vm_malloc_slow(size_t size)
@@ -62,6 +60,27 @@ VM_NOINLINE void *vm_malloc_slow(size_t size)
     void *const block = size <= vm_load_relaxed(&vm_large_policy.x_slab_max) ? slab_alloc(size ? size : 1)
                                                                              : large_alloc(size);
     return VM_LIKELY(block != NULL) ? block : out_of_memory();
+}
+
+void *vm_front_fill_fresh(void *block, size_t bytes)
+{
+    const uint32_t byte = vm_load_relaxed(&vm_heap_policy.x_perturb);
+    if (VM_UNLIKELY(byte) && block)
+        __builtin_memset(block, (int)(byte ^ 0xFF), bytes);
+    return block;
+}
+
+/* Fills a block that is about to be freed, if it is a live one. */
+VM_COLD static void fill_freed(struct span *span, void *block)
+{
+    const int byte = (int)vm_load_relaxed(&vm_heap_policy.x_perturb);
+    struct slab *const slab = (struct slab *)span;
+    size_t index;
+    if (span->kind == SPAN_MIDDLE && span->start == block)
+        __builtin_memset(block, byte, span->bytes);
+    if (span->kind == SPAN_SLAB && vm_slab_index(slab, block, &index) &&
+        !(vm_load_relaxed(&vm_slab_group(slab, index)->x_mask) & vm_slab_bit(index)))
+        __builtin_memset(block, byte, span->block_bytes);
 }
 
 VM_NOINLINE void vm_free_slow(void *block)
@@ -72,6 +91,8 @@ VM_NOINLINE void vm_free_slow(void *block)
     size_t index;
     if (VM_UNLIKELY(!span))
         vm_misuse_abort("free", block);
+    if (VM_UNLIKELY(vm_load_relaxed(&vm_heap_policy.x_perturb)))
+        fill_freed(span, block);
     if (span->kind == SPAN_SLAB && vm_slab_index((struct slab *)span, block, &index))
         vm_heap_free((struct slab *)span, index);
     else if (span->kind != SPAN_SLAB && span->start == block)
@@ -146,7 +167,7 @@ static size_t block_bytes(const char *function, const void *block, struct span *
     if (!vm_slab_index(slab, block, &index) ||
         vm_load_relaxed(&vm_slab_group(slab, index)->x_mask) & vm_slab_bit(index))
         vm_misuse_abort(function, block);
-    return slab->block_bytes;
+    return slab->span.block_bytes;
 }
 
 /* Whether a block of `bytes` serves a smaller size without wasting what is worth a copy. */

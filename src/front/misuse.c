@@ -34,18 +34,18 @@ static bool is_in_arena(const void *pointer)
 static void describe_block(struct message *message, struct slab *slab, size_t index, size_t offset)
 {
     const vm_word bits = vm_load_acquire(&vm_slab_group(slab, index)->x_mask) |
-                         vm_load_acquire(&slab->x_remote[index >> VM_WORD_SHIFT]);
+                         vm_load_acquire(&vm_slab_remote(slab)[index >> VM_WORD_SHIFT]);
     const bool is_free = (bits & vm_slab_bit(index)) != 0;
     if (offset == 0) {
         vm_message_text(message, "this block of ");
-        vm_message_unsigned(message, slab->block_bytes);
+        vm_message_unsigned(message, slab->span.block_bytes);
         vm_message_text(message, is_free ? " bytes is already free\n" : " bytes is live\n");
         return;
     }
     vm_message_text(message, "points ");
     vm_message_unsigned(message, offset);
     vm_message_text(message, is_free ? " bytes into a free block of " : " bytes into a live block of ");
-    vm_message_unsigned(message, slab->block_bytes);
+    vm_message_unsigned(message, slab->span.block_bytes);
     vm_message_text(message, " bytes at ");
     vm_message_address(message, vm_slab_block(slab, index));
     vm_message_text(message, "\n");
@@ -57,7 +57,7 @@ static void describe(struct message *message, const void *pointer, struct span *
         struct slab *const slab = (struct slab *)span;
         const uintptr_t offset = (uintptr_t)pointer - (uintptr_t)slab->base;
         if ((uintptr_t)pointer >= (uintptr_t)slab->base)
-            describe_block(message, slab, offset / slab->block_bytes, offset % slab->block_bytes);
+            describe_block(message, slab, offset / slab->span.block_bytes, offset % slab->span.block_bytes);
         else
             vm_message_text(message, "points between blocks: never allocated\n");
     } else if (span) {
@@ -87,7 +87,7 @@ static bool is_double_free(const void *pointer, struct span *span)
     struct slab *const slab = (struct slab *)span;
     return span && span->kind == SPAN_SLAB && vm_slab_index(slab, pointer, &index) &&
            ((vm_load_acquire(&vm_slab_group(slab, index)->x_mask) |
-             vm_load_acquire(&slab->x_remote[index >> VM_WORD_SHIFT])) &
+             vm_load_acquire(&vm_slab_remote(slab)[index >> VM_WORD_SHIFT])) &
             vm_slab_bit(index));
 }
 

@@ -190,6 +190,7 @@ static void print_others(struct printer *printer, const struct figures *figures)
                                            {"of bytes", large->large_bytes},
                                            {0}});
     counts(printer, (const struct count[]){{"heaps of threads", figures->n_live_heaps},
+                                           {"shared", figures->n_shared_heaps},
                                            {"waiting for one", figures->n_abandoned_heaps},
                                            {"frozen by a fork", figures->n_frozen_heaps},
                                            {0}});

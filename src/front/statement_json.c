@@ -156,6 +156,7 @@ static void print_others(struct json *json, const struct figures *figures)
 {
     object(json, "heaps",
            (const struct member[]){{"live", figures->n_live_heaps},
+                                   {"shared", figures->n_shared_heaps},
                                    {"abandoned", figures->n_abandoned_heaps},
                                    {"frozen", figures->n_frozen_heaps},
                                    {"retired_slabs", figures->n_retired},

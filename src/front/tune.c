@@ -7,7 +7,7 @@
 #include "base/atomic.h"
 #include "base/bits.h"
 #include "front/front.h"
-#include "heap/heap.h"
+#include "heap/perturb.h"
 #include "kernel/kernel.h"
 #include "large/large.h"
 #include "pool/arena.h"
@@ -155,6 +155,10 @@ int vm_mallopt(int parameter, int value)
     vm_heap_first_call();
     if (parameter == VM_M_MXFAST)
         return value >= 0 && (size_t)value <= 80 * sizeof(size_t) / 4;
+    if (parameter == VM_M_PERTURB)
+        vm_heap_set_perturb((unsigned char)value);
+    if (parameter == VM_M_ARENA_MAX && value > 0)
+        vm_store_relaxed(&vm_heap_policy.x_n_own_max, (uint32_t)value);
     for (size_t i = 0; i < N_TUNABLES; i++)
         if (tunables[i].parameter == parameter)
             apply(&tunables[i], (size_t)value);

@@ -21,17 +21,11 @@
 #include "heap/heap.h"
 #include "base/check.h"
 #include "heap/heap_fast.h"
+#include "heap/perturb.h"
 #include "heap/remote.h"
 #include "heap/thread.h"
 #include "pool/pool.h"
 #include "slab/sizeclass.h"
-
-struct heap_policy vm_heap_policy;
-
-void vm_heap_set_perturb(unsigned char byte)
-{
-    vm_store_relaxed(&vm_heap_policy.x_perturb, byte);
-}
 
 static struct slab *slab_of_node(struct list_node *node)
 {
@@ -59,7 +53,8 @@ bool vm_heap_is_slab_done(struct slab *slab)
 {
     for (size_t i = 0; i < slab->n_groups; i++) {
         /* Acquire: pairs with the release store of vm_heap_free_fast and the fetch_or of vm_remote_free. */
-        const vm_word free = vm_load_acquire(&slab->group[i].x_mask) | vm_load_acquire(&slab->x_remote[i]);
+        const vm_word free =
+            vm_load_acquire(&slab->group[i].x_mask) | vm_load_acquire(&vm_slab_remote(slab)[i]);
         if (free != vm_slab_group_full(slab, i))
             return false;
     }
@@ -87,11 +82,11 @@ static void ignore_groups(struct slab *slab)
 static bool collect_remote(struct slab *slab)
 {
     bool found = false;
-    vm_store_relaxed(&slab->x_fast_heap, vm_load_relaxed(&slab->x_heap)); /* R5 in remote.c */
+    vm_heap_allow_fast(slab); /* R5 in remote.c */
     for (size_t i = 0; i < slab->n_groups; i++) {
-        if (vm_load_relaxed(&slab->x_remote[i]) == 0)
+        if (vm_load_relaxed(&vm_slab_remote(slab)[i]) == 0)
             continue;
-        const vm_word remote = vm_exchange(&slab->x_remote[i], 0); /* pairs with vm_remote_free */
+        const vm_word remote = vm_exchange(&vm_slab_remote(slab)[i], 0); /* pairs with vm_remote_free */
         const vm_word mask = vm_load_relaxed(&slab->group[i].x_mask);
         if (VM_UNLIKELY(mask & remote)) {
             const size_t index = i * (size_t)VM_WORD_BITS + vm_bits_lowest(mask & remote);
@@ -115,7 +110,7 @@ static void attach(struct heap *heap, struct slab *slab, size_t group_index)
     bin->base = vm_slab_block(slab, group_index * VM_WORD_BITS);
 }
 
-static void detach(struct heap *heap, unsigned class_index)
+void vm_heap_detach(struct heap *heap, unsigned class_index)
 {
     heap->bin[class_index].mask = (vm_word *)(uintptr_t)&vm_heap_no_blocks;
     heap->bin[class_index].base = NULL;
@@ -188,7 +183,7 @@ void vm_heap_unlist_locked(struct heap *heap, struct slab *slab)
 void vm_heap_expel_locked(struct heap *heap, struct slab *slab, struct list *emptied)
 {
     if (slab->x_state == SLAB_CURRENT) {
-        detach(heap, slab->class_index);
+        vm_heap_detach(heap, slab->class_index);
         heap->current[slab->class_index] = NULL;
         vm_store_relaxed(&slab->x_state, SLAB_LOOSE);
         forget_retired(heap, slab);
@@ -243,7 +238,7 @@ static void settle_slab(struct heap *heap, struct slab *slab, struct list *empti
         move_to_front(heap, slab);
     if (slab->x_state == SLAB_LOOSE || !are_all_free(slab))
         return;
-    if (vm_load_relaxed(&heap->x_state) == HEAP_LIVE)
+    if (vm_load_relaxed(&heap->x_state) != HEAP_ABANDONED)
         retire(heap, slab, emptied);
     else if (vm_heap_is_slab_done(slab))
         vm_heap_expel_locked(heap, slab, emptied);
@@ -255,7 +250,7 @@ bool vm_heap_free_locked(struct heap *heap, struct slab *slab, size_t index, str
 {
     struct slab_group *const group = vm_slab_group(slab, index);
     vm_word mask = vm_load_relaxed(&group->x_mask);
-    const vm_word remote = vm_load_relaxed(&slab->x_remote[index >> VM_WORD_SHIFT]);
+    const vm_word remote = vm_load_relaxed(&vm_slab_remote(slab)[index >> VM_WORD_SHIFT]);
     if (vm_bits_test_set(&mask, index) || (remote & vm_slab_bit(index)))
         return false;
     vm_store_release(&group->x_mask, mask);
@@ -288,7 +283,7 @@ void vm_heap_group_emptied(struct slab *slab, struct slab_group *group)
     if (vm_load_relaxed(&slab->x_heap) == heap && slab->x_state != SLAB_LOOSE) {
         if (are_all_free(slab))
             retire(heap, slab, &emptied);
-        else if (slab->x_state == SLAB_CURRENT && (char *)group < (char *)slab->x_remote) {
+        else if (slab->x_state == SLAB_CURRENT && (char *)group < (char *)vm_slab_remote(slab)) {
             vm_store_relaxed(&group->x_notify, 0); /* in use elsewhere: be quiet while this group is */
             slab->is_quiet = true;
         }
@@ -331,7 +326,7 @@ void vm_heap_settle_locked(struct heap *heap, struct list *emptied)
         struct slab *const slab = heap->current[i];
         if (slab) {
             collect_remote(slab);
-            detach(heap, i);
+            vm_heap_detach(heap, i);
             heap->current[i] = NULL;
             watch_groups(slab);
             vm_heap_list_locked(heap, slab);
@@ -412,7 +407,7 @@ static bool refill_locked(struct heap *heap, unsigned class_index, struct list *
             return true;
         if (vm_load_relaxed(&slab->x_fast_heap) != heap && collect_remote(slab) && attach_any(heap, slab))
             return true; /* R5: without remote frees x_fast_heap is the heap */
-        detach(heap, class_index);
+        vm_heap_detach(heap, class_index);
         heap->current[class_index] = NULL;
         vm_heap_list_locked(heap, slab);
     }
@@ -442,12 +437,19 @@ static struct slab *create_slab(struct heap *heap, unsigned class_index, unsigne
     return slab;
 }
 
+/* A block of the attached group. Needs: to act as owner. */
+static void *take_attached(struct heap *heap, unsigned class_index)
+{
+    struct bin *const bin = &heap->bin[class_index];
+    void *const block = vm_heap_take(bin, vm_load_relaxed(bin->mask), vm_class_bytes(class_index));
+    if (VM_UNLIKELY(vm_load_relaxed(&vm_heap_policy.x_perturb)))
+        vm_heap_detach(heap, class_index); /* the next one is filled, too */
+    return block;
+}
+
 static void *take_locked(struct heap *heap, unsigned class_index, struct list *emptied)
 {
-    if (!refill_locked(heap, class_index, emptied))
-        return NULL;
-    struct bin *const bin = &heap->bin[class_index];
-    return vm_heap_take(bin, vm_load_relaxed(bin->mask), vm_class_bytes(class_index));
+    return refill_locked(heap, class_index, emptied) ? take_attached(heap, class_index) : NULL;
 }
 
 /* Another group of the current slab: the bin and the slab's masks are the owner's, so no lock. NULL: none. */
@@ -456,8 +458,7 @@ static void *take_from_current(struct heap *heap, unsigned class_index)
     struct slab *const slab = heap->current[class_index];
     if (!slab || slab->n_groups == 1 || slab->is_quiet || !attach_any(heap, slab))
         return NULL;
-    struct bin *const bin = &heap->bin[class_index];
-    return vm_heap_take(bin, vm_load_relaxed(bin->mask), slab->block_bytes);
+    return take_attached(heap, class_index);
 }
 
 void *vm_heap_alloc(unsigned class_index)
@@ -533,8 +534,9 @@ void vm_heap_check(struct heap *heap)
         struct slab *const slab = heap->current[i];
         if (slab) {
             check_slab(heap, slab, i, SLAB_CURRENT);
-            VM_CHECK((char *)heap->bin[i].mask >= (char *)slab->group &&
-                     (char *)heap->bin[i].mask < (char *)slab->x_remote); /* H2 */
+            VM_CHECK(heap->bin[i].mask == &vm_heap_no_blocks ||
+                     ((char *)heap->bin[i].mask >= (char *)slab->group &&
+                      (char *)heap->bin[i].mask < (char *)vm_slab_remote(slab))); /* H2 */
         } else {
             VM_CHECK(heap->bin[i].mask == &vm_heap_no_blocks); /* H2 */
         }

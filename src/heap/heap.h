@@ -4,7 +4,8 @@
  * that the thread owns.
  *
  * A heap is LIVE while a thread has it, ABANDONED after that thread's end until another thread adopts it with
- * all that is in it. Heaps are never unmade, so whoever holds a pointer to one may always look.
+ * all that is in it; SHARED ones are for threads above the limit of M_ARENA_MAX. Heaps are never unmade, so
+ * whoever holds a pointer to one may always look.
  */
 #ifndef VM_HEAP_HEAP_H
 #define VM_HEAP_HEAP_H
@@ -23,6 +24,7 @@ struct bin {
 enum heap_state {
     HEAP_LIVE,      /* a thread's own; only that thread makes slabs CURRENT and takes blocks */
     HEAP_ABANDONED, /* nobody's: whoever holds the lock may act as the owner */
+    HEAP_SHARED,    /* everybody's: the same, but it keeps some empty slabs and is not adopted */
     HEAP_FROZEN /* fork child: its owner was in the middle of a change; nothing but bits is ever touched */
 };
 
@@ -98,18 +100,11 @@ struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index)
    vm_heap_is_slab_done; for a visitor of a live heap, the slab LISTED. */
 void vm_heap_expel_locked(struct heap *heap, struct slab *slab, struct list *emptied);
 
+/* Leaves the class's bin without blocks, so that the next malloc takes the slow path. Needs: to act as owner. */
+void vm_heap_detach(struct heap *heap, unsigned class_index);
+
 /* Gives slabs back to the pool. Lock: none held. */
 void vm_heap_destroy_slabs(struct list *emptied);
-
-/* Settings of the heaps, single words read with relaxed loads; see front/tune.c. */
-struct heap_policy {
-    uint32_t x_perturb;   /* M_PERTURB: the byte that freed blocks are filled with; 0 for no filling */
-    uint32_t x_n_own_max; /* M_ARENA_MAX: most threads that have a heap of their own; 0 for no limit */
-};
-extern struct heap_policy vm_heap_policy;
-
-/* Sets x_perturb, and has the fast paths of all heaps give way to the slow ones, which fill. */
-void vm_heap_set_perturb(unsigned char byte);
 
 void vm_heap_check(struct heap *heap);
 

@@ -2,11 +2,11 @@
 /*
  * remote.c - frees from other threads, and heaps whose thread sleeps or is dead.
  *
- * A thread that frees a block of another's slab sets the block's bit in x_remote and sees to it that the
+ * A thread that frees a block of another's slab sets the block's remote bit and sees to it that the
  * owner will look: the slab is in the owner's queue, or x_missed is set. The owner moves the bits to its
  * masks whenever it is in a slow path. If the owner sleeps and the free was the slab's last, the freeing
- * thread itself gives the slab back under the heap's lock. If the heap is abandoned, it acts as the owner
- * under the lock.
+ * thread itself gives the slab back under the heap's lock. If the heap is abandoned or shared, it acts as
+ * the owner under the lock.
  *
  *   x_is_queued   who may act          what happens                                              then
  *   0             a freeing thread     exchange to 1: it has pinned the slab; sets its bit       pinned
@@ -34,6 +34,7 @@
 #include "heap/remote.h"
 #include "base/check.h"
 #include "heap/heap_fast.h"
+#include "heap/perturb.h"
 #include "heap/thread.h"
 
 void vm_remote_queue(struct slab *slab)
@@ -44,6 +45,13 @@ void vm_remote_queue(struct slab *slab)
         slab->x_next_queued = head;
     while (!vm_compare_exchange(&heap->x_queue, &head,
                                 slab)); /* pairs with the exchange in vm_heap_drain_locked */
+}
+
+/* Whether whoever holds its lock may act as the heap's owner. */
+static bool is_anybodys(const struct heap *heap)
+{
+    const uint32_t state = vm_load_acquire(&heap->x_state);
+    return state == HEAP_ABANDONED || state == HEAP_SHARED;
 }
 
 /* Slabs of a live heap that are wholly free and not CURRENT, from the queue; the others go back into it. */
@@ -69,7 +77,7 @@ static void visit_locked(struct heap *heap, struct list *emptied)
 {
     if (vm_load_relaxed(&heap->x_state) == HEAP_LIVE)
         visit_live_locked(heap, emptied);
-    else if (vm_load_relaxed(&heap->x_state) == HEAP_ABANDONED)
+    else if (is_anybodys(heap))
         vm_heap_settle_locked(heap, emptied);
 }
 
@@ -82,13 +90,13 @@ void vm_remote_visit(struct heap *heap)
     vm_heap_destroy_slabs(&emptied);
 }
 
-/* The heap is abandoned: acts as its owner. False: it is not, or the slab is not its any more. */
-static bool free_into_abandoned(struct heap *heap, struct slab *slab, size_t index)
+/* The heap is nobody's or everybody's: acts as its owner. False: it is not, or the slab is not its any more. */
+static bool free_as_owner(struct heap *heap, struct slab *slab, size_t index)
 {
     struct list emptied = {0};
     bool done = false, was_live = true;
     vm_lock_acquire(&heap->lock);
-    if (vm_load_relaxed(&slab->x_heap) == heap && vm_load_relaxed(&heap->x_state) == HEAP_ABANDONED) {
+    if (vm_load_relaxed(&slab->x_heap) == heap && is_anybodys(heap)) {
         if (vm_load_relaxed(&heap->x_queue))
             vm_heap_drain_locked(heap, &emptied);
         was_live = vm_heap_free_locked(heap, slab, index, &emptied);
@@ -113,7 +121,7 @@ VM_COLD static void report_missed(void)
    descriptor. */
 struct last_look {
     const struct slab *slab;
-    const vm_word *x_remote;
+    const vm_word *remote;
     size_t n_groups, n_blocks;
 };
 
@@ -122,7 +130,7 @@ static bool are_all_free(const struct last_look *look)
     for (size_t i = 0; i < look->n_groups; i++) {
         const size_t n_left = look->n_blocks - i * VM_WORD_BITS;
         const vm_word full = vm_bits_low_mask(n_left < VM_WORD_BITS ? (unsigned)n_left : VM_WORD_BITS);
-        if ((vm_load_relaxed(&look->slab->group[i].x_mask) | vm_load_relaxed(&look->x_remote[i])) != full)
+        if ((vm_load_relaxed(&look->slab->group[i].x_mask) | vm_load_relaxed(&look->remote[i])) != full)
             return false;
     }
     return true;
@@ -133,18 +141,18 @@ void vm_remote_free(struct slab *slab, size_t index)
     struct heap *heap = vm_load_acquire(&slab->x_heap);
     const vm_word bit = vm_slab_bit(index);
     struct slab_group *const group = vm_slab_group(slab, index);
-    vm_word *const remote = &slab->x_remote[index >> VM_WORD_SHIFT];
+    vm_word *const remote = &vm_slab_remote(slab)[index >> VM_WORD_SHIFT];
     if (!heap || vm_load_acquire(&group->x_mask) & bit)
         vm_heap_bad_free(vm_slab_block(slab, index));
-    while (vm_load_acquire(&heap->x_state) == HEAP_ABANDONED) {
-        if (free_into_abandoned(heap, slab, index))
+    while (is_anybodys(heap)) {
+        if (free_as_owner(heap, slab, index))
             return;
         heap = vm_load_acquire(&slab->x_heap);
         if (!heap)
             vm_heap_bad_free(vm_slab_block(slab, index));
     }
     const vm_word full = vm_slab_group_full(slab, index >> VM_WORD_SHIFT);
-    const struct last_look look = {slab, slab->x_remote, slab->n_groups, slab->n_blocks};
+    const struct last_look look = {slab, vm_slab_remote(slab), slab->n_groups, slab->n_blocks};
     if (vm_load_relaxed(&slab->x_state) == SLAB_CURRENT && vm_load_relaxed(&slab->x_fast_heap))
         vm_store_relaxed(&slab->x_fast_heap, NULL); /* R5 */
     const bool is_pinned =
@@ -177,7 +185,7 @@ void vm_heap_free(struct slab *slab, size_t index)
     vm_lock_acquire(&heap->lock);
     if (vm_load_relaxed(&heap->x_queue) || vm_load_relaxed(&heap->x_missed))
         vm_heap_drain_locked(heap, &emptied);
-    vm_store_relaxed(&slab->x_fast_heap, heap); /* what had made it NULL is collected */
+    vm_heap_allow_fast(slab); /* what had made x_fast_heap NULL is collected */
     const bool was_live = vm_heap_free_locked(heap, slab, index, &emptied);
     vm_lock_release(&heap->lock);
     if (!was_live)

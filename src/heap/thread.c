@@ -9,11 +9,16 @@
  * After that the C library and other destructors go on allocating and freeing: a malloc then borrows an
  * abandoned heap for one call, a free is a remote free. Nothing is lost, however late it comes.
  *
+ * M_ARENA_MAX limits how many threads have a heap of their own. The others stay on vm_heap_none and take each
+ * block, under its lock, from one of at most N_SHARED_MAX shared heaps: slower, but their memory is one
+ * heap's. As soon as there are fewer threads with a heap, one of them gets its own.
+ *
  * Lock: the registry's, rank REGISTRY, guards the stack of abandoned heaps. The list of all heaps only grows.
  */
 #include "heap/thread.h"
 #include "base/check.h"
 #include "heap/heap_fast.h"
+#include "heap/perturb.h"
 #include "heap/remote.h"
 #include "kernel/kernel.h"
 #include "pool/meta.h"
@@ -39,6 +44,10 @@ static struct lock registry_lock = VM_LOCK_INIT(VM_RANK_REGISTRY);
 static struct heap *abandoned; /* stack */
 static struct heap *x_heaps;   /* all */
 static uint32_t n_heaps;
+static uint32_t x_n_own; /* threads that have a heap of their own */
+
+enum { N_SHARED_MAX = 8 };
+static struct heap *x_shared[N_SHARED_MAX];
 
 /* Slabs on their way from an abandoned heap to another, plus ONE_HOLD for each who wants them to stay. One word, so
    that of two who come at a time one sees the other. */
@@ -63,13 +72,13 @@ static void push_abandoned(struct heap *heap)
     vm_lock_release(&registry_lock);
 }
 
-static struct heap *create(void)
+static struct heap *create(enum heap_state state)
 {
     struct heap *const heap = vm_meta_alloc(sizeof *heap);
     if (!heap)
         return NULL;
     heap->lock = (struct lock)VM_LOCK_INIT(VM_RANK_HEAP);
-    heap->x_state = HEAP_LIVE;
+    heap->x_state = state;
     for (unsigned i = 0; i < VM_N_CLASSES; i++)
         heap->bin[i] = (struct bin)NO_BIN;
     vm_lock_acquire(&registry_lock);
@@ -84,10 +93,37 @@ static struct heap *adopt_or_create(void)
 {
     struct heap *const heap = pop_abandoned();
     if (!heap)
-        return create();
+        return create(HEAP_LIVE);
     vm_lock_acquire(&heap->lock);
     vm_store_release(&heap->x_state, HEAP_LIVE);
     vm_lock_release(&heap->lock);
+    return heap;
+}
+
+/* Counts the calling thread in among those with a heap. False: there are as many as there may be. */
+static bool claim_own(void)
+{
+    const uint32_t n_max = vm_load_relaxed(&vm_heap_policy.x_n_own_max);
+    if (vm_fetch_add_relaxed(&x_n_own, 1) < n_max || n_max == 0)
+        return true;
+    vm_fetch_sub_relaxed(&x_n_own, 1);
+    return false;
+}
+
+/* The shared heap that the calling thread uses; NULL: out of memory. */
+static struct heap *shared_heap(void)
+{
+    const size_t n = vm_min_size(vm_load_relaxed(&vm_heap_policy.x_n_own_max), N_SHARED_MAX);
+    struct heap **const x_place = &x_shared[(vm_thread_id() >> 12) % vm_max_size(n, 1)];
+    struct heap *heap = vm_load_acquire(x_place);
+    if (heap && vm_load_relaxed(&heap->x_state) == HEAP_SHARED)
+        return heap;
+    /* None yet, or it is frozen in this fork child. */
+    struct heap *const made = create(HEAP_SHARED);
+    if (!made || vm_compare_exchange(x_place, &heap, made)) /* pairs with the acquire above */
+        return made;
+    vm_store_release(&made->x_state, HEAP_ABANDONED); /* another thread was quicker */
+    push_abandoned(made);
     return heap;
 }
 
@@ -119,6 +155,7 @@ void vm_thread_end(void *argument)
     struct heap *const heap = argument;
     vm_heap_self = &vm_heap_ended;
     abandon(heap);
+    vm_fetch_sub_relaxed(&x_n_own, 1);
 }
 
 struct heap *vm_thread_enter(void)
@@ -127,17 +164,23 @@ struct heap *vm_thread_enter(void)
     if (VM_LIKELY(heap != &vm_heap_none && heap != &vm_heap_ended))
         return heap;
     vm_heap_first_call();
+    if (heap == &vm_heap_ended)
+        return adopt_or_create();
+    if (!claim_own())
+        return shared_heap();
     heap = adopt_or_create();
-    if (heap && vm_heap_self == &vm_heap_none) {
-        vm_heap_self = heap; /* first: the next line may allocate */
-        vm_process_at_thread_exit(heap);
+    if (!heap || vm_heap_self != &vm_heap_none) { /* setting up, or a signal handler, was first: borrowed */
+        vm_fetch_sub_relaxed(&x_n_own, 1);
+        return heap;
     }
+    vm_heap_self = heap; /* first: the next line may allocate */
+    vm_process_at_thread_exit(heap);
     return heap;
 }
 
 void vm_thread_leave(struct heap *heap)
 {
-    if (VM_UNLIKELY(heap != vm_heap_self))
+    if (VM_UNLIKELY(heap != vm_heap_self) && vm_load_relaxed(&heap->x_state) != HEAP_SHARED)
         abandon(heap);
 }
 
@@ -232,10 +275,11 @@ void vm_thread_reset_in_child(void)
             vm_store_relaxed(&heap->x_state, HEAP_FROZEN);
             if (heap == vm_heap_self)
                 vm_heap_self = &vm_heap_none;
-        } else if (heap != vm_heap_self) {
+        } else if (heap != vm_heap_self && vm_load_relaxed(&heap->x_state) != HEAP_SHARED) {
             vm_store_relaxed(&heap->x_state, HEAP_ABANDONED);
             heap->next_abandoned = abandoned;
             abandoned = heap;
         }
     }
+    vm_store_relaxed(&x_n_own, vm_heap_self != &vm_heap_none && vm_heap_self != &vm_heap_ended);
 }

@@ -56,7 +56,7 @@ static void count(const struct span *span, size_t n, size_t bytes)
     if (span->kind == SPAN_MIDDLE) {
         vm_fetch_add_relaxed(&middle_tally.x_n, n);
         vm_fetch_add_relaxed(&middle_tally.x_bytes, bytes);
-        vm_fetch_add_relaxed(&span->arena->x_middle_bytes, bytes);
+        vm_fetch_add_relaxed(&vm_pool_arena(span->arena_index)->x_middle_bytes, bytes);
     } else {
         raise_to(&large_tally_max.x_n, vm_fetch_add_relaxed(&large_tally.x_n, n) + n);
         raise_to(&large_tally_max.x_bytes, vm_fetch_add_relaxed(&large_tally.x_bytes, bytes) + bytes);
@@ -79,6 +79,7 @@ static bool map_pages(struct span *span, size_t bytes, size_t alignment)
 {
     span->start = vm_kernel_map(bytes, alignment, VM_ACCESS_READ_WRITE);
     span->bytes = bytes;
+    span->arena_index = SPAN_NO_ARENA;
     span->kind = SPAN_LARGE;
     span->is_zeroed = vm_kernel.fresh_is_zero;
     return span->start != NULL;
@@ -240,10 +241,10 @@ static void check_span(struct span *span, void *context)
     struct tally *const tally = context;
     if (span->kind == SPAN_SLAB)
         return;
-    VM_CHECK(span->kind == SPAN_LARGE || span->kind == SPAN_MIDDLE);      /* L1 */
-    VM_CHECK(vm_pagemap_find(span->start) == span);                       /* L1 */
-    VM_CHECK((span->kind == SPAN_MIDDLE) == (span->arena != NULL));       /* L1 */
-    VM_CHECK(span->bytes > 0 && span->bytes % vm_kernel.page_bytes == 0); /* L1 */
+    VM_CHECK(span->kind == SPAN_LARGE || span->kind == SPAN_MIDDLE);               /* L1 */
+    VM_CHECK(vm_pagemap_find(span->start) == span);                                /* L1 */
+    VM_CHECK((span->kind == SPAN_MIDDLE) == (span->arena_index != SPAN_NO_ARENA)); /* L1 */
+    VM_CHECK(span->bytes > 0 && span->bytes % vm_kernel.page_bytes == 0);          /* L1 */
     tally[span->kind == SPAN_LARGE].x_n++;
     tally[span->kind == SPAN_LARGE].x_bytes += span->bytes;
 }

@@ -388,7 +388,7 @@ static bool fill_span_locked(struct arena *arena, uint32_t index, size_t n_pages
         return false;
     span->start = page_address(arena, index);
     span->bytes = vm_pages_to_bytes(n_pages);
-    span->arena = arena;
+    span->arena_index = (uint16_t)arena->index;
     span->is_zeroed = mark_clean_locked(arena, index, (uint32_t)n_pages) == 0;
     arena->counts.n_taken++;
     publish_counts(arena);

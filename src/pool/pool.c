@@ -102,15 +102,16 @@ static void purge_if_due(struct arena *arena)
 
 void vm_pool_give(const struct span *span, size_t dirty_bytes)
 {
-    struct arena *const arena = span->arena;
+    struct arena *const arena = vm_pool_arena(span->arena_index);
     vm_arena_give(arena, span, dirty_bytes);
     purge_if_due(arena);
 }
 
 void vm_pool_give_tail(struct span *span, size_t bytes)
 {
-    vm_arena_give_tail(span->arena, span, bytes);
-    purge_if_due(span->arena);
+    struct arena *const arena = vm_pool_arena(span->arena_index);
+    vm_arena_give_tail(arena, span, bytes);
+    purge_if_due(arena);
 }
 
 bool vm_pool_trim(size_t pad)

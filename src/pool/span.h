@@ -6,8 +6,6 @@
 #include "base/compiler.h"
 #include "base/list.h"
 
-struct arena;
-
 enum span_kind {
     SPAN_NONE,   /* all zero: a descriptor that is not in use */
     SPAN_SLAB,   /* blocks of one size class: a struct slab */
@@ -15,13 +13,16 @@ enum span_kind {
     SPAN_LARGE   /* one block, a mapping of its own */
 };
 
+enum { SPAN_NO_ARENA = 0xFFFF };
+
 struct span {
     char *start;           /* first page */
     size_t bytes;          /* whole pages */
-    struct arena *arena;   /* NULL: not from the pool */
-    uint32_t kind;         /* enum span_kind */
-    uint32_t is_zeroed;    /* fresh from the pool: every byte is zero */
     struct list_node node; /* in its owner's list */
+    uint16_t arena_index;  /* SPAN_NO_ARENA: not from the pool */
+    uint8_t kind;          /* enum span_kind */
+    uint8_t is_zeroed;     /* fresh from the pool: every byte is zero */
+    uint32_t block_bytes;  /* of a slab: bytes of each of its blocks */
 };
 
 #endif

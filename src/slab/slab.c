@@ -18,7 +18,7 @@ static unsigned n_groups_of(size_t slab_bytes, size_t block_bytes)
 
 static size_t descriptor_bytes(unsigned n_groups)
 {
-    return sizeof(struct slab) + n_groups * (sizeof(struct slab_group) + sizeof(vm_word));
+    return offsetof(struct slab, group) + n_groups * (sizeof(struct slab_group) + sizeof(vm_word));
 }
 
 size_t vm_slab_descriptor_bytes(const struct slab *slab)
@@ -31,19 +31,18 @@ static void carve(struct slab *slab, unsigned class_index)
 {
     const size_t block_bytes = vm_class_bytes(class_index);
     const size_t n_blocks = slab->span.bytes / block_bytes;
-    slab->class_index = (uint16_t)class_index;
-    slab->block_bytes = (uint32_t)block_bytes;
+    slab->class_index = (uint8_t)class_index;
+    slab->span.block_bytes = (uint32_t)block_bytes;
     slab->n_blocks = n_blocks;
     slab->reciprocal = UINT64_MAX / block_bytes + 1;
     slab->base = slab->span.start + (slab->span.bytes - n_blocks * block_bytes);
-    slab->n_groups = (uint16_t)n_groups_of(slab->span.bytes, block_bytes);
-    slab->x_remote = (vm_word *)&slab->group[slab->n_groups];
+    slab->n_groups = (uint8_t)n_groups_of(slab->span.bytes, block_bytes);
     slab->is_quiet = false;
     for (size_t i = 0; i < slab->n_groups; i++) {
         const vm_word full = vm_slab_group_full(slab, i);
         vm_store_relaxed(&slab->group[i].x_mask, full);
         vm_store_relaxed(&slab->group[i].x_notify, full);
-        vm_store_relaxed(&slab->x_remote[i], 0);
+        vm_store_relaxed(&vm_slab_remote(slab)[i], 0);
     }
 }
 
@@ -101,8 +100,8 @@ unsigned vm_slab_count_free(const struct slab *slab)
 {
     unsigned n_free = 0;
     for (size_t i = 0; i < slab->n_groups; i++)
-        n_free +=
-            vm_bits_count(vm_load_relaxed(&slab->group[i].x_mask) | vm_load_relaxed(&slab->x_remote[i]));
+        n_free += vm_bits_count(vm_load_relaxed(&slab->group[i].x_mask) |
+                                vm_load_relaxed(&vm_slab_remote(slab)[i]));
     return n_free;
 }
 
@@ -111,11 +110,11 @@ void vm_slab_check(const struct slab *slab)
     VM_CHECK(slab->span.kind == SPAN_SLAB);
     VM_CHECK(vm_pagemap_find(slab->span.start) == &slab->span);
     VM_CHECK(vm_pagemap_find(slab->span.start + slab->span.bytes - 1) == &slab->span);
-    VM_CHECK(slab->block_bytes == vm_class_bytes(slab->class_index));
+    VM_CHECK(slab->span.block_bytes == vm_class_bytes(slab->class_index));
     VM_CHECK(vm_slab_block(slab, slab->n_blocks) == slab->span.start + slab->span.bytes);
     for (size_t i = 0; i < slab->n_groups; i++) {
         const vm_word mask = vm_load_acquire(&slab->group[i].x_mask);
-        const vm_word remote = vm_load_acquire(&slab->x_remote[i]);
+        const vm_word remote = vm_load_acquire(&vm_slab_remote(slab)[i]);
         VM_CHECK((mask & remote) == 0);                                  /* S1 */
         VM_CHECK(((mask | remote) & ~vm_slab_group_full(slab, i)) == 0); /* S2 */
     }

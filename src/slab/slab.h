@@ -10,7 +10,7 @@
  * once; and a page whose bits are all set may be purged at any time. The waste lies in front, so that an
  * address behind the last block belongs to another span.
  *
- * Three sets of bits: mask (written by the owner alone), x_remote (set by other threads that free, taken by
+ * Three sets of bits: mask (written by the owner alone), remote (set by other threads that free, taken by
  * the owner), and, while a group is attached to a heap's bin, the owner takes blocks from its mask without a
  * lock.
  *
@@ -23,7 +23,7 @@
  *   LISTED    in its heap's list of the class            holder of the heap's lock    CURRENT LOOSE
  *   CURRENT   one of its groups is in the bin            owner, under the lock        LISTED LOOSE
  *
- * Invariants: S1 mask and x_remote have no common bit, unless a block was freed by two threads; S2 bits at
+ * Invariants: S1 mask and remote have no common bit, unless a block was freed by two threads; S2 bits at
  * and above the group's block count are clear; S3 x_fast_heap is x_heap, or NULL while remote frees wait to
  * be collected or the slab is on its way to another heap; S4 masks are written by the owner alone, or under
  * the heap's lock while the slab is LISTED and all its blocks are free (then nobody has anything to free).
@@ -51,14 +51,12 @@ _Static_assert(VM_WORD_BITS % sizeof(struct slab_group) == 0, "vm_slab_group shi
 struct slab {
     struct span span;
     struct heap *x_heap;
-    vm_word *x_remote; /* n_groups words behind the groups: blocks freed by others, not yet in the mask */
     struct slab *x_next_queued;
-    uint32_t x_is_queued; /* in its heap's queue of slabs with remote frees, or about to be */
-    uint32_t block_bytes;
-    uint16_t class_index, n_groups;
-    uint16_t x_state;    /* enum slab_state; others guess by it, the lock's holder knows */
-    uint16_t is_retired; /* in its heap's retired[], the slabs that ran empty */
-    uint32_t is_quiet;   /* some x_notify is 0 */
+    uint8_t x_is_queued; /* in its heap's queue of slabs with remote frees, or about to be */
+    uint8_t class_index, n_groups;
+    uint8_t x_state;    /* enum slab_state; others guess by it, the lock's holder knows */
+    uint8_t is_retired; /* in its heap's retired[], the slabs that ran empty */
+    uint8_t is_quiet;   /* some x_notify is 0 */
 
     /* What free looks at, in one cache line with the first two groups. */
     VM_ALIGNED(VM_CACHE_LINE)
@@ -66,8 +64,11 @@ struct slab {
     char *base;               /* block 0 */
     uint64_t reciprocal;      /* 2^64 / block_bytes, rounded up: see vm_slab_index */
     size_t n_blocks;
-    struct slab_group group[];
+    struct slab_group group[]; /* n_groups of them, and as many words of remote bits: see vm_slab_remote */
 };
+
+_Static_assert(VM_WORD_BITS == 32 || offsetof(struct slab, x_fast_heap) == VM_CACHE_LINE,
+               "with one group, a descriptor is two cache lines");
 
 /*
  * A slab of the class from the pool, all blocks free, in no list, of no heap. The first slabs of a heap are small,
@@ -95,6 +96,12 @@ void vm_slab_check(const struct slab *slab);
 /* Number of free blocks, those freed by other threads included: of the moment. */
 unsigned vm_slab_count_free(const struct slab *slab);
 
+/* Of each group, the blocks that others freed and that are not in its mask yet. */
+VM_INLINE vm_word *vm_slab_remote(const struct slab *slab)
+{
+    return (vm_word *)(uintptr_t)&slab->group[slab->n_groups];
+}
+
 /* The mask of group `index` with all its blocks free. */
 VM_INLINE vm_word vm_slab_group_full(const struct slab *slab, size_t group_index)
 {
@@ -117,7 +124,7 @@ VM_INLINE bool vm_slab_index(const struct slab *slab, const void *address, size_
 
 VM_INLINE char *vm_slab_block(const struct slab *slab, size_t index)
 {
-    return slab->base + index * slab->block_bytes;
+    return slab->base + index * slab->span.block_bytes;
 }
 
 /* The group of block `index`. */

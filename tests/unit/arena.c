@@ -93,7 +93,7 @@ static void take(struct holding *holding, uint64_t *seed, size_t n_most)
         return;
     }
     const struct span *const span = &holding->span;
-    UNIT_REQUIRE(span->bytes == to_bytes(n_pages) && span->arena == &arena);
+    UNIT_REQUIRE(span->bytes == to_bytes(n_pages) && span->arena_index == arena.index);
     UNIT_REQUIRE(((uintptr_t)span->start & (to_bytes((size_t)1 << align_order) - 1)) == 0);
     UNIT_REQUIRE(span->start >= arena.base && span->start + span->bytes <= arena.break_end);
     UNIT_REQUIRE(!span->is_zeroed || unit_is_filled(span->start, span->bytes, 0));

@@ -88,7 +88,7 @@ static inline size_t crew_count_overlooked(void)
                 const struct slab *const slab = VM_CONTAINER((uintptr_t)node, struct slab, span.node);
                 for (size_t group = 0; group < slab->n_groups && !vm_load_relaxed(&slab->x_is_queued);
                      group++)
-                    n += vm_bits_count(vm_load_relaxed(&slab->x_remote[group]));
+                    n += vm_bits_count(vm_load_relaxed(&vm_slab_remote(slab)[group]));
             }
     }
     return n;

@@ -538,7 +538,7 @@ static void check_harmed(void *argument)
     switch (*(int *)argument) {
     case 1:
         slab->group[0].x_mask = 0;
-        slab->x_remote[slab->n_groups - 1] = ~(vm_word)0;
+        vm_slab_remote(slab)[slab->n_groups - 1] = ~(vm_word)0;
         break;
     case 2:
         large->bytes -= vm_kernel.page_bytes;

@@ -142,7 +142,8 @@ static void assert_slabs_doubled(unsigned class_index)
         assert_int_equal(bytes_below & bytes, 0);
         bytes_below |= bytes < most ? bytes : 0;
     }
-    assert_int_equal(bytes_below, most - vm_class_slab_bytes_least(class_index)); /* 16 + 32 + 64 = 128 - 16 */
+    assert_int_equal(bytes_below,
+                     most - vm_class_slab_bytes_least(class_index)); /* 16 + 32 + 64 = 128 - 16 */
     assert_int_equal(heap->current[class_index]->span.bytes, most);
 }
 
@@ -297,7 +298,7 @@ static void recasting(void **state)
     const struct pool_totals before = vm_pool_totals();
     /* 496: as many groups as 512. */
     struct slab *const slab = slab_of(blocks[0] = alloc(496));
-    assert_int_equal(slab->block_bytes, 496);
+    assert_int_equal(slab->span.block_bytes, 496);
     assert_int_equal(slab->n_blocks, slab->span.bytes / 496);
     assert_true(vm_pool_totals().free_bytes == before.free_bytes &&
                 vm_pool_totals().arena_bytes == before.arena_bytes);
@@ -347,7 +348,8 @@ static void random_blocks(void **state)
             mine[i].stamp = (unsigned char)step;
             mine[i].block = alloc(mine[i].size);
             assert_non_null(mine[i].block);
-            assert_int_equal(slab_of(mine[i].block)->block_bytes, vm_class_bytes(vm_class_of(mine[i].size)));
+            assert_int_equal(slab_of(mine[i].block)->span.block_bytes,
+                             vm_class_bytes(vm_class_of(mine[i].size)));
             memset(mine[i].block, mine[i].stamp, mine[i].size);
         }
         if (step % 64 == 0) {

@@ -471,7 +471,7 @@ static void check_harmed(void *argument)
         vm_pagemap_remove(span); /* L2 */
         break;
     case 4:
-        middle->arena = NULL; /* L1 */
+        middle->arena_index = SPAN_NO_ARENA; /* L1 */
         break;
     case 5:
         middle->bytes++; /* L1 */

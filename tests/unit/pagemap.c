@@ -44,7 +44,7 @@ union descriptor {
 
 static struct span *make(union descriptor *descriptor, uint32_t kind, uint64_t start, size_t bytes)
 {
-    *descriptor = (union descriptor){.span = {.start = at(start), .bytes = bytes, .kind = kind}};
+    *descriptor = (union descriptor){.span = {.start = at(start), .bytes = bytes, .kind = (uint8_t)kind}};
     return &descriptor->span;
 }
 

@@ -83,9 +83,9 @@ static void take(struct holding *holding, uint64_t *seed)
     holding->span = (struct span){.kind = SPAN_MIDDLE};
     UNIT_REQUIRE(vm_pool_take(&holding->span, bytes, alignment));
     const struct span *const span = &holding->span;
-    UNIT_REQUIRE(span->bytes == bytes && span->arena);
+    UNIT_REQUIRE(span->bytes == bytes && span->arena_index != SPAN_NO_ARENA);
     UNIT_REQUIRE(((uintptr_t)span->start & (alignment - 1)) == 0);
-    UNIT_REQUIRE(vm_pool_arena(span->arena->index) == span->arena);
+    UNIT_REQUIRE(vm_pool_arena(span->arena_index)->index == span->arena_index);
     for (size_t at = 0; at < bytes; at += page) /* the first word of each page: enough to tell owners apart */
         UNIT_REQUIRE(!span->is_zeroed || span->start[at] == 0);
     holding->stamp = (unsigned char)(1 + unit_below(seed, 255));
@@ -176,11 +176,11 @@ static void lose_break(void *argument)
     begin(WITH_BREAK);
     struct span span = {0}, other = {0};
     UNIT_REQUIRE(vm_pool_take(&span, 1 << 20, 4096));
-    UNIT_REQUIRE(!vm_kernel.has_break || span.arena->kind == ARENA_PROCESS_BREAK);
+    UNIT_REQUIRE(!vm_kernel.has_break || vm_pool_arena(span.arena_index)->kind == ARENA_PROCESS_BREAK);
     memset(span.start, 7, span.bytes);
     break_bytes_left = 0;
     UNIT_REQUIRE(vm_pool_take(&other, 8 << 20, 4096));
-    UNIT_REQUIRE(other.arena->kind == ARENA_PRIVATE_BREAK && n_arenas() == 2);
+    UNIT_REQUIRE(vm_pool_arena(other.arena_index)->kind == ARENA_PRIVATE_BREAK && n_arenas() == 2);
     memset(other.start, 8, other.bytes);
     UNIT_REQUIRE(unit_is_filled(span.start, span.bytes, 7));
     vm_pool_give(&span, span.bytes);
@@ -189,7 +189,7 @@ static void lose_break(void *argument)
     break_bytes_left = SIZE_MAX;
     vm_pool_trim(0);
     UNIT_REQUIRE(vm_pool_take(&span, 2 << 20, 4096)); /* back on the break */
-    UNIT_REQUIRE(!vm_kernel.has_break || span.arena->kind == ARENA_PROCESS_BREAK);
+    UNIT_REQUIRE(!vm_kernel.has_break || vm_pool_arena(span.arena_index)->kind == ARENA_PROCESS_BREAK);
     UNIT_REQUIRE(n_arenas() == 2);
 }
 
@@ -200,7 +200,7 @@ static void never_had_break(void *argument)
     break_bytes_left = 0;
     struct span span = {0};
     UNIT_REQUIRE(vm_pool_take(&span, 1 << 20, 1 << 20));
-    UNIT_REQUIRE(span.arena->kind == ARENA_PRIVATE_BREAK);
+    UNIT_REQUIRE(vm_pool_arena(span.arena_index)->kind == ARENA_PRIVATE_BREAK);
     memset(span.start, 7, span.bytes);
     UNIT_REQUIRE(n_arenas() <= 2);
     vm_pool_check();
@@ -331,7 +331,8 @@ static void use_few_addresses(void *argument)
     map_bytes_left = 20 << 20; /* a reservation of 64 MiB is refused, and its half */
     struct span span = {0};
     UNIT_REQUIRE(vm_pool_take(&span, 1 << 20, 4096));
-    const size_t reserved = (size_t)(span.arena->limit - span.arena->base);
+    const size_t reserved =
+        (size_t)(vm_pool_arena(span.arena_index)->limit - vm_pool_arena(span.arena_index)->base);
     UNIT_REQUIRE(reserved <= (20 << 20) && reserved >= (8 << 20));
     memset(span.start, 1, span.bytes);
     vm_pool_check();

@@ -279,7 +279,7 @@ static void missed_free(void **state)
     size_t index;
     assert_true(vm_slab_index(slab, lot.blocks[0], &index));
     assert_int_equal(slab->x_state, SLAB_LISTED);
-    vm_fetch_or(&slab->x_remote[index / VM_WORD_BITS], vm_slab_bit(index));
+    vm_fetch_or(&vm_slab_remote(slab)[index / VM_WORD_BITS], vm_slab_bit(index));
     vm_store_release(&heap->x_missed, 1);
     vm_check_all();
     crew_free(crew_alloc(16)); /* a slow path, of whatever class */
@@ -288,7 +288,7 @@ static void missed_free(void **state)
     while (n_taken < 64 && block != lot.blocks[0])
         block = taken[n_taken++] = crew_alloc(1024);
     assert_int_equal(heap->x_missed, 0);
-    assert_int_equal(slab->x_remote[index / VM_WORD_BITS], 0);
+    assert_int_equal(vm_slab_remote(slab)[index / VM_WORD_BITS], 0);
     assert_ptr_equal(block, lot.blocks[0]);
     vm_check_all();
     while (n_taken)
@@ -315,7 +315,7 @@ static void pass_on(struct heap *other)
     assert_int_equal(slab->x_state, SLAB_LISTED);
     slab->x_is_queued = 1; /* as if a thread that frees all had pinned it, */
     for (size_t i = 0; i < slab->n_groups; i++)
-        slab->x_remote[i] = vm_slab_group_full(slab, i);
+        vm_slab_remote(slab)[i] = vm_slab_group_full(slab, i);
     slab->x_next_queued = NULL;
     other->x_queue = slab; /* before it moved to us */
     const unsigned n_slabs = crew_count_slabs(heap);

@@ -59,7 +59,7 @@ static void carving(void **state)
         assert_int_equal(slab->span.bytes, bytes);
         assert_int_equal((uintptr_t)slab->span.start & (bytes - 1), 0); /* aligned to itself */
         assert_int_equal(slab->n_blocks, bytes / block_bytes);
-        assert_int_equal(slab->block_bytes, block_bytes);
+        assert_int_equal(slab->span.block_bytes, block_bytes);
         assert_int_equal(slab->class_index, class_index);
         /* Waste in front, blocks to the last byte. */
         assert_true(slab->base >= slab->span.start && (size_t)(slab->base - slab->span.start) < block_bytes);
@@ -71,11 +71,12 @@ static void carving(void **state)
         for (size_t i = 0; i < slab->n_groups; i++) {
             assert_true(slab->group[i].x_mask == vm_slab_group_full(slab, i));
             n_free += vm_bits_count(slab->group[i].x_mask);
-            assert_int_equal(slab->x_remote[i], 0);
+            assert_int_equal(vm_slab_remote(slab)[i], 0);
         }
         assert_int_equal(n_free, slab->n_blocks);
         assert_int_equal(vm_slab_count_free(slab), slab->n_blocks);
-        assert_true((char *)&slab->x_remote[slab->n_groups] <= (char *)slab + vm_slab_descriptor_bytes(slab));
+        assert_true((char *)&vm_slab_remote(slab)[slab->n_groups] <=
+                    (char *)slab + vm_slab_descriptor_bytes(slab));
         assert_ptr_equal(vm_pagemap_near(slab->base), slab);
         vm_slab_destroy(slab);
     }
@@ -89,9 +90,9 @@ static void assert_index(const struct slab *slab, uintptr_t address)
     size_t index = SIZE_MAX;
     const bool is_block = vm_slab_index(slab, (void *)address, &index);
     const uintptr_t base = (uintptr_t)slab->base;
-    const bool expected = address >= base && address - base < slab->n_blocks * slab->block_bytes &&
-                          (address - base) % slab->block_bytes == 0;
-    if (is_block != expected || (expected && index != (address - base) / slab->block_bytes))
+    const bool expected = address >= base && address - base < slab->n_blocks * slab->span.block_bytes &&
+                          (address - base) % slab->span.block_bytes == 0;
+    if (is_block != expected || (expected && index != (address - base) / slab->span.block_bytes))
         fail_msg("class %u: offset %td: %s %zu", slab->class_index, (ptrdiff_t)(address - base),
                  is_block ? "block" : "no block", index);
 }
@@ -118,9 +119,9 @@ static void every_address(void **state)
         for (unsigned i = 0; i < 20000; i++)
             assert_index(slab, (uintptr_t)(unit_random(&seed) >> unit_below(&seed, 64)));
         for (unsigned i = 0; i < 20000; i++) /* multiples of the block size, near and far */
-            assert_index(slab,
-                         (uintptr_t)slab->base +
-                             slab->block_bytes * (uintptr_t)(unit_random(&seed) >> unit_below(&seed, 64)));
+            assert_index(slab, (uintptr_t)slab->base +
+                                   slab->span.block_bytes *
+                                       (uintptr_t)(unit_random(&seed) >> unit_below(&seed, 64)));
         assert_index(slab, 0);
         assert_index(slab, UINTPTR_MAX);
         vm_slab_destroy(slab);
@@ -175,7 +176,7 @@ static void recasting(void **state)
             char *const start = slab->span.start;
             if (vm_slab_can_recast(slab, to)) {
                 slab->group[0].x_mask = 0;
-                slab->x_remote[0] = vm_slab_group_full(slab, 0);
+                vm_slab_remote(slab)[0] = vm_slab_group_full(slab, 0);
                 vm_slab_recast(slab, to);
                 vm_slab_check(slab);
                 assert_int_equal(slab->class_index, to);
@@ -258,14 +259,14 @@ static void check_harmed(void *argument)
     slab->x_state = SLAB_LISTED;
     switch (*(int *)argument) {
     case 1:
-        slab->x_remote[0] = 4; /* S1: free twice over */
+        vm_slab_remote(slab)[0] = 4; /* S1: free twice over */
         break;
     case 2:
         slab->group[last].x_mask |= (vm_word)1 << (VM_WORD_BITS - 1); /* S2: a block that is not there */
         break;
     case 3:
         slab->group[last].x_mask = 0;
-        slab->x_remote[last] = (vm_word)1 << (VM_WORD_BITS - 1); /* S2 */
+        vm_slab_remote(slab)[last] = (vm_word)1 << (VM_WORD_BITS - 1); /* S2 */
         break;
     case 4:
         slab->class_index = 4;
