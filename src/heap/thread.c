@@ -207,15 +207,18 @@ void vm_thread_slab_arrived(void)
 
 void vm_thread_hold_slabs(void)
 {
+    enum {
+        WAITS_MAX = 1000
+    }; /* a second: the one on its way may be the caller's own, in a handler that exits */
     vm_fetch_add_relaxed(&x_moves, ONE_HOLD);
-    uint32_t moves;
-    while ((moves = vm_load_acquire(&x_moves)) % ONE_HOLD) {
+    for (unsigned i = 0; i < WAITS_MAX; i++) {
+        const uint32_t moves = vm_load_acquire(&x_moves);
+        if (moves % ONE_HOLD == 0)
+            break;
         if (vm_lock_waiter.forked && vm_lock_waiter.forked())
             vm_fetch_add_relaxed(&x_moves, ONE_HOLD); /* the reset forgot it */
         else if (vm_lock_waiter.wait)
             vm_lock_waiter.wait(&x_moves, moves);
-        else
-            vm_cpu_relax();
     }
 }
 
