@@ -212,6 +212,7 @@ int main(int argc, char **argv)
 {
     watchdog_start(60);
     api_assert_served();
+    api_mallopt(M_MMAP_THRESHOLD, 128 * 1024); /* whatever the environment says */
     if (argc > 1)
         wanted = argv[1];
     report_open(&stats);

@@ -140,7 +140,8 @@ int main(void)
 {
     watchdog_start(60);
     api_assert_served();
-    prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0); /* the kernel would make more resident than was touched */
+    api_mallopt(M_MMAP_THRESHOLD, 128 * 1024); /* whatever the environment says */
+    prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);     /* the kernel would make more resident than was touched */
     report_open(&own.json);
     const struct state start = look();
     EXPECT_EQ(start.heap.bytes, start.heap_bytes);

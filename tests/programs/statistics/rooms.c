@@ -143,6 +143,7 @@ int main(void)
 {
     watchdog_start(100);
     api_assert_served();
+    api_mallopt(M_MMAP_THRESHOLD, 128 * 1024); /* whatever the environment says */
     report_open(&json);
     slabs_of_a_class();
     colours();
