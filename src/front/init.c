@@ -61,9 +61,21 @@ static bool is_in_effect(void)
     return block && vm_pagemap_find(block);
 }
 
+/*
+ * The main thread's heap, the first arena on the process's break and what else a first block needs, before the
+ * program begins: so nobody takes it for the program's own memory, and a program that moves the break itself
+ * finds ours below.
+ */
+static void make_first_blocks(void)
+{
+    vm_free(VM_OPAQUE(vm_malloc(1)));
+    vm_free(VM_OPAQUE(vm_malloc(VM_SLAB_BLOCK_MAX + 1)));
+}
+
 VM_CONSTRUCTOR static void start(void)
 {
     vm_heap_first_call();
+    make_first_blocks();
     vm_process_at_fork(vm_fork_in_child);
     struct message message = {0};
     vm_message_text(&message, "vmalloc: ");

@@ -27,10 +27,10 @@ struct tally {
 };
 static struct tally large_tally, middle_tally, large_tally_max;
 
-/* glibc compares what a request takes in its heap: a header of one word more, in units of two words. */
+/* glibc compares what a request takes in its heap: a header of one word more, in units of the alignment. */
 static size_t padded(size_t size)
 {
-    return vm_round_up(size + sizeof(size_t), 2 * sizeof(size_t));
+    return vm_round_up(size + sizeof(size_t), VM_BLOCK_ALIGN);
 }
 
 void vm_large_set_threshold(size_t bytes)

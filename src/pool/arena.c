@@ -10,7 +10,8 @@
  * it is. If the range does not touch the last one, the gap is somebody else's, and its pages stay taken for
  * ever. If it starts below break_end, somebody moved the break down through our memory: that is fatal. If it
  * does not start at a page, the broken page is left to the other. Trimming moves the break only if it still
- * is where we left it.
+ * is where we left it, and leaves a page of ours above a gap: else the other, whose memory would end at the
+ * break again, could take it down below what we know as its place.
  *
  * In a fork child the break may seem to have been moved down by nobody: Linux copies the number first and the
  * mappings later, and a thread of the parent may have grown the heap in between. Growing then fails, and the
@@ -212,7 +213,7 @@ static bool grow_process_break_locked(struct arena *arena, size_t bytes)
     if (!now)
         return false;
     if (now < arena->break_end) {
-        if (!arena->is_inherited)
+        if (!arena->is_inherited && arena->x_n_pages) /* else it went down below the first of ours */
             report_lowered_break(now, arena->break_end);
         return false;
     }
@@ -234,6 +235,8 @@ static bool grow_process_break_locked(struct arena *arena, size_t bytes)
         return false;
     }
     const bool touches = start == arena->break_end;
+    if (!touches)
+        arena->n_kept = (uint32_t)first + 1;
     arena->break_end = start + bytes;
     add_pages_locked(arena, touches ? arena->buddy.n_pages : (uint32_t)first);
     return true;
@@ -316,11 +319,12 @@ static void purge_records_above_locked(struct arena *arena, uint32_t n_pages_bef
 static bool trim_locked(struct arena *arena, size_t pad)
 {
     struct buddy *const buddy = &arena->buddy;
-    const uint32_t n_top = vm_buddy_top_free(buddy, buddy->n_pages);
-    const size_t n_kept = pad > vm_pages_to_bytes(n_top) ? n_top : vm_bytes_to_pages(pad);
-    if (n_top <= n_kept)
+    const size_t n_top = vm_buddy_top_free(buddy, buddy->n_pages);
+    const size_t n_pad = vm_min_size(vm_bytes_to_pages(vm_min_size(pad, SIZE_MAX / 2)), n_top);
+    const uint32_t n_gone = (uint32_t)vm_min_size(n_top - n_pad, buddy->n_pages - arena->n_kept);
+    const uint32_t first = buddy->n_pages - n_gone;
+    if (n_gone == 0)
         return false;
-    const uint32_t n_gone = n_top - (uint32_t)n_kept, first = buddy->n_pages - n_gone;
     /* A break that does not end at a page: the broken page goes too. */
     const size_t bytes = (size_t)(arena->break_end - page_address(arena, first));
     if (!vm_buddy_claim(buddy, first, n_gone))

@@ -35,6 +35,7 @@ struct arena {
     struct buddy buddy; /* its tag bit TAG_DIRTY: the page's contents may not be zero */
     uint32_t capacity;  /* pages that the records have room for */
     uint32_t n_alien;   /* pages of the buddy system that are not ours: below the start, or foreign */
+    uint32_t n_kept; /* pages that no trim goes below: those up to the last gap, and one of ours above it */
     uint32_t n_refused; /* fewest pages that the kernel refused to grow by, until a trim; 0: none yet */
     bool is_inherited;  /* by a fork child: the kernel may remember an older break than we do */
     struct arena_counts counts;

@@ -465,7 +465,9 @@ static void trim(void *argument)
     UNIT_REQUIRE(vm_pool_totals().dirty_bytes == 0);
     UNIT_REQUIRE(vm_pool_totals().top_free_bytes <= 1 << 20);
     UNIT_REQUIRE(vm_malloc_trim(0) == 1);
-    UNIT_REQUIRE(vm_pool_totals().arena_bytes == 0 || vm_pool_totals().top_free_bytes == 0);
+    /* A page stays if libc's malloc has moved the break in between. */
+    UNIT_REQUIRE(vm_pool_totals().arena_bytes == 0 ||
+                 vm_pool_totals().top_free_bytes <= vm_kernel.page_bytes);
     UNIT_REQUIRE(vm_malloc_trim(0) == 0);
     UNIT_REQUIRE(vm_pool_totals().free_bytes == vm_pool_totals().arena_bytes);
     vm_check_all();

@@ -75,11 +75,10 @@ static void free_block(void *block)
     UNIT_REQUIRE(!vm_pagemap_find(block));
 }
 
-/* glibc: a request is padded by a header of one word, to a multiple of two words, before it is compared. */
+/* glibc: a request is padded by a header of one word, to a multiple of 16, before it is compared. */
 static bool glibc_maps(size_t size, size_t threshold)
 {
-    const size_t word = sizeof(size_t);
-    return ((size + word + 2 * word - 1) & ~(2 * word - 1)) >= threshold;
+    return ((size + sizeof(size_t) + 15) & ~(size_t)15) >= threshold;
 }
 
 static void follow_threshold(void *argument)

@@ -8,7 +8,7 @@
 #include "crew.h"
 #include "front/front.h"
 
-/* --- in a child, where nobody has a heap yet ------------------------------------------------------------ */
+/* --- in a child, where the main thread alone has a heap ------------------------------------------------------------ */
 
 enum { N_FIRST = 8 };
 static pthread_barrier_t together;
@@ -33,13 +33,13 @@ static void start_together(void *argument)
 {
     (void)argument;
     pthread_t thread[N_FIRST];
-    UNIT_REQUIRE(crew_count_heaps() == 0);
+    UNIT_REQUIRE(crew_count_heaps() == 1);
     pthread_barrier_init(&together, NULL, N_FIRST);
     for (unsigned i = 0; i < N_FIRST; i++)
         UNIT_REQUIRE(pthread_create(&thread[i], NULL, call_first, NULL) == 0);
     for (unsigned i = 0; i < N_FIRST; i++)
         pthread_join(thread[i], NULL);
-    UNIT_REQUIRE(crew_count_heaps() == N_FIRST);
+    UNIT_REQUIRE(crew_count_heaps() == 1 + N_FIRST);
     for (unsigned i = 0; i < N_FIRST; i++) {
         UNIT_REQUIRE(first_heaps[i] != &vm_heap_none && first_heaps[i] != &vm_heap_ended);
         UNIT_REQUIRE(vm_load_acquire(&first_heaps[i]->x_state) == HEAP_ABANDONED);
@@ -56,25 +56,32 @@ static void first_calls(void **state)
         unit_assert_returns(start_together, NULL);
 }
 
-static void free_first(void *argument)
+static void *free_first(void *argument)
 {
-    (void)argument;
     vm_free(NULL);
-    UNIT_REQUIRE(vm_heap_self == &vm_heap_none && crew_count_heaps() == 0);
+    UNIT_REQUIRE(vm_heap_self == &vm_heap_none && crew_count_heaps() == 1);
     UNIT_REQUIRE(vm_malloc_usable_size(NULL) == 0);
     void *const large = crew_alloc(1 << 20); /* needs no heap */
-    UNIT_REQUIRE(large && crew_count_heaps() == 0);
+    UNIT_REQUIRE(large && crew_count_heaps() == 1);
     crew_free(large);
     void *const small = crew_alloc(0);
-    UNIT_REQUIRE(small && crew_count_heaps() == 1 && vm_heap_self == vm_thread_heaps());
+    UNIT_REQUIRE(small && crew_count_heaps() == 2 && vm_heap_self == vm_thread_heaps());
     crew_free(small);
     vm_check_all();
+    return argument;
+}
+
+static void thread_without_heap(void *argument)
+{
+    pthread_t thread;
+    UNIT_REQUIRE(pthread_create(&thread, NULL, free_first, argument) == 0);
+    pthread_join(thread, NULL);
 }
 
 static void without_heap(void **state)
 {
     (void)state;
-    unit_assert_returns(free_first, NULL);
+    unit_assert_returns(thread_without_heap, NULL);
 }
 
 /* --- one after another ---------------------------------------------------------------------------------- */

@@ -66,10 +66,40 @@ static void move_break(struct rng *rng)
     n_areas++;
 }
 
+/*
+ * The program's area ends at a page, the heap grows above it and is trimmed to nothing. If the break is at the
+ * area's end again, the program may take it down: its memory, not ours.
+ */
+static void area_below_the_heap(void)
+{
+    enum { N = 64, BLOCK = 100000 };
+    static char *blocks[N];
+    unsigned char *const start = sbrk(0);
+    const size_t n_bytes = 16 * KIB + (4096 - (uintptr_t)start % 4096);
+    EXPECT_SAME(sbrk((intptr_t)n_bytes), start);
+    stamp_fill(start, n_bytes, 1);
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < N; i++) {
+            REQUIRE((blocks[i] = api_malloc(BLOCK)) != NULL);
+            stamp_fill(blocks[i], BLOCK, i);
+        }
+        for (size_t i = 0; i < N; i++) {
+            EXPECT_STAMP(blocks[i], BLOCK, i);
+            api_free(blocks[i]);
+        }
+        api_malloc_trim(0);
+        unsigned char *const end = sbrk(0);
+        EXPECT(end >= start + n_bytes || round > 0);
+        if (end == start + n_bytes)
+            EXPECT_SAME(sbrk(-(intptr_t)n_bytes), end);
+    }
+}
+
 int main(int argc, char **argv)
 {
     watchdog_start(120);
     api_assert_served();
+    area_below_the_heap();
     size_t n_steps = 100000 * scale_argument(argc, argv, 1);
     struct rng rng = {.state = 4711};
     size_t n_moves = 0;
