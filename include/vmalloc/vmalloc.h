@@ -48,9 +48,9 @@ enum vm_mallopt_parameter {
     VM_M_MMAP_THRESHOLD = -3, /* requests of this many bytes or more get a mapping of their own */
     VM_M_MMAP_MAX = -4,       /* most such mappings at a time; 0 for none */
     VM_M_CHECK_ACTION = -5,   /* accepted, without effect: misuse always ends the process */
-    VM_M_PERTURB = -6,        /* accepted, without effect so far */
-    VM_M_ARENA_TEST = -7,     /* accepted, without effect */
-    VM_M_ARENA_MAX = -8       /* accepted, without effect so far */
+    VM_M_PERTURB = -6,    /* freed blocks are filled with this byte, new ones with its complement; 0: not */
+    VM_M_ARENA_TEST = -7, /* accepted, without effect */
+    VM_M_ARENA_MAX = -8   /* most threads that have a heap of their own; later ones share */
 };
 
 /* What vm_mallinfo2 returns; field by field the struct mallinfo2 of glibc 2.33 and later. Bytes, except

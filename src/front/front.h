@@ -23,19 +23,24 @@ VM_COLD void vm_front_relieve(void);
    held. */
 VM_NORETURN VM_COLD void vm_misuse_abort(const char *function, const void *pointer);
 
-/* --- tune.c --- */
+/* --- tune.c, tune_read.c --- */
 
-/* Reads the environment. Called once, while the allocator is set up. */
-void vm_tune_read_environment(void);
+/* Reads the environment. Called once, while the allocator is set up; and again if that was so early that
+   there was none: then it returns false. What mallopt set meanwhile stays. */
+bool vm_tune_read_environment(void);
+
+/* A line on standard error for each setting: its value and who set it. */
+void vm_tune_report(void);
 
 /* What is reported at exit. */
 enum stats_format { STATS_NONE, STATS_TEXT, STATS_JSON, STATS_GLIBC };
 
-/* Settings of the library itself. */
+/* Settings of the library itself, 0 or 1 but for stats. */
 struct front_settings {
-    bool is_verbose; /* VMALLOC_VERBOSE=1: a line at start */
-    uint32_t stats;  /* VMALLOC_STATS: enum stats_format of the report at exit */
-    bool is_check;   /* VMALLOC_CHECK=1: say whether the library is in effect, and exit */
+    uint32_t is_verbose; /* VMALLOC_VERBOSE=1: lines at start */
+    uint32_t stats;      /* VMALLOC_STATS: enum stats_format of the report at exit */
+    uint32_t is_check;   /* VMALLOC_CHECK=1: say whether the library is in effect, and exit */
+    uint32_t is_strict;  /* VMALLOC_CONF=strict: a wrong setting ends the process */
 };
 extern struct front_settings vm_front_settings;
 

@@ -20,6 +20,7 @@
 
 static uint32_t x_state;
 static uintptr_t x_starter;
+static bool has_environment;
 
 VM_COLD static void set_up(void)
 {
@@ -33,7 +34,7 @@ VM_COLD static void set_up(void)
     vm_kernel_start(&vm_linux_backend);
     vm_process_start(vm_thread_end);
     vm_lock_waiter.forked = vm_fork_repair;
-    vm_tune_read_environment();
+    has_environment = vm_tune_read_environment();
     vm_store_release(&x_state, 2);
 }
 
@@ -75,6 +76,8 @@ static void make_first_blocks(void)
 VM_CONSTRUCTOR static void start(void)
 {
     vm_heap_first_call();
+    if (!has_environment) /* another library's constructor allocated before the C library was set up */
+        has_environment = vm_tune_read_environment();
     make_first_blocks();
     vm_process_at_fork(vm_fork_in_child);
     struct message message = {0};
@@ -97,6 +100,7 @@ VM_CONSTRUCTOR static void start(void)
         add_identity(&message);
         vm_message_text(&message, "\n");
         vm_report_send(&message);
+        vm_tune_report();
     }
 }
 

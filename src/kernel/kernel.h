@@ -58,6 +58,10 @@ VM_INLINE size_t vm_bytes_to_pages(size_t bytes)
  * The process around the allocator (process.c). The environment is only looked at before main, by one thread.
  */
 
+/* The entries NAME=VALUE of the environment, up to NULL: none in set-user-id programs and others with raised
+   rights. NULL: the C library has no environment yet. */
+char *const *vm_process_entries(void);
+
 /* A value of the environment, or NULL; always NULL in set-user-id programs. The text belongs to the
    environment. */
 const char *vm_process_environment(const char *name);

@@ -20,11 +20,15 @@ extern char **environ;
 #define FUTEX_WAIT_PRIVATE 128L
 #define FUTEX_WAKE_PRIVATE 129L
 
+char *const *vm_process_entries(void)
+{
+    static char *const none[] = {NULL};
+    return getauxval(AT_SECURE) ? none : environ;
+}
+
 const char *vm_process_environment(const char *name)
 {
-    if (!environ || getauxval(AT_SECURE))
-        return NULL;
-    for (char **entry = environ; *entry; entry++) {
+    for (char *const *entry = vm_process_entries(); entry && *entry; entry++) {
         size_t i = 0;
         while (name[i] && (*entry)[i] == name[i])
             i++;

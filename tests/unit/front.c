@@ -273,10 +273,10 @@ static void environment(void **state)
         {{"MALLOC_TOP_PAD_=1", "VMALLOC_TOP_PAD=2"},
          "threshold 131072 max 65536 trim 131072 pad 2 dynamic 0\n"},
         {{"VMALLOC_TOP_PAD=12Q"},
-         "vmalloc: VMALLOC_TOP_PAD=12Q: not a size (a number, then K, M or G or nothing): ignored\n"
+         "vmalloc: VMALLOC_TOP_PAD=12Q: not a size (a number, then K, M or G or nothing; or -1): ignored\n"
          "threshold 131072 max 65536 trim 131072 pad 131072 dynamic 1\n"},
         {{"VMALLOC_MMAP_MAX="},
-         "vmalloc: VMALLOC_MMAP_MAX=: not a size (a number, then K, M or G or nothing): ignored\n"
+         "vmalloc: VMALLOC_MMAP_MAX=: not a number from 0 to 2147483647: ignored\n"
          "threshold 131072 max 65536 trim 131072 pad 131072 dynamic 1\n"},
         {{"MALLOC_TOP_PAD_=nonsense"}, "threshold 131072 max 65536 trim 131072 pad 131072 dynamic 1\n"},
     };
@@ -289,11 +289,12 @@ static void settings(void **state)
     (void)state;
     const char *const verbose[] = {"VMALLOC_VERBOSE=1", NULL}, *const check[] = {"VMALLOC_CHECK=1", NULL};
     const char *const stats[] = {"VMALLOC_STATS=1", NULL}, *const off[] = {"VMALLOC_VERBOSE=0",
-                                                                           "VMALLOC_STATS=", NULL};
+                                                                           "VMALLOC_STATS=0", NULL};
     struct unit_outcome outcome = unit_rerun(program, "print-policy", verbose);
     char expected[200];
-    snprintf(expected, sizeof expected, "vmalloc: version %s, backend linux, page size %zu\nthreshold ",
-             VMALLOC_VERSION, vm_kernel.page_bytes);
+    snprintf(expected, sizeof expected,
+             "vmalloc: version %s, backend linux, page size %zu\nvmalloc: ", VMALLOC_VERSION,
+             vm_kernel.page_bytes);
     assert_true(strncmp(outcome.text, expected, strlen(expected)) == 0);
     outcome = unit_rerun(program, "print-policy", check); /* ends before main */
     assert_true(outcome.exited && outcome.code == 1 && !strstr(outcome.text, "threshold"));

@@ -84,11 +84,27 @@ struct unit_outcome unit_fork(void (*act)(void *argument), void *argument)
     return wait_for(child, pipe_end[0]);
 }
 
+/* Takes all settings of the allocator out of the environment. */
+static void forget_settings(void)
+{
+    const char *const prefixes[] = {"MALLOC_", "VMALLOC_", "GLIBC_TUNABLES="};
+    char **to = environ;
+    for (char **from = environ; *from; from++) {
+        bool is_setting = false;
+        for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
+            is_setting |= strncmp(*from, prefixes[i], strlen(prefixes[i])) == 0;
+        if (!is_setting)
+            *to++ = *from;
+    }
+    *to = NULL;
+}
+
 struct unit_outcome unit_rerun(const char *program, const char *argument, const char *const *environment)
 {
     int pipe_end[2];
     const pid_t child = fork_with_pipe(pipe_end);
     if (!child) {
+        forget_settings();
         for (; *environment; environment++)
             putenv((char *)(uintptr_t)*environment);
         execl(program, program, argument, (char *)NULL);

@@ -31,7 +31,8 @@ struct unit_outcome {
 struct unit_outcome unit_fork(void (*act)(void *argument), void *argument);
 
 /*
- * Runs this program again with the one argument and the environment entries given, up to NULL; waits for it.
+ * Runs this program again with the one argument and, of settings of the allocator, those given up to NULL
+ * alone in its environment; waits for it.
  */
 struct unit_outcome unit_rerun(const char *program, const char *argument, const char *const *environment);
 
