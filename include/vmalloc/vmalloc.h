@@ -59,14 +59,14 @@ enum vm_mallopt_parameter {
    counts. */
 struct vm_mallinfo2 {
     size_t arena;    /* obtained from the kernel for arenas, mappings of large blocks excluded */
-    size_t ordblks;  /* count of free spans in the page pool, at least 1 */
+    size_t ordblks;  /* count of free pieces: blocks, spans, remainders of slabs; at least 1 */
     size_t smblks;   /* 0: there are no fastbins */
     size_t hblks;    /* count of large blocks that have their own mapping */
     size_t hblkhd;   /* bytes of those mappings */
     size_t usmblks;  /* 0 */
     size_t fsmblks;  /* 0 */
     size_t uordblks; /* in live blocks of the arenas */
-    size_t fordblks; /* arena - uordblks */
+    size_t fordblks; /* all other bytes of the arenas: arena - uordblks */
     size_t keepcost; /* free at the end of the break: what vm_malloc_trim could give back there */
 };
 
@@ -125,15 +125,31 @@ VM_API size_t vm_malloc_usable_size(void *block);
    glibc. */
 VM_API int vm_mallopt(int parameter, int value);
 
-/* Counts of the moment; see the structs. Cost: one pass over all slab descriptors. */
+/*
+ * Statistics. All say the same of the same moment, exactly if nothing allocates meanwhile; else each is off by the
+ * calls in flight and no more, and no figure wraps. None of these functions allocates or prints with a lock held,
+ * and all may be called from a thread with the smallest stack. Cost: one pass over the descriptors of all slabs
+ * (128 bytes and more a slab), and over each arena's free lists; docs/statistics.md has the details.
+ */
 VM_API struct vm_mallinfo2 vm_mallinfo2(void);
 VM_API struct vm_mallinfo vm_mallinfo(void);
 
-/* Prints the statistics of every arena to stderr, in glibc's format. */
-VM_API void vm_malloc_stats(void);
-
-/* Writes the state of every arena to `stream` as glibc's XML (version 1). 0; EINVAL unless `options` is 0. */
+/* Writes the state of every arena to `stream` as glibc's XML (version 1). 0; EINVAL unless `options` is 0, ENOMEM
+   if there is no memory for a second picture while another thread prints one: then nothing was written. */
 VM_API int vm_malloc_info(int options, FILE *stream);
+
+/* The forms of our own report. */
+enum vm_stats_format {
+    VM_STATS_TEXT = 1, /* for people; ends with the lines of glibc's malloc_stats */
+    VM_STATS_JSON = 2  /* one object, as docs/statistics.schema.json describes it; its "schema" is 1 */
+};
+
+/* Writes our own report to `stream`: what the process has from the kernel, by arenas, size classes, large blocks and
+   metadata. 0; EINVAL for another format, ENOMEM as vm_malloc_info: then nothing was written. */
+VM_API int vm_malloc_stats_print(FILE *stream, enum vm_stats_format format);
+
+/* vm_malloc_stats_print(stderr, VM_STATS_TEXT). The C library's name malloc_stats prints glibc's shorter text. */
+VM_API void vm_malloc_stats(void);
 
 /*
  * Gives every page that holds no live block back to the kernel, at once, whichever thread's it is, keeping `pad` bytes

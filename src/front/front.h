@@ -44,9 +44,9 @@ struct front_settings {
 };
 extern struct front_settings vm_front_settings;
 
-/* --- stats.c --- */
+/* --- statement.c --- */
 
-/* Writes the statistics to standard error without stdio. */
+/* Writes the statistics to standard error without stdio. Needs: format is not STATS_NONE. */
 void vm_stats_report(enum stats_format format);
 
 /* --- fork.c --- */

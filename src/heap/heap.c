@@ -428,15 +428,12 @@ static unsigned count_slabs_locked(const struct heap *heap, unsigned class_index
     return n;
 }
 
-/* A slab for the class from outside the heap, which has n_owned of them. */
-static struct slab *find_slab(struct heap *heap, unsigned class_index, unsigned n_owned)
+/* A new slab for the heap, which has n_owned of the class. */
+static struct slab *create_slab(struct heap *heap, unsigned class_index, unsigned n_owned)
 {
-    struct slab *slab = vm_thread_adopt_slab(heap, class_index);
-    if (!slab) {
-        slab = vm_slab_create(class_index, n_owned);
-        if (slab)
-            vm_store_release(&slab->x_heap, heap);
-    }
+    struct slab *const slab = vm_slab_create(class_index, n_owned);
+    if (slab)
+        vm_store_release(&slab->x_heap, heap);
     return slab;
 }
 
@@ -478,13 +475,16 @@ void *vm_heap_alloc(unsigned class_index)
     const unsigned n_owned = block ? 0 : count_slabs_locked(heap, class_index);
     vm_lock_release(&heap->lock);
     vm_heap_destroy_slabs(&emptied);
-    struct slab *const slab = block ? NULL : find_slab(heap, class_index, n_owned);
+    struct slab *const adopted = block ? NULL : vm_thread_adopt_slab(heap, class_index);
+    struct slab *const slab = block || adopted ? adopted : create_slab(heap, class_index, n_owned);
     if (slab) {
         vm_lock_acquire(&heap->lock);
         vm_heap_list_locked(heap, slab);
         move_to_front(heap, slab);
         block = take_locked(heap, class_index, &emptied);
         vm_lock_release(&heap->lock);
+        if (adopted)
+            vm_thread_slab_arrived();
         vm_heap_destroy_slabs(&emptied);
     }
     vm_thread_leave(heap);

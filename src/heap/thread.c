@@ -49,6 +49,11 @@ static uint32_t x_n_own; /* threads that have a heap of their own */
 enum { N_SHARED_MAX = 8 };
 static struct heap *x_shared[N_SHARED_MAX];
 
+/* Slabs on their way from an abandoned heap to another, plus ONE_HOLD for each who wants them to stay. One word, so
+   that of two who come at a time one sees the other. */
+static uint32_t x_moves;
+enum { ONE_HOLD = 1 << 16 };
+
 static struct heap *pop_abandoned(void)
 {
     vm_lock_acquire(&registry_lock);
@@ -184,13 +189,52 @@ struct heap *vm_thread_heaps(void)
     return vm_load_acquire(&x_heaps);
 }
 
+/* --- slabs that change their heap ------------------------------------------------------------------------ */
+
+static bool begin_move(void)
+{
+    if (vm_fetch_add_relaxed(&x_moves, 1) < ONE_HOLD)
+        return true;
+    vm_thread_slab_arrived();
+    return false;
+}
+
+void vm_thread_slab_arrived(void)
+{
+    if (vm_load_relaxed(&x_moves) % ONE_HOLD) /* not so in a child that was forked by a handler meanwhile */
+        vm_fetch_sub_relaxed(&x_moves, 1);    /* the lock under which it was listed orders it */
+}
+
+void vm_thread_hold_slabs(void)
+{
+    enum {
+        WAITS_MAX = 1000
+    }; /* a second: the one on its way may be the caller's own, in a handler that exits */
+    vm_fetch_add_relaxed(&x_moves, ONE_HOLD);
+    for (unsigned i = 0; i < WAITS_MAX; i++) {
+        const uint32_t moves = vm_load_acquire(&x_moves);
+        if (moves % ONE_HOLD == 0)
+            break;
+        if (vm_lock_waiter.forked && vm_lock_waiter.forked())
+            vm_fetch_add_relaxed(&x_moves, ONE_HOLD); /* the reset forgot it */
+        else if (vm_lock_waiter.wait)
+            vm_lock_waiter.wait(&x_moves, moves);
+    }
+}
+
+void vm_thread_release_slabs(void)
+{
+    if (vm_load_relaxed(&x_moves) >= ONE_HOLD)
+        vm_fetch_sub_relaxed(&x_moves, ONE_HOLD);
+}
+
 /* A slab of an abandoned heap with free blocks that no remote free is about to touch. NULL: none. */
 static struct slab *take_slab_locked(struct heap *heap, unsigned class_index)
 {
     struct slab *const slab = vm_heap_find_listed_locked(heap, class_index);
     if (!slab)
         return NULL;
-    if (vm_load_acquire(&slab->x_is_queued)) {
+    if (vm_load_acquire(&slab->x_is_queued) || !begin_move()) {
         vm_heap_list_locked(heap, slab);
         return NULL;
     }
@@ -226,6 +270,7 @@ struct slab *vm_thread_adopt_slab(struct heap *heap, unsigned class_index)
 void vm_thread_reset_in_child(void)
 {
     vm_lock_reset_in_child(&registry_lock);
+    vm_store_relaxed(&x_moves, 0); /* what was on its way is lost */
     abandoned = NULL;
     for (struct heap *heap = vm_thread_heaps(); heap; heap = heap->x_next) {
         const bool was_changing = vm_lock_reset_in_child(&heap->lock);

@@ -50,22 +50,27 @@ static void raise_to(size_t *x_max, size_t value)
         continue;
 }
 
+/* Adds to the counts of the span's kind, or subtracts, modulo 2^N: no reader ever sees a live block left out. */
+static void count(const struct span *span, size_t n, size_t bytes)
+{
+    if (span->kind == SPAN_MIDDLE) {
+        vm_fetch_add_relaxed(&middle_tally.x_n, n);
+        vm_fetch_add_relaxed(&middle_tally.x_bytes, bytes);
+        vm_fetch_add_relaxed(&vm_pool_arena(span->arena_index)->x_middle_bytes, bytes);
+    } else {
+        raise_to(&large_tally_max.x_n, vm_fetch_add_relaxed(&large_tally.x_n, n) + n);
+        raise_to(&large_tally_max.x_bytes, vm_fetch_add_relaxed(&large_tally.x_bytes, bytes) + bytes);
+    }
+}
+
 static void count_in(const struct span *span)
 {
-    struct tally *const tally = span->kind == SPAN_LARGE ? &large_tally : &middle_tally;
-    const size_t n = vm_fetch_add_relaxed(&tally->x_n, 1) + 1;
-    const size_t bytes = vm_fetch_add_relaxed(&tally->x_bytes, span->bytes) + span->bytes;
-    if (span->kind == SPAN_LARGE) {
-        raise_to(&large_tally_max.x_n, n);
-        raise_to(&large_tally_max.x_bytes, bytes);
-    }
+    count(span, 1, span->bytes);
 }
 
 static void count_out(const struct span *span)
 {
-    struct tally *const tally = span->kind == SPAN_LARGE ? &large_tally : &middle_tally;
-    vm_fetch_sub_relaxed(&tally->x_n, 1);
-    vm_fetch_sub_relaxed(&tally->x_bytes, span->bytes);
+    count(span, (size_t)0 - 1, (size_t)0 - span->bytes);
 }
 
 /* --- pages for a span ----------------------------------------------------------------------------------- */
@@ -181,9 +186,8 @@ void vm_large_free(struct span *span)
 /* Changes the length of a span that keeps its place. */
 static void *set_bytes(struct span *span, size_t bytes)
 {
-    count_out(span);
+    count(span, 0, bytes - span->bytes);
     span->bytes = bytes;
-    count_in(span);
     return span->start;
 }
 
@@ -215,9 +219,8 @@ void *vm_large_resize(struct span *span, size_t size)
     }
     if (bytes > span->bytes)
         return NULL;
-    const size_t old_bytes = span->bytes;
+    count(span, 0, bytes - span->bytes);
     vm_pool_give_tail(span, bytes);
-    vm_fetch_sub_relaxed(&middle_tally.x_bytes, old_bytes - bytes);
     return span->start;
 }
 

@@ -61,12 +61,14 @@ static void publish_counts(struct arena *arena)
         vm_store_relaxed(&arena->x_n_pages_max, n_pages);
 }
 
-/* --- records -------------------------------------------------------------------------------------------- */
-
-static size_t record_bytes(size_t capacity)
+/* Every acquisition of an arena's lock: counted, as many mean that the layers above keep too little. */
+static void enter(struct arena *arena)
 {
-    return vm_round_up(capacity * sizeof(struct buddy_page), vm_kernel.page_bytes);
+    vm_lock_acquire(&arena->lock);
+    arena->counts.n_locked++;
 }
+
+/* --- records -------------------------------------------------------------------------------------------- */
 
 /* Makes room for n_pages records. They may move: nobody looks at them without the lock. */
 static bool reserve_records(struct arena *arena, size_t n_pages)
@@ -78,7 +80,8 @@ static bool reserve_records(struct arena *arena, size_t n_pages)
     const size_t capacity = vm_max_size(vm_max_size(n_pages, 2 * (size_t)arena->capacity), RECORD_PAGES_MIN);
     if (capacity >= VM_BUDDY_NONE)
         return false;
-    const size_t old_bytes = record_bytes(arena->capacity), new_bytes = record_bytes(capacity);
+    const size_t old_bytes = vm_arena_record_bytes(arena->capacity),
+                 new_bytes = vm_arena_record_bytes(capacity);
     if (arena->capacity && vm_kernel_resize(arena->buddy.page, old_bytes, new_bytes)) {
         arena->capacity = (uint32_t)capacity;
         return true;
@@ -185,6 +188,7 @@ static void add_pages_locked(struct arena *arena, uint32_t first)
     const uint32_t n_pages = (uint32_t)page_index(arena, arena->break_end);
     arena->n_alien += first - arena->buddy.n_pages;
     vm_buddy_resize(&arena->buddy, n_pages);
+    arena->counts.n_grown++;
     if (!vm_kernel.fresh_is_zero)
         mark_dirty_locked(arena, first, n_pages - first);
     vm_buddy_give(&arena->buddy, first, n_pages - first, BUDDY_BACK);
@@ -339,6 +343,7 @@ static bool trim_locked(struct arena *arena, size_t pad)
     purge_records_above_locked(arena, first + n_gone);
     arena->break_end -= bytes;
     arena->n_refused = 0;
+    arena->counts.n_trimmed++;
     publish_counts(arena);
     return true;
 }
@@ -394,6 +399,7 @@ static bool fill_span_locked(struct arena *arena, uint32_t index, size_t n_pages
     span->bytes = vm_pages_to_bytes(n_pages);
     span->arena_index = (uint16_t)arena->index;
     span->is_zeroed = mark_clean_locked(arena, index, (uint32_t)n_pages) == 0;
+    arena->counts.n_taken++;
     publish_counts(arena);
     return true;
 }
@@ -402,7 +408,7 @@ bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, st
 {
     if (n_pages >= VM_BUDDY_NONE || vm_load_relaxed(&arena->x_is_frozen))
         return false;
-    vm_lock_acquire(&arena->lock);
+    enter(arena);
     uint32_t index = vm_buddy_take(&arena->buddy, (uint32_t)n_pages, align_order);
     if (index == VM_BUDDY_NONE)
         index = take_top_locked(arena, n_pages, align_order);
@@ -415,7 +421,7 @@ bool vm_arena_take_by_search(struct arena *arena, size_t n_pages, unsigned align
 {
     if (n_pages > vm_load_relaxed(&arena->x_n_free) || vm_load_relaxed(&arena->x_is_frozen))
         return false;
-    vm_lock_acquire(&arena->lock);
+    enter(arena);
     const uint32_t index = vm_buddy_take_by_search(&arena->buddy, (uint32_t)n_pages, align_order);
     const bool done = fill_span_locked(arena, index, n_pages, span);
     vm_lock_release(&arena->lock);
@@ -426,6 +432,7 @@ static void give_pages_locked(struct arena *arena, uint32_t index, uint32_t n_pa
 {
     mark_dirty_locked(arena, index, n_dirty);
     vm_buddy_give(&arena->buddy, index, n_pages, n_dirty ? BUDDY_FRONT : BUDDY_BACK);
+    arena->counts.n_given++;
     publish_counts(arena);
 }
 
@@ -446,7 +453,7 @@ void vm_arena_give(struct arena *arena, const struct span *span, size_t dirty_by
         vm_kernel_purge(span->start, span->bytes); /* this child loses the addresses, not the memory */
         return;
     }
-    vm_lock_acquire(&arena->lock);
+    enter(arena);
     const uint32_t index = (uint32_t)page_index(arena, span->start);
     give_pages_locked(arena, index, (uint32_t)(span->bytes >> vm_kernel.page_shift),
                       (uint32_t)vm_bytes_to_pages(vm_min_size(dirty_bytes, span->bytes)));
@@ -506,18 +513,20 @@ size_t vm_arena_purge(struct arena *arena, size_t n_keep)
     if (vm_load_relaxed(&arena->x_is_frozen) || !vm_kernel.purge_zeroes)
         return 0;
     do {
-        vm_lock_acquire(&arena->lock);
+        enter(arena);
         collect_dirty_locked(arena, n_keep, &batch);
         vm_lock_release(&arena->lock);
         for (uint32_t i = 0; i < batch.n_blocks; i++)
             vm_kernel_purge(page_address(arena, batch.block[i].index),
                             vm_pages_to_bytes(batch.block[i].n_pages));
-        vm_lock_acquire(&arena->lock);
+        enter(arena);
         for (uint32_t i = 0; i < batch.n_blocks; i++) {
             vm_buddy_give(&arena->buddy, batch.block[i].index, batch.block[i].n_pages, BUDDY_BACK);
             purge_records_locked(arena, batch.block[i].index);
         }
         publish_counts(arena);
+        arena->counts.n_purged += batch.n_blocks;
+        arena->counts.n_purged_pages += batch.n_dirty;
         vm_lock_release(&arena->lock);
         n_purged += batch.n_dirty;
     } while (batch.n_blocks == PURGE_BATCH);
@@ -528,7 +537,7 @@ bool vm_arena_trim(struct arena *arena, size_t pad)
 {
     if (vm_load_relaxed(&arena->x_is_frozen))
         return false;
-    vm_lock_acquire(&arena->lock);
+    enter(arena);
     arena->n_refused = 0; /* other memory may be free again: worth asking */
     const char *const end_before = arena->break_end;
     const bool moved = trim_locked(arena, pad);
@@ -536,15 +545,6 @@ bool vm_arena_trim(struct arena *arena, size_t pad)
     vm_lock_release(&arena->lock);
     vm_pagemap_forget(end, end_before);
     return moved;
-}
-
-size_t vm_arena_top_free_bytes(struct arena *arena, size_t enough)
-{
-    vm_lock_acquire(&arena->lock);
-    const size_t n_enough = vm_min_size(vm_bytes_to_pages(enough), arena->buddy.n_pages);
-    const size_t n_pages = vm_buddy_top_free(&arena->buddy, (uint32_t)n_enough);
-    vm_lock_release(&arena->lock);
-    return vm_pages_to_bytes(n_pages);
 }
 
 void vm_arena_reset_in_child(struct arena *arena)
@@ -558,7 +558,7 @@ void vm_arena_check(struct arena *arena)
 {
     if (vm_load_relaxed(&arena->x_is_frozen))
         return;
-    vm_lock_acquire(&arena->lock);
+    enter(arena);
     vm_buddy_check(&arena->buddy);
     uint32_t n_dirty = 0;
     for (uint32_t index = 0; index < arena->buddy.n_pages;) {

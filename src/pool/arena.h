@@ -8,11 +8,21 @@
 #ifndef VM_POOL_ARENA_H
 #define VM_POOL_ARENA_H
 
+#include "base/bits.h"
 #include "base/buddy.h"
 #include "base/lock.h"
+#include "kernel/kernel.h"
 #include "pool/span.h"
 
 enum arena_kind { ARENA_PROCESS_BREAK, ARENA_PRIVATE_BREAK };
+
+/* How often something was done to an arena, and to how many pages. */
+struct arena_counts {
+    uint64_t n_locked; /* acquisitions of its lock */
+    uint64_t n_taken, n_given;
+    uint64_t n_grown, n_trimmed;
+    uint64_t n_purged, n_purged_pages;
+};
 
 struct arena {
     struct lock lock; /* rank ARENA; guards all below but what begins with x_ */
@@ -28,11 +38,13 @@ struct arena {
     uint32_t n_kept; /* pages that no trim goes below: those up to the last gap, and one of ours above it */
     uint32_t n_refused; /* fewest pages that the kernel refused to grow by, until a trim; 0: none yet */
     bool is_inherited;  /* by a fork child: the kernel may remember an older break than we do */
+    struct arena_counts counts;
     bool x_is_frozen;   /* fork child: another thread was changing it; never used again, never given to */
     uint32_t x_n_pages; /* pages that are ours; this and the next two for readers without the lock */
     uint32_t x_n_free;  /* of these, free */
     uint32_t x_n_dirty; /* of the free ones, with contents */
     uint32_t x_n_pages_max;
+    size_t x_middle_bytes; /* of its taken pages, those that are middle blocks: counted by large/large.c */
 };
 
 /* Tunables that arenas follow, in bytes; see front/tune.c. */
@@ -68,8 +80,27 @@ size_t vm_arena_purge(struct arena *arena, size_t n_keep);
 /* Moves the break down, keeping `pad` bytes free below it. Returns whether it moved. */
 bool vm_arena_trim(struct arena *arena, size_t pad);
 
-/* Bytes free at the break, counted up to `enough`. */
-size_t vm_arena_top_free_bytes(struct arena *arena, size_t enough);
+/* What an arena is made of: a consistent picture of one moment. Bytes, except counts. */
+struct arena_totals {
+    size_t system_bytes, system_bytes_max; /* ours: from the start to the break, without foreign pages */
+    size_t free_bytes, dirty_bytes;        /* of these: free; and of the free ones, with contents */
+    size_t top_free_bytes;                 /* free at the break */
+    size_t foreign_bytes;                  /* between start and break, but others' */
+    size_t reserved_bytes;                 /* private break: addresses above the break, inaccessible */
+    size_t record_bytes;                   /* mapped for the buddy system's records */
+    size_t middle_bytes;                   /* in middle blocks: read beside the others, by as much apart */
+    uint32_t n_free_of_order[VM_N_ORDERS]; /* free blocks */
+    struct arena_counts counts;
+};
+
+/* Supplied by pool/totals.c. In a fork child, the picture of an arena that is frozen may be torn. */
+struct arena_totals vm_arena_totals(struct arena *arena);
+
+/* Bytes that are mapped for so many records. */
+VM_INLINE size_t vm_arena_record_bytes(size_t capacity)
+{
+    return vm_round_up(capacity * sizeof(struct buddy_page), vm_kernel.page_bytes);
+}
 
 void vm_arena_reset_in_child(struct arena *arena);
 void vm_arena_check(struct arena *arena);

@@ -275,6 +275,17 @@ void vm_pagemap_walk(void (*visit)(struct span *span, void *context), void *cont
     }
 }
 
+struct pagemap_totals vm_pagemap_totals(void)
+{
+    vm_lock_acquire(&map_lock);
+    const struct pagemap_totals totals = {
+        .mapped_bytes = n_leaves * vm_round_up(sizeof(struct leaf), vm_kernel.page_bytes),
+        .static_bytes = sizeof vm_near_map + sizeof x_root + sizeof n_used_in_leaf,
+    };
+    vm_lock_release(&map_lock);
+    return totals;
+}
+
 void vm_pagemap_reset_in_child(void)
 {
     if (vm_lock_reset_in_child(&map_lock))

@@ -58,6 +58,12 @@ void vm_pagemap_remove(struct span *span);
    empty. */
 void vm_pagemap_forget(const char *start, const char *end);
 
+struct pagemap_totals {
+    size_t mapped_bytes; /* of the leaves */
+    size_t static_bytes; /* root and near map: in the library's own data */
+};
+struct pagemap_totals vm_pagemap_totals(void);
+
 /* For a fork child: see front/fork.c. */
 void vm_pagemap_reset_in_child(void);
 

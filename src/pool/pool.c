@@ -125,26 +125,6 @@ bool vm_pool_trim(size_t pad)
     return done;
 }
 
-struct pool_totals vm_pool_totals(void)
-{
-    struct pool_totals totals = {0};
-    struct arena *arena;
-    for (size_t index = 0; (arena = vm_pool_arena(index)); index++) {
-        totals.n_arenas++;
-        vm_lock_acquire(&arena->lock);
-        totals.arena_bytes += vm_pages_to_bytes(arena->x_n_pages);
-        totals.arena_bytes_max += vm_pages_to_bytes(arena->x_n_pages_max);
-        totals.free_bytes += vm_pages_to_bytes(arena->x_n_free);
-        totals.dirty_bytes += vm_pages_to_bytes(arena->x_n_dirty);
-        for (unsigned order = 0; order < VM_N_ORDERS; order++)
-            totals.n_free_spans += arena->buddy.list[order].count;
-        if (index == 0)
-            totals.top_free_bytes = vm_pages_to_bytes(vm_buddy_top_free(&arena->buddy, arena->buddy.n_pages));
-        vm_lock_release(&arena->lock);
-    }
-    return totals;
-}
-
 void vm_pool_reset_in_child(void)
 {
     vm_lock_reset_in_child(&pool_lock);

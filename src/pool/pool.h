@@ -28,6 +28,7 @@ size_t vm_pool_block_bytes_max(void);
    back. */
 bool vm_pool_trim(size_t pad);
 
+/* Sums over all arenas, supplied by pool/totals.c. */
 struct pool_totals {
     size_t n_arenas;
     size_t arena_bytes, arena_bytes_max, free_bytes, dirty_bytes;

@@ -169,6 +169,9 @@ static void check_others(void)
     check(stream != NULL && malloc_info(0, stream) == 0 && ftell(stream) > 0, "malloc_info(0)");
     long length = stream != NULL ? ftell(stream) : 0;
     check(stream != NULL && vm_malloc_info(0, stream) == 0 && ftell(stream) > length, "vm_malloc_info(0)");
+    length = stream != NULL ? ftell(stream) : 0;
+    check(stream != NULL && vm_malloc_stats_print(stream, VM_STATS_JSON) == 0 && ftell(stream) > length,
+          "vm_malloc_stats_print()");
     if (stream != NULL) {
         fclose(stream);
     }

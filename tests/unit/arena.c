@@ -307,16 +307,16 @@ static void follow_trim_rule(void *argument)
     struct span low = {0}, high = {0};
     UNIT_REQUIRE(vm_arena_take(&arena, 16, 4, &low));
     UNIT_REQUIRE(vm_arena_take(&arena, 63, 0, &high));
-    UNIT_REQUIRE(vm_arena_top_free_bytes(&arena, SIZE_MAX / 2) == 0);
+    UNIT_REQUIRE(vm_arena_totals(&arena).top_free_bytes == 0);
     const char *const end = arena.break_end;
     memset(high.start, 1, high.bytes);
     vm_arena_give(&arena, &high, high.bytes);
     UNIT_REQUIRE(arena.break_end == end); /* 63 pages: not due */
-    UNIT_REQUIRE(vm_arena_top_free_bytes(&arena, SIZE_MAX / 2) == to_bytes(63));
+    UNIT_REQUIRE(vm_arena_totals(&arena).top_free_bytes == to_bytes(63));
     UNIT_REQUIRE(vm_arena_take(&arena, 64, 0, &high));
     vm_arena_policy.x_top_pad = to_bytes(10);
     vm_arena_give(&arena, &high, high.bytes);
-    UNIT_REQUIRE(vm_arena_top_free_bytes(&arena, SIZE_MAX / 2) == to_bytes(10));
+    UNIT_REQUIRE(vm_arena_totals(&arena).top_free_bytes == to_bytes(10));
     UNIT_REQUIRE(arena.break_end <= low.start + low.bytes + to_bytes(10));
     if (kind == ARENA_PROCESS_BREAK)
         UNIT_REQUIRE(sbrk(0) == arena.break_end);
@@ -325,12 +325,12 @@ static void follow_trim_rule(void *argument)
     UNIT_REQUIRE(vm_arena_take(&arena, 100, 0, &high));
     memset(high.start, 1, high.bytes);
     vm_arena_give(&arena, &high, high.bytes);
-    UNIT_REQUIRE(vm_arena_top_free_bytes(&arena, SIZE_MAX / 2) >= to_bytes(100)); /* never */
+    UNIT_REQUIRE(vm_arena_totals(&arena).top_free_bytes >= to_bytes(100)); /* never */
     UNIT_REQUIRE(vm_arena_trim(&arena, to_bytes(5)));
-    UNIT_REQUIRE(vm_arena_top_free_bytes(&arena, SIZE_MAX / 2) == to_bytes(5));
+    UNIT_REQUIRE(vm_arena_totals(&arena).top_free_bytes == to_bytes(5));
     UNIT_REQUIRE(!vm_arena_trim(&arena, to_bytes(5)));
     UNIT_REQUIRE(vm_arena_trim(&arena, 0));
-    UNIT_REQUIRE(vm_arena_top_free_bytes(&arena, SIZE_MAX / 2) == 0);
+    UNIT_REQUIRE(vm_arena_totals(&arena).top_free_bytes == 0);
     UNIT_REQUIRE(arena.break_end == low.start + low.bytes);
     vm_arena_policy.x_top_pad = 0;
     /* What grows again is zero. */

@@ -5,6 +5,7 @@
  * the whole checker.
  */
 #include "front/front.h"
+#include "front/stats.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -425,7 +426,7 @@ static void print_texts(void *argument)
         n_empty += at[0] == '/' && at[1] == '>';
     }
     UNIT_REQUIRE(n_open == n_close + n_empty);
-    vm_malloc_stats();
+    vm_stats_glibc();
     UNIT_REQUIRE(errno == 55);
     for (unsigned i = 0; i < 3; i++)
         crew_free(blocks[i]);

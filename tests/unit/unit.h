@@ -21,7 +21,7 @@ size_t unit_below(uint64_t *state, size_t bound);
 struct unit_outcome {
     bool exited;     /* else a signal ended it */
     int code;        /* its status, or the signal */
-    char text[2048]; /* terminated */
+    char text[8192]; /* terminated */
 };
 
 /*
