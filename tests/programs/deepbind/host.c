@@ -5,7 +5,8 @@
  *   HOW    itself: by dlopen; dlmopen: by that, into the program's own namespace; constructor: the preloaded opener did
  *          it before main; else the path of the opener, which is to do it
  *   FLAG   deep: with RTLD_DEEPBIND; plain: without
- *   WHAT   free: the plug-in frees a block of strdup; whose: it tells whose definition of `whose` it sees
+ *   WHAT   free: the plug-in frees blocks of strdup; make: it makes a block, and the program frees it; whose: it tells
+ *          whose definition of `whose` it sees
  */
 #include <dlfcn.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ union entry {
     void *(*open)(const char *file, int mode);
     void *(*early)(void);
     void (*release)(void *block);
+    void *(*make)(void);
     const char *(*whose)(void);
 };
 
@@ -75,6 +77,9 @@ int main(int argc, char **argv)
     void *plugin = opened(open_plugin(how, path, mode));
     if (strcmp(what, "free") == 0) {
         let_free(plugin);
+        expect_figure("freed\n");
+    } else if (strcmp(what, "make") == 0) {
+        free(find(plugin, "plugin_make").make());
         expect_figure("freed\n");
     } else {
         expect_figure("%s\n", find(plugin, "plugin_whose").whose());
