@@ -8,6 +8,9 @@
 
 /* --- malloc.c --- */
 
+/* Whether the C library's own calls of malloc and free arrive here. */
+bool vm_front_is_process_malloc(void);
+
 /* M_PERTURB: fills `bytes` of a fresh block, unless it is NULL or nothing is to be filled. Returns the block. */
 void *vm_front_fill_fresh(void *block, size_t bytes);
 

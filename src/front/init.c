@@ -10,13 +10,11 @@
  *
  * Nothing is torn down at exit: other libraries' destructors and detached threads go on allocating.
  */
-#include <string.h>
 #include "base/atomic.h"
 #include "front/front.h"
 #include "heap/heap_fast.h"
 #include "heap/thread.h"
 #include "kernel/kernel.h"
-#include "pool/pagemap.h"
 #include "vmalloc/vmalloc.h"
 
 /*
@@ -34,6 +32,19 @@ static uint32_t x_state;
 static uintptr_t x_starter;
 static bool has_environment;
 
+/*
+ * Loaded beside another malloc, by a plug-in that is linked with us, we leave the break to that: sbrk has no lock,
+ * and two mallocs that move the break at the same moment get the same memory. (The core library of the unit
+ * tests, which has no C library names, shares it with the C library's malloc on purpose.)
+ */
+static void leave_break_to_other_malloc(void)
+{
+#ifdef VM_LIBC_NAMES
+    if (!vm_front_is_process_malloc())
+        vm_kernel.has_break = false;
+#endif
+}
+
 VM_COLD static void set_up(void)
 {
     uint32_t expected = 0;
@@ -47,6 +58,7 @@ VM_COLD static void set_up(void)
     vm_process_start(thread_ended);
     vm_lock_waiter.forked = vm_fork_repair;
     has_environment = vm_tune_read_environment();
+    leave_break_to_other_malloc();
     vm_store_release(&x_state, 2);
 }
 
@@ -62,16 +74,6 @@ static void add_identity(struct message *message)
     vm_message_text(message, vm_kernel.name);
     vm_message_text(message, ", page size ");
     vm_message_unsigned(message, vm_kernel.page_bytes);
-}
-
-/*
- * Whether the C library's calls of malloc arrive here. A call of our own by name would: it is bound within
- * the library. The block is left alone, as it may be another allocator's; the process is about to end.
- */
-static bool is_in_effect(void)
-{
-    const char *const block = strdup("whose?");
-    return block && vm_pagemap_find(block);
 }
 
 /*
@@ -95,7 +97,7 @@ VM_CONSTRUCTOR static void start(void)
     struct message message = {0};
     vm_message_text(&message, "vmalloc: ");
     if (vm_front_settings.is_check) {
-        const bool in_effect = is_in_effect();
+        const bool in_effect = vm_front_is_process_malloc();
         vm_message_text(&message,
                         in_effect ? "in effect: " : "not in effect: malloc of the process is another one's");
         if (in_effect)

@@ -80,6 +80,9 @@ void vm_process_at_fork(void (*in_child)(void));
 bool vm_process_is_fresh_child(void);
 bool vm_process_can_tell_child(void);
 
+/* Has the C library call free(NULL), and do nothing else: does that arrive here? */
+void vm_process_have_null_freed(void);
+
 /* Number of this process, straight from the kernel. */
 long vm_process_id(void);
 

@@ -3,9 +3,13 @@
  * process.c - the process around the allocator, on POSIX threads over Linux: environment, standard error,
  * threads, fork. Nothing here allocates, but for what vm_process_at_thread_exit and vm_process_at_fork say.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* hdestroy_r */
+#endif
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <search.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
@@ -78,6 +82,12 @@ bool vm_process_can_tell_child(void)
 bool vm_process_is_fresh_child(void)
 {
     return x_copied_mark && vm_load_relaxed(x_copied_mark) == 0 && vm_exchange(x_copied_mark, 1) == 0;
+}
+
+void vm_process_have_null_freed(void)
+{
+    struct hsearch_data nothing = {0};
+    hdestroy_r(&nothing); /* frees its table, which is NULL, and nothing else */
 }
 
 long vm_process_id(void)

@@ -48,6 +48,19 @@ static size_t count_loadable(int n_modules, char **modules)
     return n_loaded;
 }
 
+/* The process's malloc is the C library's: the break is that one's alone, as nothing orders the two. */
+static void expect_break_alone(void)
+{
+    static void *blocks[4000];
+    const void *const before = sbrk(0);
+    for (size_t i = 0; i < 4000; i++)
+        REQUIRE((blocks[i] = vm_malloc_found(1000)) != NULL);
+    EXPECT_SAME(sbrk(0), before);
+    for (size_t i = 0; i < 4000; i++)
+        vm_free_found(blocks[i]);
+    EXPECT_SAME(sbrk(0), before);
+}
+
 int main(int argc, char **argv)
 {
     REQUIRE(argc >= 3);
@@ -72,6 +85,7 @@ int main(int argc, char **argv)
     void *kept = vm_malloc_found(1000);
     REQUIRE(kept != NULL);
     stamp_fill(kept, 1000, 9);
+    expect_break_alone();
     work(NULL);
     for (uintptr_t round = 0; round < 50; round++) {
         pthread_t thread;
