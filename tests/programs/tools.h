@@ -171,6 +171,23 @@ static inline void *table_map(size_t n_bytes)
     return table;
 }
 
+/* Whether an entry of the environment changes the allocator's settings. */
+static inline int is_setting(const char *entry)
+{
+    return strncmp(entry, "MALLOC_", 7) == 0 || strncmp(entry, "VMALLOC_", 8) == 0 ||
+           strncmp(entry, "GLIBC_TUNABLES=", 15) == 0;
+}
+
+/* Takes such entries out of this process's environment: for programs that start others to test the defaults. */
+static inline void forget_settings(void)
+{
+    char **to = environ;
+    for (char **from = environ; *from != NULL; from++)
+        if (!is_setting(*from))
+            *to++ = *from;
+    *to = NULL;
+}
+
 static inline void watchdog_bite(int number)
 {
     (void)number;

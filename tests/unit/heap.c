@@ -31,7 +31,7 @@ static void release(void *block)
 static int begin(void **state)
 {
     (void)state;
-    release(alloc(1));      /* gives this thread its heap */
+    release(alloc(1)); /* gives this thread its heap */
     heap = vm_heap_self;
     assert_ptr_equal(heap, vm_thread_heaps());
     return 0;

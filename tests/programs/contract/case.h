@@ -89,19 +89,12 @@ static inline void case_say_end(int status)
         expect_say("ended with status %d\n", WEXITSTATUS(status));
 }
 
-/* Whether a variable of the environment changes the allocator's settings. */
-static inline bool case_is_setting(const char *entry)
-{
-    return strncmp(entry, "MALLOC_", 7) == 0 || strncmp(entry, "VMALLOC_", 8) == 0 ||
-           strncmp(entry, "GLIBC_TUNABLES=", 15) == 0;
-}
-
 /* Gathers the environment without any such variable, and NULL behind it; returns how many there are. */
 static inline size_t case_plain_environment(char *entries[static CASE_ENVIRONMENT_MAX])
 {
     size_t n = 0;
     for (char **entry = environ; *entry != NULL && n < CASE_ENVIRONMENT_MAX - 1; entry++)
-        if (!case_is_setting(*entry))
+        if (!is_setting(*entry))
             entries[n++] = *entry;
     entries[n] = NULL;
     return n;

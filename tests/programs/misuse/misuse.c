@@ -1481,6 +1481,7 @@ int main(int argc, char **argv)
         return 2;
     }
     size_t n_failed = 0;
+    forget_settings(); /* the texts tell where a block of the default settings is */
     printf("1..%d\n", (int)N_CASES);
     for (size_t i = 0; i < N_CASES; i++)
         n_failed += !run_case(i + 1, &cases[i]);
