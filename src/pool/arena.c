@@ -451,6 +451,7 @@ void vm_arena_give(struct arena *arena, const struct span *span, size_t dirty_by
 {
     if (vm_load_relaxed(&arena->x_is_frozen)) {
         vm_kernel_purge(span->start, span->bytes); /* this child loses the addresses, not the memory */
+        vm_fetch_add_relaxed(&arena->x_n_free, (uint32_t)(span->bytes >> vm_kernel.page_shift));
         return;
     }
     enter(arena);
