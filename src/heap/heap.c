@@ -132,6 +132,7 @@ static void make_current(struct heap *heap, struct slab *slab)
 {
     heap->current[slab->class_index] = slab;
     vm_store_relaxed(&slab->x_state, SLAB_CURRENT);
+    slab->n_purged = 0;
     collect_remote(slab); /* before any of its blocks is handed out: R5 in remote.c */
 }
 

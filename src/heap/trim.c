@@ -42,9 +42,14 @@ static bool is_free(const struct slab *slab, size_t index)
     return (free & vm_slab_bit(index)) != 0;
 }
 
-/* Purges the pages of a LOOSE slab that hold no live block. Returns how many. */
-static size_t purge_free_pages(const struct slab *slab)
+/* Purges the pages of a LOOSE slab that hold no live block, if there are more than last time. Returns how many. */
+static size_t purge_free_pages(struct slab *slab)
 {
+    const unsigned n_free =
+        vm_slab_count_free(slab); /* before: a block freed meanwhile is for the next time */
+    if (n_free == slab->n_purged)
+        return 0;
+    slab->n_purged = (uint16_t)n_free;
     size_t n_pages = 0;
     const char *start = slab->span.start; /* of what is free: the waste in front is */
     for (size_t i = 0; i < slab->n_blocks; i++) {

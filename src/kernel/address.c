@@ -87,9 +87,11 @@ static struct image program_image(void)
     return image;
 }
 
+/* The break begins behind the program's image, but for static programs that the kernel placed anywhere. */
 static bool is_in_break(uintptr_t address)
 {
-    return is_within(address, program_image().end, (uintptr_t)sbrk(0));
+    const uintptr_t now = (uintptr_t)sbrk(0), image_end = program_image().end;
+    return is_within(address, image_end <= now ? image_end : (uintptr_t)vm_linux_first_break, now);
 }
 
 #ifdef __GLIBC__

@@ -28,6 +28,9 @@ extern struct kernel_counts vm_kernel_counts;
 
 extern struct vm_kernel_backend vm_linux_backend;
 
+/* Where the process's break was when that backend started. */
+extern void *vm_linux_first_break;
+
 /* Puts a backend in force and starts it. Called once by front/init.c; by tests with a backend of their
    own. */
 void vm_kernel_start(struct vm_kernel_backend *backend);

@@ -33,11 +33,14 @@ static void *system_map(size_t bytes, enum vm_access access)
     return failed(result) ? NULL : (void *)result;
 }
 
+void *vm_linux_first_break;
+
 static void linux_start(struct vm_kernel_backend *self)
 {
     const size_t page_size = getauxval(AT_PAGESZ);
     self->page_size = page_size ? page_size : 4096;
-    self->has_break = sbrk(0) != (void *)-1;
+    vm_linux_first_break = sbrk(0);
+    self->has_break = vm_linux_first_break != (void *)-1;
 }
 
 /*

@@ -38,6 +38,7 @@ static void carve(struct slab *slab, unsigned class_index)
     slab->base = slab->span.start + (slab->span.bytes - n_blocks * block_bytes);
     slab->n_groups = (uint8_t)n_groups_of(slab->span.bytes, block_bytes);
     slab->is_quiet = false;
+    slab->n_purged = 0;
     for (size_t i = 0; i < slab->n_groups; i++) {
         const vm_word full = vm_slab_group_full(slab, i);
         vm_store_relaxed(&slab->group[i].x_mask, full);

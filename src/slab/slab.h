@@ -57,6 +57,7 @@ struct slab {
     uint8_t x_state;    /* enum slab_state; others guess by it, the lock's holder knows */
     uint8_t is_retired; /* in its heap's retired[], the slabs that ran empty */
     uint8_t is_quiet;   /* some x_notify is 0 */
+    uint16_t n_purged; /* free blocks when malloc_trim last purged its free pages; 0: since then taken from */
 
     /* What free looks at, in one cache line with the first two groups. */
     VM_ALIGNED(VM_CACHE_LINE)

@@ -825,23 +825,6 @@ static void case_before_first_block(void)
     do_free(blocks[0] - 16);
 }
 
-/* In the waste behind the last whole block of a slab: sizes that do not divide the slab leave some. */
-static void case_behind_last_block(void)
-{
-    char **blocks = sorted_blocks(1000);
-    size_t usable = do_usable(blocks[0]);
-    for (size_t i = 1; i < N_FIRST; i++) {
-        if ((size_t)(blocks[i] - blocks[i - 1]) != usable) {
-            announce_any_invalid("free", blocks[i - 1] + usable);
-            announce("free(): double free detected in tcache 2\nvmalloc: free(%p): *",
-                     (void *)(blocks[i - 1] + usable));
-            do_free(blocks[i - 1] + usable);
-            return;
-        }
-    }
-    SKIP("the blocks of this size leave no gap");
-}
-
 /* The next block of a slab, before it was ever handed out, counts as free. */
 static void case_never_allocated(void)
 {
@@ -1328,7 +1311,6 @@ static const struct misuse_case {
     {"message-kept", case_message_kept, BY_HANDLER},
 #endif
     {"before-first-block", case_before_first_block, BY_ABORT},
-    {"behind-last-block", case_behind_last_block, BY_ABORT},
     {"never-allocated", case_never_allocated, BY_ABORT},
     {"realloc-free-block", case_realloc_free_block, BY_ABORT},
     {"realloc-free-block-same-size", case_realloc_free_block_same_size, BY_ABORT},

@@ -87,7 +87,8 @@ END
     done
     head -c 300000 /dev/zero >body
     curl -s -o /dev/null -w '%{http_code}\n' -X POST --data-binary @body "http://127.0.0.1:$port/proxy/echo"
-    grep -c 'HTTP/1' access.log
+    # A few more than asked for: ab has requests on their way when it has enough.
+    [ "$(grep -c 'HTTP/1' access.log)" -ge 28000 ] && echo 'all are in the log'
     grep -E '\[(alert|crit|emerg)\]' error.log || echo 'no alert'
     kill -QUIT "$master"
     wait "$master"
