@@ -83,6 +83,9 @@ void vm_process_at_fork(void (*in_child)(void));
 bool vm_process_is_fresh_child(void);
 bool vm_process_can_tell_child(void);
 
+/* Whether no other thread can be running. False where the C library does not say. */
+bool vm_process_is_single_threaded(void);
+
 /* Has the C library call free(NULL), and do nothing else: does that arrive here? */
 void vm_process_have_null_freed(void);
 

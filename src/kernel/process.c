@@ -84,6 +84,13 @@ bool vm_process_is_fresh_child(void)
     return x_copied_mark && vm_load_relaxed(x_copied_mark) == 0 && vm_exchange(x_copied_mark, 1) == 0;
 }
 
+extern char __libc_single_threaded VM_WEAK; /* glibc 2.32, musl 1.2.3 */
+
+bool vm_process_is_single_threaded(void)
+{
+    return &__libc_single_threaded && __libc_single_threaded;
+}
+
 void vm_process_have_null_freed(void)
 {
     struct hsearch_data nothing = {0};

@@ -13,6 +13,10 @@
  * is where we left it, and leaves a page of ours above a gap: else the other, whose memory would end at the
  * break again, could take it down below what we know as its place.
  *
+ * Nothing orders two who move the break at the same moment: both may be told the same place. If threads run, and a
+ * gap tells that somebody else moves it - a plug-in opened with RTLD_DEEPBIND, whose malloc is the C library's -,
+ * the break is left to the other from then on, and further memory comes from arenas with a private break.
+ *
  * In a fork child the break may seem to have been moved down by nobody: Linux copies the number first and the
  * mappings later, and a thread of the parent may have grown the heap in between. Growing then fails, and the
  * C library takes over the kernel's older number. Such an arena just grows no more.
@@ -222,6 +226,10 @@ static bool grow_process_break_locked(struct arena *arena, size_t bytes)
             report_lowered_break_locked(arena, now);
         return false;
     }
+    if (now != arena->break_end && arena->x_n_pages && !vm_process_is_single_threaded())
+        arena->is_contested = true;
+    if (arena->is_contested)
+        return false;
     /* Where the range starts if nobody interferes from here on; a page more if it does not start at one. */
     const size_t misaligned = (uintptr_t)now & (vm_kernel.page_bytes - 1);
     if (now != arena->break_end && misaligned)
@@ -306,7 +314,7 @@ static uint32_t take_top_locked(struct arena *arena, size_t n_pages, unsigned al
 static bool move_break_down_locked(struct arena *arena, size_t bytes)
 {
     if (arena->kind == ARENA_PROCESS_BREAK)
-        return vm_kernel_break_trim(arena->break_end, bytes);
+        return !arena->is_contested && vm_kernel_break_trim(arena->break_end, bytes);
     return vm_kernel_protect(arena->break_end - bytes, bytes, VM_ACCESS_NONE);
 }
 

@@ -37,6 +37,7 @@ struct arena {
     uint32_t n_alien;   /* pages of the buddy system that are not ours: below the start, or foreign */
     uint32_t n_kept; /* pages that no trim goes below: those up to the last gap, and one of ours above it */
     uint32_t n_refused; /* fewest pages that the kernel refused to grow by, until a trim; 0: none yet */
+    bool is_contested;  /* others move the break, maybe at this moment: it stays where it is */
     bool is_inherited;  /* by a fork child: the kernel may remember an older break than we do */
     struct arena_counts counts;
     bool x_is_frozen;   /* fork child: another thread was changing it; never used again, never given to */

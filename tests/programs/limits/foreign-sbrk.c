@@ -4,6 +4,8 @@
  * hands out the program's areas, nor moves the break below them, nor writes into them; its own blocks stay
  * whole.
  */
+#include <pthread.h>
+
 #include "api.h"
 #include "tools.h"
 
@@ -95,6 +97,36 @@ static void area_below_the_heap(void)
     }
 }
 
+static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
+
+static void *wait_for_end(void *argument)
+{
+    pthread_mutex_lock(&held);
+    pthread_mutex_unlock(&held);
+    return argument;
+}
+
+/* While threads run, nothing orders two who move the break: once another was seen to, we leave it to that one. */
+static void beside_threads(void)
+{
+    enum { N = 64, BLOCK = 100000 };
+    static char *blocks[N];
+    pthread_t thread;
+    pthread_mutex_lock(&held);
+    REQUIRE(pthread_create(&thread, NULL, wait_for_end, NULL) == 0);
+    REQUIRE(sbrk(5000) != (void *)-1);
+    const void *const end = sbrk(0);
+    for (size_t i = 0; i < N; i++)
+        REQUIRE((blocks[i] = api_malloc(BLOCK)) != NULL);
+    for (size_t i = 0; i < N; i++)
+        api_free(blocks[i]);
+    api_malloc_trim(0);
+    if (!api_on_glibc())
+        EXPECT_SAME(sbrk(0), end);
+    pthread_mutex_unlock(&held);
+    pthread_join(thread, NULL);
+}
+
 int main(int argc, char **argv)
 {
     watchdog_start(120);
@@ -136,6 +168,7 @@ int main(int argc, char **argv)
                 EXPECT(end >= areas[n_areas - 1].start + areas[n_areas - 1].n_bytes);
         }
     }
+    beside_threads();
     expect_areas_whole();
     expect_figure("foreign-sbrk: %zu moves of the break, %zu areas in the end\n", n_moves, n_areas);
     EXPECT(n_areas > 10);
