@@ -109,7 +109,7 @@ static void *wait_for_end(void *argument)
 /* While threads run, nothing orders two who move the break: once another was seen to, we leave it to that one. */
 static void beside_threads(void)
 {
-    enum { N = 64, BLOCK = 100000 };
+    enum { N = 1000, BLOCK = 100000 };
     static char *blocks[N];
     pthread_t thread;
     pthread_mutex_lock(&held);
