@@ -66,7 +66,8 @@ struct vk_hooks {
        program: the one of the kernel that was created last. */
     void (*panic)(const char *text, size_t length);
 
-    /* Makes pages readable and writable, before they are used for the first time; false: not to be had. */
+    /* Makes pages readable and writable, before they are used; contents of those that are in use stay.
+       Called for a region's records first, from its start to its first frame. False: not to be had. */
     bool (*commit)(void *context, void *start, size_t bytes);
 
     /* Pages are no longer used. True: they will read as zero when they are committed again. */
@@ -202,8 +203,9 @@ void vk_report_buddyinfo(struct vk_kernel *kernel, const struct vk_writer *write
 void vk_check(struct vk_kernel *kernel);
 
 /*
- * A number for the whole state, the same for equal states at other addresses: areas, limits, accounts, free frames.
- * Not in it: what only tells of the past (high-water marks, counts of searches), and the contents of pages.
+ * A number for the whole state, the same for equal states at other addresses: areas, limits, accounts, free
+ * frames. Not in it: what only tells of the past (high-water marks, counts of searches, the area found last,
+ * the shape of the tree), and the contents of pages.
  */
 uint64_t vk_digest(struct vk_kernel *kernel);
 

@@ -71,8 +71,7 @@ static void stir_mm(uint64_t *digest, const struct vk_mm *mm, vk_va origin)
         stir(digest, area->start - origin);
         stir(digest, area->end - area->start);
         stir(digest, (uint64_t)area->style.prot << 32 | area->style.flags);
-        stir(digest, area->gap_most);
-        stir(digest, area->node.is_red);
+        stir(digest, area->gap);
     }
 }
 

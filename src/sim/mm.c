@@ -127,6 +127,20 @@ int vk_mm_unmap(struct vk_mm *mm, vk_va start, size_t bytes)
 
 /* --- map ------------------------------------------------------------------------------------------------ */
 
+static bool find_gap(struct vk_mm *mm, struct gap_wanted *wanted, vk_va *place)
+{
+    wanted->low = mm->areas.low;
+    wanted->high = mm->areas.high;
+    if (wanted->from ==
+        RB_LEFT) { /* leaves the lower third to the break, as long as there is room above it */
+        wanted->low += vm_round_down((wanted->high - wanted->low) / 3, mm->kernel->page_bytes);
+        if (vk_areas_find_gap(&mm->areas, wanted, place))
+            return true;
+        wanted->low = mm->areas.low;
+    }
+    return vk_areas_find_gap(&mm->areas, wanted, place);
+}
+
 bool vk_mm_find_place(struct vk_mm *mm, size_t bytes, size_t alignment, vk_va *place)
 {
     struct gap_wanted wanted = {
@@ -134,24 +148,10 @@ bool vk_mm_find_place(struct vk_mm *mm, size_t bytes, size_t alignment, vk_va *p
         .alignment = vm_max_size(alignment, mm->kernel->page_bytes),
         .from = mm->kernel->layout == VK_TOP_DOWN ? RB_RIGHT : RB_LEFT,
     };
-    bool may_grow = true;
-    for (;;) {
-        wanted.low = mm->areas.low;
-        wanted.high = mm->areas.high;
-        /* Bottom-up leaves the lower third to the break, as long as there is room above it. */
-        if (wanted.from == RB_LEFT) {
-            wanted.low += vm_round_down((wanted.high - wanted.low) / 3, mm->kernel->page_bytes);
-            if (vk_areas_find_gap(&mm->areas, &wanted, place))
-                return true;
-            wanted.low = mm->areas.low;
-        }
-        wanted.low = vm_max_size(wanted.low, vk_page_up(mm, mm->break_end));
-        if (vk_areas_find_gap(&mm->areas, &wanted, place))
-            return true;
-        if (!may_grow || !mm->kernel->backing->grow(mm->kernel, bytes + wanted.alignment))
-            return false;
-        may_grow = false;
-    }
+    if (find_gap(mm, &wanted, place))
+        return true;
+    return bytes <= SIZE_MAX - wanted.alignment &&
+           mm->kernel->backing->grow(mm->kernel, bytes + wanted.alignment) && find_gap(mm, &wanted, place);
 }
 
 static int place_fixed(struct vk_mm *mm, const struct vk_map *wanted, size_t bytes)
@@ -194,22 +194,24 @@ int vk_mm_map(struct vk_mm *mm, const struct vk_map *wanted, vk_va *start)
     const size_t bytes = vk_page_up(mm, wanted->bytes);
     if (!bytes || mm->areas.n_areas > mm->limit[VK_LIMIT_MAPS])
         return VK_ENOMEM;
-    const int placed = place(mm, wanted, bytes, start);
+    vk_va at;
+    const int placed = place(mm, wanted, bytes, &at);
     if (placed)
         return placed;
 
-    const vk_va end = *start + bytes;
     const struct area_style style = {
         .prot = wanted->prot, .flags = wanted->flags & VK_MAP_NORESERVE ? (unsigned)AREA_NORESERVE : 0};
-    const bool splits = is_in_the_middle(mm, *start, end);
+    const bool splits = is_in_the_middle(mm, at, at + bytes);
     if ((splits && !may_split(mm)) || !vk_area_pool_reserve(&mm->kernel->pool, splits ? 2 : 1) ||
-        !vk_mm_may_expand(mm, style, bytes - mapped_bytes(mm, *start, end)))
+        !vk_mm_may_expand(mm, style, bytes - mapped_bytes(mm, at, at + bytes)))
         return VK_ENOMEM;
-    unmap_range(mm, *start, end); /* cannot be refused any more */
-    const int populated = mm->kernel->backing->populate(mm, *start, bytes, style.prot);
-    if (!populated)
-        vk_mm_add(mm, *start, bytes, style);
-    return populated;
+    unmap_range(mm, at, at + bytes); /* cannot be refused any more */
+    const int populated = mm->kernel->backing->populate(mm, at, bytes, style.prot);
+    if (populated)
+        return populated;
+    vk_mm_add(mm, at, bytes, style);
+    *start = at;
+    return 0;
 }
 
 /* --- the break ------------------------------------------------------------------------------------------ */

@@ -37,7 +37,16 @@ static bool plan_region(const struct vk_kernel *kernel, const struct vk_region *
                                plan->n_pages_max * sizeof(struct buddy_page));
     plan->start = vm_round_up(plan->areas + vk_area_pool_bytes(plan->n_areas), kernel->page_bytes);
     plan->end = vm_round_down(low + region->bytes, kernel->page_bytes);
-    return plan->start > low && plan->start < plan->end;
+    if (plan->start <= low || plan->start >= plan->end)
+        return false;
+    plan->n_pages_max = (low + bytes_max - plan->start) >> kernel->page_shift;
+    return true;
+}
+
+/* Makes the memory of the records usable. */
+static bool commit_records(const struct vk_hooks *hooks, const struct plan *plan)
+{
+    return !hooks->commit || hooks->commit(hooks->context, (void *)plan->memory, plan->start - plan->memory);
 }
 
 /* New frames at the end of a region, free. */
@@ -145,7 +154,7 @@ int vk_flat_add(struct vk_kernel *kernel, const struct vk_region *added)
         return 0;
     }
     struct plan plan;
-    if (!plan_region(kernel, added, start, &plan))
+    if (!plan_region(kernel, added, start, &plan) || !commit_records(&kernel->hooks, &plan))
         return VK_ENOMEM;
     region = make_region(kernel, &plan, added->contents);
     enlist(kernel, region);
@@ -181,7 +190,8 @@ int vk_create(const struct vk_config *config, const struct vk_region *region, st
     };
     struct plan plan;
     const vk_va at = align_record((vk_va)region->start);
-    if (!plan_region(&new_kernel, region, at + sizeof new_kernel, &plan))
+    if (!plan_region(&new_kernel, region, at + sizeof new_kernel, &plan) ||
+        !commit_records(&config->hooks, &plan))
         return VK_ENOMEM;
     if (config->hooks.panic)
         vm_report_sink.write = config->hooks.panic;

@@ -113,6 +113,7 @@ static int move_one(struct vk_mm *mm, const struct vk_remap *wanted)
     return done ? done : move_part(mm, wanted->start, bytes, wanted->new_start, wanted->new_bytes);
 }
 
+/* Where it is, or, if that is allowed, elsewhere: *start is set to where. */
 static int lengthen(struct vk_mm *mm, const struct area *area, const struct vk_remap *wanted, vk_va *start)
 {
     const vk_va end = area->end;
@@ -130,27 +131,34 @@ static int lengthen(struct vk_mm *mm, const struct area *area, const struct vk_r
     return move_part(mm, wanted->start, wanted->old_bytes, *start, wanted->new_bytes);
 }
 
+static int remap(struct vk_mm *mm, const struct vk_remap *wanted, vk_va *start)
+{
+    const int wrong = check_wanted(mm, wanted);
+    if (wrong)
+        return wrong;
+    if (wanted->flags & VK_REMAP_FIXED && wanted->old_bytes == wanted->new_bytes)
+        return move_all(mm, wanted);
+    const struct area *const area = mapped_area(mm, wanted->start);
+    const int refused = area ? check_area(mm, area, wanted) : VK_EFAULT;
+    if (refused)
+        return refused;
+    if (wanted->flags & VK_REMAP_FIXED)
+        return move_one(mm, wanted);
+    if (wanted->new_bytes > wanted->old_bytes)
+        return lengthen(mm, area, wanted, start);
+    if (wanted->new_bytes == wanted->old_bytes)
+        return 0;
+    return vk_mm_unmap(mm, wanted->start + wanted->new_bytes, wanted->old_bytes - wanted->new_bytes);
+}
+
 int vk_mm_remap(struct vk_mm *mm, const struct vk_remap *asked, vk_va *start)
 {
     struct vk_remap wanted = *asked;
     wanted.old_bytes = vk_page_up(mm, asked->old_bytes);
     wanted.new_bytes = vk_page_up(mm, asked->new_bytes);
-    const int wrong = check_wanted(mm, &wanted);
-    if (wrong)
-        return wrong;
-    *start = wanted.flags & VK_REMAP_FIXED ? wanted.new_start : wanted.start;
-    if (wanted.flags & VK_REMAP_FIXED && wanted.old_bytes == wanted.new_bytes)
-        return move_all(mm, &wanted);
-
-    const struct area *const area = mapped_area(mm, wanted.start);
-    const int refused = area ? check_area(mm, area, &wanted) : VK_EFAULT;
-    if (refused)
-        return refused;
-    if (wanted.flags & VK_REMAP_FIXED)
-        return move_one(mm, &wanted);
-    if (wanted.new_bytes > wanted.old_bytes)
-        return lengthen(mm, area, &wanted, start);
-    return wanted.new_bytes == wanted.old_bytes
-               ? 0
-               : vk_mm_unmap(mm, wanted.start + wanted.new_bytes, wanted.old_bytes - wanted.new_bytes);
+    vk_va at = wanted.flags & VK_REMAP_FIXED ? wanted.new_start : wanted.start;
+    const int result = remap(mm, &wanted, &at);
+    if (!result)
+        *start = at;
+    return result;
 }
