@@ -56,12 +56,9 @@ static void stir(uint64_t *digest, uint64_t value)
 static void stir_mm(uint64_t *digest, const struct vk_mm *mm, vk_va origin)
 {
     const uint64_t values[] = {
-        mm->areas.low - origin,   mm->areas.high - origin,
-        mm->break_start - origin, mm->break_end - origin,
-        mm->areas.n_areas,        mm->areas.n_holes,
-        mm->total_pages,          mm->data_pages,
-        mm->exec_pages,           mm->locked_pages,
-        mm->resident_pages,       mm->areas.last_found ? mm->areas.last_found->start - origin : 0,
+        mm->areas.low - origin, mm->areas.high - origin, mm->break_start - origin, mm->break_end - origin,
+        mm->areas.n_areas,      mm->areas.n_holes,       mm->total_pages,          mm->data_pages,
+        mm->exec_pages,         mm->locked_pages,        mm->resident_pages,
     };
     for (size_t i = 0; i < sizeof values / sizeof *values; i++)
         stir(digest, values[i]);

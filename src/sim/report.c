@@ -4,7 +4,7 @@
 #include "sim/flat.h"
 
 /* Columns in front of a mapping's name, as in Linux, whose addresses take 8 or 12 digits. */
-enum { NAME_COLUMN = 25 + 6 * sizeof(void *) - 1, ADDRESS_DIGITS = 8, STATUS_WIDTH = 8, COUNT_WIDTH = 6 };
+enum { NAME_COLUMN = 25 + 6 * sizeof(void *), ADDRESS_DIGITS = 8, STATUS_WIDTH = 8, COUNT_WIDTH = 6 };
 
 static void send(const struct vk_writer *writer, const struct message *message)
 {
