@@ -11,7 +11,8 @@
  * Blanket contract: calls return 0 or a negative enum vk_error, whose numbers and rules are Linux's; a call
  * that fails changes nothing, unless Linux's does too: vk_protect, vk_lock and vk_advise do the part before a hole.
  * Lengths are rounded up to pages. The kernel is as safe for threads as the hooks lock and unlock make it; no hook
- * may call the kernel. Equal calls give equal results, whatever the addresses of the regions.
+ * may call the kernel. Equal calls give equal results wherever the regions are, if they begin equally
+ * far from a page.
  */
 #ifndef VMALLOC_SIM_H
 #define VMALLOC_SIM_H
