@@ -352,7 +352,7 @@ static void a_region_is_continued(void **state)
     assert_int_equal(vk_region_add(machine.kernel, &more), 0);
     assert_int_equal(vk_usage(mm).high, (vk_va)stretches[2]);
     assert_int_equal(map_at(mm, (vk_va)stretches[1] - 4 * PAGE, 8 * PAGE, READ_WRITE), 0); /* across */
-    assert_true(unit_is_filled(stretches[1] - 4 * PAGE, 8 * PAGE, 0));
+    assert_true(unit_is_filled((void *)((vk_va)stretches[1] - 4 * PAGE), 8 * PAGE, 0));
     assert_int_equal(vk_region_add(machine.kernel, &rest), 0); /* the last two are more than was said */
     assert_int_equal(vk_usage(mm).high, (vk_va)stretches[4]);
     vk_check(machine.kernel);

@@ -80,7 +80,8 @@ static void columns_are_linuxs(void **state)
         const char *const line = strstr(after, fields[i]), *const real_line = strstr(real.bytes, fields[i]);
         assert_non_null(line); /* in this order */
         after = line;
-        if (real_line)
+        const bool has_room = real_line && status_bytes(&real, fields[i]) < (uint64_t)100000000 * KIB;
+        if (has_room) /* sanitizers map so much that the figure takes more than eight columns */
             assert_int_equal(strcspn(line, "\n"), strcspn(real_line, "\n"));
     }
 
