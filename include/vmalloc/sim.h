@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * sim.h - the simulated kernel: an address space with Linux's rules over memory that the caller hands over,
- * for targets without brk and mmap and for tests. Link with libvmkernel.a, which is freestanding: of a C library it
- * needs memcpy, memmove, memset and memcmp.
+ * for targets without brk and mmap and for tests. Link with libvmkernel.a, which is freestanding: of a C
+ * library it needs memcpy, memmove, memset and memcmp.
  *
  * The kernel here is the flat one, as a machine without paging has it: an address is a pointer into one of
- * the regions, and each page that is mapped has its frame from the first moment on, cleared unless known to be
- * zero. Nothing is over-committed; protections are kept, and put into effect if a hook can.
+ * the regions, and each page that is mapped has its frame from the first moment on, cleared unless known to
+ * be zero. Nothing is over-committed; protections are kept, and put into effect if a hook can.
  *
- * Blanket contract: calls return 0 or a negative enum vk_error, whose numbers and rules are Linux's; a call
- * that fails changes nothing, unless Linux's does too: vk_protect, vk_lock and vk_advise do the part before a hole.
- * Lengths are rounded up to pages. The kernel is as safe for threads as the hooks lock and unlock make it; no hook
- * may call the kernel. Equal calls give equal results wherever the regions are, if they begin equally
- * far from a page.
+ * Blanket contract: calls return 0 or a negative enum vk_error, whose numbers and rules are Linux's. A call
+ * that fails changes nothing, unless Linux's does too: vk_protect, vk_lock and vk_advise do the part before a
+ * hole, vk_remap that of several areas; and a fixed vk_map for which the hook has no memory leaves nothing
+ * there. Lengths are rounded up to pages. The kernel is as safe for threads as the hooks lock and unlock make
+ * it; no hook may call the kernel. Equal calls give equal results wherever the regions are, if they begin
+ * equally far from a page.
  */
 #ifndef VMALLOC_SIM_H
 #define VMALLOC_SIM_H
@@ -63,8 +64,8 @@ struct vk_hooks {
     /* A number for the calling thread or processor, the same as long as it lives. */
     uintptr_t (*thread)(void *context);
 
-    /* The kernel's own structures are damaged: the message. If it returns, the program is trapped. One for the whole
-       program: the one of the kernel that was created last. */
+    /* The kernel's own structures are damaged: the message. If it returns, the program is trapped. One for
+       the whole program: the one of the kernel that was created last. */
     void (*panic)(const char *text, size_t length);
 
     /* Makes pages readable and writable, before they are used; contents of those that are in use stay.
@@ -80,7 +81,7 @@ struct vk_hooks {
     /* Puts a protection, a sum of enum vk_prot, into effect; false: the range cannot have it. */
     bool (*protect)(void *context, void *start, size_t bytes, unsigned prot);
 
-    /* Memory is short: a further region of at least so many bytes, or the continuation of one. False: none. */
+    /* Memory is short: a further region of at least so many bytes, or the continuation of one. */
     bool (*grow)(void *context, size_t bytes, struct vk_region *added);
 
     /* Memory for records of areas, beyond those in the regions; NULL: none. */
@@ -97,13 +98,13 @@ struct vk_config {
 };
 
 /*
- * Makes a machine in the region and one address space in it. VK_EINVAL: the configuration is none; VK_ENOMEM: the
- * region is too small for the records and one page. It is gone when its memory is.
+ * Makes a machine in the region and one address space in it. VK_EINVAL: the configuration is none;
+ * VK_ENOMEM: the region is too small for the records and one page. It is gone when its memory is.
  */
 int vk_create(const struct vk_config *config, const struct vk_region *region, struct vk_kernel **kernel);
 
-/* Further memory, beside the regions there are; if it begins where one ends, it continues that one as far as its
-   bytes_max said. VK_EINVAL: it overlaps one; VK_ENOMEM: it is too small. */
+/* Further memory, beside the regions there are; if it begins where one ends, it continues that one as far as
+   its bytes_max said. VK_EINVAL: it overlaps one; VK_ENOMEM: it is too small. */
 int vk_region_add(struct vk_kernel *kernel, const struct vk_region *region);
 
 /* The address space of the flat kernel. */

@@ -2,7 +2,8 @@
 /*
  * check.c - the state as a whole: verified, and as a number.
  *
- * Invariants of an address space, which the checker cites, beside K1..K5 of its areas and F1..F4 of its frames:
+ * Invariants of an address space, which the checker cites, beside K1..K5 of its areas and F1..F4 of its
+ * frames:
  *   M1  the accounts are what the areas add up to, and no high-water mark is below what it is of
  *   M2  the break is between its start and the end of the address space
  *   M3  styles hold nothing but what there is

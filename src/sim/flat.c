@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * flat.c - see flat.h. Which addresses are free is the address space's to say; here each mapped page's frame is
- * taken from its region's buddy system, and its contents are looked after.
+ * flat.c - see flat.h. Which addresses are free is the address space's to say; here each mapped page's frame
+ * is taken from its region's buddy system, and its contents are looked after.
  *
  *     region:  | kernel (first region only) | region, frame records | area records | frame 0 | frame 1 | ...
  *
- * A page that reads as zero is cleared as late as can be: when it becomes accessible, and only if it is not known
- * to be zero. Memory that came zeroed and was never used is thereby never written to.
+ * A page that reads as zero is cleared as late as can be: when it becomes accessible, and only if it is not
+ * known to be zero. Memory that came zeroed and was never used is thereby never written to.
  *
  * Invariants, which the checker cites:
  *   F1  a frame is free in its buddy system exactly if its address is not mapped

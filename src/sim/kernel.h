@@ -13,8 +13,8 @@
 #include "sim/area.h"
 
 /*
- * What an address space asks of the memory behind it. Ranges are whole pages that exist. What may fail returns 0
- * or a negative enum vk_error, and then has changed nothing.
+ * What an address space asks of the memory behind it. Ranges are whole pages that exist. What may fail
+ * returns 0 or a negative enum vk_error, and then has changed nothing.
  */
 struct vk_backing {
     /* Pages that are about to be mapped and read as zero. */

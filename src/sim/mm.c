@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * mm.c - an address space: mappings, the break, limits and accounts, by Linux's rules as of version 6.18.
- * The order of the tests in each call is Linux's too: it decides which error a call gives that is wrong twice.
+ * The order of the tests in each call is Linux's too: it decides which error a call gives that is wrong
+ * twice.
  *
  * The rules that surprise:
  *   - There may be one area more than VK_LIMIT_MAPS: a map is refused above the limit, a split at it.
- *   - The break keeps a page's distance from what is above it; it counts in VK_LIMIT_DATA twice, as the distance
- *     from its start and as pages of data.
+ *   - The break keeps a page's distance from what is above it; it counts in VK_LIMIT_DATA twice, as the
+ *     distance from its start and as pages of data.
  *   - A break whose pages have been unmapped cannot be lowered over them.
  *   - A hint is rounded down to a page, and honoured only if all of the range is free.
  */

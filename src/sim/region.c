@@ -90,7 +90,7 @@ static void add_hole(struct areas *areas, vk_va start, vk_va end)
         vk_areas_add(areas, start, end, (struct area_style){.flags = AREA_HOLE});
 }
 
-/* Lets [start, end), which lies in one hole or beyond the ends, exist. Needs: a record more than there was. */
+/* Lets [start, end), which lies in one hole or beyond the ends, exist. Needs: a record. */
 static void open_addresses(struct areas *areas, vk_va start, vk_va end)
 {
     const vk_va low = areas->low, high = areas->high;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * remap.c - memory made longer, shorter or moved, by the rules of Linux 6.17 and later:
- *   - Without VK_REMAP_FIXED, shorter is an unmap of the rest, whatever areas that is in; the same length is nothing
- *     at all. Longer is possible in place if the old range ends where its area ends and what follows is free.
- *   - With it, what is at the target is unmapped first. The same length may span several areas and what is free
- *     between them: each is moved by the same distance. Any other length is for one area alone.
+ *   - Without VK_REMAP_FIXED, shorter is an unmap of the rest, whatever areas that is in; the same length is
+ *     nothing at all. Longer is possible in place if the old range ends where its area ends and what follows
+ *     is free.
+ *   - With it, what is at the target is unmapped first. The same length may span several areas and what is
+ *     free between them: each is moved by the same distance. Any other length is for one area alone.
  */
 #include "sim/kernel.h"
 
@@ -57,7 +58,8 @@ static struct area *mapped_area(struct vk_mm *mm, vk_va at)
     return area && area->start <= at && !vk_area_is_hole(area) ? area : NULL;
 }
 
-/* Moves [start, start + bytes) of one area to where nothing is mapped; there it has new_bytes, which is more. */
+/* Moves [start, start + bytes) of one area to where nothing is mapped; there it has new_bytes, which is
+   more. */
 static int move_part(struct vk_mm *mm, vk_va start, size_t bytes, vk_va target, size_t new_bytes)
 {
     const struct vk_backing *const backing = mm->kernel->backing;

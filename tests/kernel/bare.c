@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bare.c - the simulated kernel in a program that has nothing but an array and write(2): random calls with the checker, to
- * exhaustion and back. Prints a digest, which is the same for every build and place of the array. From "begin" on it
- * asks the real kernel for no memory; run-freestanding watches that.
+ * bare.c - the simulated kernel in a program that has nothing but an array and write(2): random calls with
+ * the checker, to exhaustion and back. Prints a digest, which is the same for every build and place of the
+ * array. From "begin" on it asks the real kernel for no memory; run-freestanding watches that.
  */
 #include <string.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * break.c - the rules of the break (check B3), in one text that runs on the simulated kernel and on the real one. Each
- * rule runs in a child of its own, whose break nobody else moves.
+ * break.c - the rules of the break (check B3), in one text that runs on the simulated kernel and on the real
+ * one. Each rule runs in a child of its own, whose break nobody else moves.
  */
 #include <string.h>
 #include <sys/mman.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * damage.c - the checkers on structures that were broken by hand, each of which must be found, and the panic hook,
- * which gets the message.
+ * damage.c - the checkers on structures that were broken by hand, each of which must be found, and the panic
+ * hook, which gets the message.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fuzz.c - random calls on a window of 1 MiB, of the simulated kernel and of the real one (check B5): after each call both
- * have given the same error, and the same pages of the window have the same protections. The checker of the
- * simulated one runs after each (B7), and its status is what its maps add up to (B8).
+ * fuzz.c - random calls on a window of 1 MiB, of the simulated kernel and of the real one (check B5): after
+ * each call both have given the same error, and the same pages of the window have the same protections. The
+ * checker of the simulated one runs after each (B7), and its status is what its maps add up to (B8).
  *
  * The window lies low in the real address space, where the kernel puts nothing by itself. No page is ever
  * touched there: areas with pages would not merge as those without do, and remap tells areas apart.
@@ -261,7 +261,8 @@ static struct call random_call(uint64_t *seed)
     return call;
 }
 
-/* Whether the kernel is one whose rules remap.c has; older ones also keep areas apart of which one was writable. */
+/* Whether the kernel is one whose rules remap.c has; older ones also keep areas apart of which one was
+   writable. */
 static bool is_new_enough(void)
 {
     struct utsname name;

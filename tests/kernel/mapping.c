@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mapping.c - where mappings go (check B6), limits, what is merged, remap, locks and accounts of an address space.
+ * mapping.c - where mappings go (check B6), limits, what is merged, remap, locks and accounts of an address
+ * space.
  */
 #include <string.h>
 #include "maps.h"

@@ -25,6 +25,17 @@ void machine_free(struct machine *machine)
     *machine = (struct machine){0};
 }
 
+void machine_unmap_all(const struct machine *machine)
+{
+    static struct text text;
+    vk_brk(machine->mm, vk_usage(machine->mm).break_start);
+    text_of_maps(machine->mm, &text);
+    struct map_line line;
+    for (const char *from = text.bytes; next_map_line(&from, &line);)
+        assert_int_equal(vk_unmap(machine->mm, line.start, line.end - line.start), 0);
+    vk_check(machine->kernel);
+}
+
 static void append(void *context, const char *bytes, size_t length)
 {
     struct text *const text = context;

@@ -22,6 +22,9 @@ struct machine {
 struct machine machine_make(size_t bytes, const struct vk_config *config);
 void machine_free(struct machine *machine);
 
+/* Unmaps all there is, and lowers the break to its start. */
+void machine_unmap_all(const struct machine *machine);
+
 /* Text that a report makes, and the real kernel's. */
 struct text {
     size_t length;
