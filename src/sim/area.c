@@ -11,7 +11,7 @@
  *   K2  the tree holds exactly the areas of the list, in the same order; it is a red-black tree (R1..R3)
  *   K3  each area's gap and gap_most are exact
  *   K4  no two areas that touch have the same style, unless they are holes: they would have been merged
- *   K5  the counts agree, and the area found last is in the list
+ *   K5  the counts agree, the spare records are there, and the area found last is in the list
  */
 #include "sim/area.h"
 #include "base/bits.h"
@@ -310,6 +310,21 @@ static bool is_gap_most_exact(const struct rb_node *node)
     return area_of_node(node)->gap_most == gap_most_of(node);
 }
 
+static void check_pool(const struct area_pool *pool, size_t n_used)
+{
+    size_t n_free = 0;
+    for (const struct list_node *link = pool->free.first; link; link = link->next)
+        n_free++;
+    for (const struct list_node *link = pool->chunks.first; link; link = link->next) {
+        const struct chunk *const chunk = VM_CONTAINER(link, struct chunk, link);
+        VM_CHECK(chunk->next < chunk->end); /* K5 */
+        n_free += (size_t)(chunk->end - chunk->next);
+    }
+    VM_CHECK(n_free == pool->n_free);               /* K5 */
+    VM_CHECK(pool->n_all - pool->n_free == n_used); /* K5 */
+    VM_CHECK(pool->n_free >= AREA_SPARE);           /* K5 */
+}
+
 void vk_areas_check(const struct areas *areas, size_t page_bytes)
 {
     size_t n_areas = 0, n_holes = 0;
@@ -332,7 +347,5 @@ void vk_areas_check(const struct areas *areas, size_t page_bytes)
     VM_CHECK(n_nodes == n_areas + n_holes);                           /* K2 */
     VM_CHECK(n_areas == areas->n_areas && n_holes == areas->n_holes); /* K5 */
     VM_CHECK(has_last_found || !areas->last_found);                   /* K5 */
-    const struct area_pool *const pool = areas->pool;
-    VM_CHECK(pool->n_free >= AREA_SPARE);                      /* K5 */
-    VM_CHECK(pool->n_all - pool->n_free == n_areas + n_holes); /* K5 */
+    check_pool(areas->pool, n_areas + n_holes);
 }

@@ -195,6 +195,19 @@ static void keeps_to_the_limit_of_data(const struct world *world)
     UNIT_REQUIRE(world->brk(start + world->page) == start);
 }
 
+/* The limit holds for the distance from the break's start too, whatever of it is still mapped. */
+static void counts_the_distance_as_data(const struct world *world)
+{
+    const uintptr_t start = start_page(world);
+    world->status(&text);
+    const size_t n_pages = status_bytes(&text, "VmData:") / world->page + 100;
+    const uintptr_t end = start + n_pages * world->page;
+    UNIT_REQUIRE(world->brk(end) == end);
+    UNIT_REQUIRE(world->unmap(start, (n_pages - 1) * world->page));
+    world->limit_data(n_pages * world->page);
+    UNIT_REQUIRE(world->brk(end + 10 * world->page) == end);
+}
+
 static void keeps_a_page_from_neighbours(const struct world *world)
 {
     const uintptr_t start = start_page(world);
@@ -249,6 +262,7 @@ static void (*const rules[])(const struct world *world) = {
     comes_back_zero,
     holes_are_not_filled,
     keeps_to_the_limit_of_data,
+    counts_the_distance_as_data,
     keeps_a_page_from_neighbours,
     refuses_what_has_no_end,
     does_not_shrink_over_nothing,

@@ -104,6 +104,11 @@ static void break_pool(struct vk_mm *mm)
     mm->kernel->pool.n_free--;
 }
 
+static void break_record(struct vk_mm *mm)
+{
+    mm->kernel->pool.n_all++;
+}
+
 static void break_total(struct vk_mm *mm)
 {
     mm->total_pages--;
@@ -208,7 +213,8 @@ static void each_damage_is_found(void **state)
         {break_merging, "are_one"},
         {break_count, "n_areas == areas->n_areas"},
         {break_last_found, "has_last_found"},
-        {break_pool, "pool->n_all - pool->n_free"},
+        {break_pool, "n_free == pool->n_free"},
+        {break_record, "pool->n_all - pool->n_free"},
         {break_total, "total == mm->total_pages"},
         {break_locked, "locked == mm->locked_pages"},
         {break_mark, "total_pages_most >= total"},

@@ -248,8 +248,10 @@ static void keeps_to_the_number_of_areas(void **state)
     assert_int_equal(vk_lock(mm, low + 14 * PAGE, PAGE), VK_ENOMEM);
     vk_va at;
     const struct vk_remap move = {low + 14 * PAGE, PAGE, PAGE, VK_REMAP_MAYMOVE | VK_REMAP_FIXED,
-                                  low + 90 * PAGE};
-    assert_int_equal(vk_remap(mm, &move, &at), VK_ENOMEM);
+                                  low + 40 * PAGE};
+    assert_int_equal(vk_remap(mm, &move, &at), VK_ENOMEM); /* with what is at the target still there */
+    const struct vk_remap grow = {low + 10 * PAGE, 8 * PAGE, 12 * PAGE, VK_REMAP_MAYMOVE, 0};
+    assert_int_equal(vk_remap(mm, &grow, &at), VK_ENOMEM);
     assert_int_equal(n_areas(), 8);
     assert_int_equal(vk_digest(machine.kernel), digest);
 
