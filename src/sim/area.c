@@ -14,7 +14,6 @@
  *   K5  the counts agree, the spare records are there, and the area found last is in the list
  */
 #include "sim/area.h"
-#include "base/bits.h"
 #include "base/check.h"
 
 struct chunk {
@@ -202,6 +201,12 @@ struct area *vk_areas_find(struct areas *areas, vk_va at)
     if (found && found->start <= at)
         areas->last_found = found;
     return found;
+}
+
+struct area *vk_areas_find_at(struct areas *areas, vk_va at)
+{
+    struct area *const area = vk_areas_find(areas, at);
+    return area && area->start <= at && !vk_area_is_hole(area) ? area : NULL;
 }
 
 struct area *vk_areas_find_in(struct areas *areas, vk_va start, vk_va end)

@@ -13,6 +13,7 @@
 #ifndef VM_SIM_AREA_H
 #define VM_SIM_AREA_H
 
+#include "base/bits.h"
 #include "base/list.h"
 #include "base/rbtree.h"
 #include "vmalloc/sim.h"
@@ -22,8 +23,11 @@ enum area_flags {
     AREA_LOCKED = 2,
     AREA_NORESERVE = 4,
     AREA_HUGE = 8,
-    AREA_NOHUGE = 16
+    AREA_NOHUGE = 16,
+    AREA_ALL_FLAGS = AREA_LOCKED | AREA_NORESERVE | AREA_HUGE | AREA_NOHUGE /* that are no hole's */
 };
+
+enum { PROT_ALL = VK_PROT_READ | VK_PROT_WRITE | VK_PROT_EXEC };
 
 /* What makes two areas that touch one. */
 struct area_style {
@@ -82,6 +86,9 @@ void vk_areas_set_ends(struct areas *areas, vk_va low, vk_va high);
 /* The first area that ends above `at`, NULL if there is none. */
 struct area *vk_areas_find(struct areas *areas, vk_va at);
 
+/* The area that `at` is in, NULL if it is not mapped. */
+struct area *vk_areas_find_at(struct areas *areas, vk_va at);
+
 /* The first area that is in [start, end) with at least a page, NULL if there is none. */
 struct area *vk_areas_find_in(struct areas *areas, vk_va start, vk_va end);
 
@@ -127,6 +134,12 @@ VM_INLINE struct area *vk_areas_first(const struct areas *areas)
 VM_INLINE bool vk_area_is_hole(const struct area *area)
 {
     return area->style.flags & AREA_HOLE;
+}
+
+/* Bytes of the area that are in [start, end). Needs: there are some. */
+VM_INLINE size_t vk_area_overlap(const struct area *area, vk_va start, vk_va end)
+{
+    return vm_min_size(area->end, end) - vm_max_size(area->start, start);
 }
 
 VM_INLINE bool vk_same_style(struct area_style a, struct area_style b)

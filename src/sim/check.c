@@ -15,8 +15,6 @@ void vk_mm_check(struct vk_mm *mm)
 {
     vk_areas_check(&mm->areas, mm->kernel->page_bytes);
     size_t total = 0, data = 0, exec = 0, locked = 0;
-    const unsigned all_prot = VK_PROT_READ | VK_PROT_WRITE | VK_PROT_EXEC;
-    const unsigned all_flags = AREA_LOCKED | AREA_NORESERVE | AREA_HUGE | AREA_NOHUGE;
     for (const struct area *area = vk_areas_first(&mm->areas); area; area = vk_area_next(area)) {
         if (vk_area_is_hole(area))
             continue;
@@ -26,7 +24,8 @@ void vk_mm_check(struct vk_mm *mm)
         data += is_data ? n_pages : 0;
         exec += !is_data && area->style.prot & VK_PROT_EXEC ? n_pages : 0;
         locked += area->style.flags & AREA_LOCKED ? n_pages : 0;
-        VM_CHECK(!(area->style.prot & ~all_prot) && !(area->style.flags & ~all_flags)); /* M3 */
+        VM_CHECK((area->style.prot | PROT_ALL) == PROT_ALL);              /* M3 */
+        VM_CHECK((area->style.flags | AREA_ALL_FLAGS) == AREA_ALL_FLAGS); /* M3 */
     }
     VM_CHECK(total == mm->total_pages && data == mm->data_pages);                  /* M1 */
     VM_CHECK(exec == mm->exec_pages && locked == mm->locked_pages);                /* M1 */

@@ -9,7 +9,6 @@
 #ifndef VM_SIM_KERNEL_H
 #define VM_SIM_KERNEL_H
 
-#include "base/bits.h"
 #include "sim/area.h"
 
 /*

@@ -14,7 +14,6 @@
 #include "base/check.h"
 #include "sim/kernel.h"
 
-enum { PROT_ALL = VK_PROT_READ | VK_PROT_WRITE | VK_PROT_EXEC };
 static const struct area_style break_style = {.prot = VK_PROT_READ | VK_PROT_WRITE};
 static const size_t maps_default = 65530;
 
@@ -65,7 +64,7 @@ static size_t mapped_bytes(struct vk_mm *mm, vk_va start, vk_va end)
     size_t bytes = 0;
     const struct area *area = vk_areas_find_in(&mm->areas, start, end);
     for (; area && area->start < end; area = vk_area_next(area))
-        bytes += vm_min_size(area->end, end) - vm_max_size(area->start, start);
+        bytes += vk_area_overlap(area, start, end);
     return bytes;
 }
 
@@ -92,8 +91,7 @@ static void release(struct vk_mm *mm, vk_va start, vk_va end)
 {
     const struct area *area = vk_areas_find_in(&mm->areas, start, end);
     for (; area && area->start < end; area = vk_area_next(area)) {
-        const vk_va from = vm_max_size(area->start, start), to = vm_min_size(area->end, end);
-        mm->kernel->backing->release(mm, from, to - from);
+        mm->kernel->backing->release(mm, vm_max_size(area->start, start), vk_area_overlap(area, start, end));
     }
 }
 

@@ -51,19 +51,12 @@ static int check_area(const struct vk_mm *mm, const struct area *area, const str
     return vk_mm_may_expand(mm, area->style, more) ? 0 : VK_ENOMEM;
 }
 
-/* The area that `at` is in, NULL if it is not mapped. */
-static struct area *mapped_area(struct vk_mm *mm, vk_va at)
-{
-    struct area *const area = vk_areas_find(&mm->areas, at);
-    return area && area->start <= at && !vk_area_is_hole(area) ? area : NULL;
-}
-
 /* Moves [start, start + bytes) of one area to where nothing is mapped; there it has new_bytes, which is
    more. */
 static int move_part(struct vk_mm *mm, vk_va start, size_t bytes, vk_va target, size_t new_bytes)
 {
     const struct vk_backing *const backing = mm->kernel->backing;
-    const struct area_style style = mapped_area(mm, start)->style;
+    const struct area_style style = vk_areas_find_at(&mm->areas, start)->style;
     const size_t more = new_bytes - bytes;
     if (is_too_near_limit(mm, 0) || !vk_area_pool_reserve(&mm->kernel->pool, 2))
         return VK_ENOMEM;
@@ -85,7 +78,7 @@ static int move_part(struct vk_mm *mm, vk_va start, size_t bytes, vk_va target, 
 static int move_all(struct vk_mm *mm, const struct vk_remap *wanted)
 {
     const vk_va end = wanted->start + wanted->old_bytes;
-    if (!mapped_area(mm, wanted->start))
+    if (!vk_areas_find_at(&mm->areas, wanted->start))
         return VK_EFAULT;
     const struct area *area = vk_areas_find_in(&mm->areas, wanted->start, end);
     while (area) {
@@ -140,7 +133,7 @@ static int remap(struct vk_mm *mm, const struct vk_remap *wanted, vk_va *start)
         return wrong;
     if (wanted->flags & VK_REMAP_FIXED && wanted->old_bytes == wanted->new_bytes)
         return move_all(mm, wanted);
-    const struct area *const area = mapped_area(mm, wanted->start);
+    const struct area *const area = vk_areas_find_at(&mm->areas, wanted->start);
     const int refused = area ? check_area(mm, area, wanted) : VK_EFAULT;
     if (refused)
         return refused;

@@ -5,8 +5,6 @@
  */
 #include "sim/kernel.h"
 
-enum { PROT_ALL = VK_PROT_READ | VK_PROT_WRITE | VK_PROT_EXEC };
-
 /* What is to become of a style: prot, if it is a protection, else flags taken and given. */
 struct change {
     bool is_prot;
@@ -65,18 +63,11 @@ static int change_part(struct vk_mm *mm, struct area *area, vk_va start, vk_va e
     return 0;
 }
 
-/* The area at `at`, NULL if there is none, or a hole. */
-static struct area *area_at(struct vk_mm *mm, vk_va at)
-{
-    struct area *const area = vk_areas_find_in(&mm->areas, at, at + 1);
-    return area && !vk_area_is_hole(area) ? area : NULL;
-}
-
 /* Changes all of the range, up to the first address that is not mapped: VK_ENOMEM. */
 static int change_range(struct vk_mm *mm, vk_va start, vk_va end, const struct change *change)
 {
     while (start < end) {
-        struct area *const area = area_at(mm, start);
+        struct area *const area = vk_areas_find_at(&mm->areas, start);
         if (!area)
             return VK_ENOMEM;
         const vk_va until = vm_min_size(area->end, end);
@@ -109,7 +100,7 @@ static size_t locked_bytes(struct vk_mm *mm, vk_va start, vk_va end)
     const struct area *area = vk_areas_find_in(&mm->areas, start, end);
     for (; area && area->start < end; area = vk_area_next(area))
         if (area->style.flags & AREA_LOCKED)
-            bytes += vm_min_size(area->end, end) - vm_max_size(area->start, start);
+            bytes += vk_area_overlap(area, start, end);
     return bytes;
 }
 
@@ -173,7 +164,7 @@ int vk_mm_advise(struct vk_mm *mm, vk_va start, size_t bytes, enum vk_advice adv
         return VK_EINVAL;
     int result = 0;
     while (start < end) {
-        struct area *const area = area_at(mm, start);
+        struct area *const area = vk_areas_find_at(&mm->areas, start);
         const struct area *const next = area ? area : vk_areas_find_in(&mm->areas, start, end);
         if (!area) { /* goes on behind what is not mapped, and says so in the end */
             result = VK_ENOMEM;

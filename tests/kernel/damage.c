@@ -220,7 +220,7 @@ static void each_damage_is_found(void **state)
         {break_mark, "total_pages_most >= total"},
         {break_resident_mark, "resident_pages_most"},
         {break_break, "break_start <= mm->break_end"},
-        {break_style, "all_flags"},
+        {break_style, "AREA_ALL_FLAGS"},
         {break_free_frame, "is_mapped == (i >= until_free)"},
         {break_taken_frame, "is_mapped == (i >= until_free)"},
         {break_tag, "frame->tag <= FRAME_LIVE"},
