@@ -37,6 +37,20 @@ VM_INLINE void vm_list_push_back(struct list *list, struct list_node *node)
     list->last = node;
 }
 
+/* Puts the node behind `prev`; NULL: at the front. */
+VM_INLINE void vm_list_insert(struct list *list, struct list_node *node, struct list_node *prev)
+{
+    if (!prev) {
+        vm_list_push_front(list, node);
+    } else if (!prev->next) {
+        vm_list_push_back(list, node);
+    } else {
+        node->prev = prev;
+        node->next = prev->next;
+        prev->next = prev->next->prev = node;
+    }
+}
+
 VM_INLINE void vm_list_remove(struct list *list, struct list_node *node)
 {
     if (node->prev)

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* report.c - the state as text, in the shape of /proc/PID/maps, /proc/PID/status and /proc/buddyinfo. */
+#include "base/report.h"
+#include "sim/flat.h"
+
+/* Columns in front of a mapping's name, as in Linux, whose addresses take 8 or 12 digits. */
+enum { NAME_COLUMN = 25 + 6 * sizeof(void *), ADDRESS_DIGITS = 8, STATUS_WIDTH = 8, COUNT_WIDTH = 6 };
+
+static void send(const struct vk_writer *writer, const struct message *message)
+{
+    writer->write(writer->context, message->text, message->length);
+}
+
+/* In hexadecimal, with at least ADDRESS_DIGITS digits. */
+static void address(struct message *message, vk_va value)
+{
+    unsigned n_digits = ADDRESS_DIGITS;
+    while (n_digits < 2 * sizeof value && value >> (4 * n_digits))
+        n_digits++;
+    while (n_digits--) {
+        const char digit[2] = {"0123456789abcdef"[value >> (4 * n_digits) & 15], 0};
+        vm_message_text(message, digit);
+    }
+}
+
+static void area_line(struct vk_mm *mm, const struct area *area, struct message *message)
+{
+    address(message, area->start);
+    vm_message_text(message, "-");
+    address(message, area->end);
+    vm_message_text(message, area->style.prot & VK_PROT_READ ? " r" : " -");
+    vm_message_text(message, area->style.prot & VK_PROT_WRITE ? "w" : "-");
+    vm_message_text(message, area->style.prot & VK_PROT_EXEC ? "x" : "-");
+    vm_message_text(message, "p 00000000 00:00 0 ");
+    if (area->start < mm->break_end && area->end > mm->break_start) {
+        while (message->length < NAME_COLUMN)
+            vm_message_text(message, " ");
+        vm_message_text(message, "[heap]");
+    }
+    vm_message_text(message, "\n");
+}
+
+void vk_report_maps(struct vk_mm *mm, const struct vk_writer *writer)
+{
+    vk_enter(mm->kernel);
+    for (const struct area *area = vk_areas_first(&mm->areas); area; area = vk_area_next(area)) {
+        struct message message = {0};
+        if (vk_area_is_hole(area))
+            continue;
+        area_line(mm, area, &message);
+        send(writer, &message);
+    }
+    vk_leave(mm->kernel);
+}
+
+void vk_report_status(struct vk_mm *mm, const struct vk_writer *writer)
+{
+    vk_enter(mm->kernel);
+    const struct {
+        const char *name;
+        size_t n_pages;
+    } rows[] = {
+        {"VmPeak:\t", mm->total_pages_most},
+        {"VmSize:\t", mm->total_pages},
+        {"VmLck:\t", mm->locked_pages},
+        {"VmPin:\t", 0},
+        {"VmHWM:\t", mm->resident_pages_most},
+        {"VmRSS:\t", mm->resident_pages},
+        {"RssAnon:\t", mm->resident_pages},
+        {"RssFile:\t", 0},
+        {"RssShmem:\t", 0},
+        {"VmData:\t", mm->data_pages},
+        {"VmStk:\t", 0},
+        {"VmExe:\t", 0},
+        {"VmLib:\t", mm->exec_pages},
+        {"VmPTE:\t", 0},
+        {"VmSwap:\t", 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct message message = {0};
+        vm_message_text(&message, rows[i].name);
+        vm_message_padded(&message, rows[i].n_pages << mm->kernel->page_shift >> 10, STATUS_WIDTH);
+        vm_message_text(&message, " kB\n");
+        send(writer, &message);
+    }
+    vk_leave(mm->kernel);
+}
+
+void vk_report_buddyinfo(struct vk_kernel *kernel, const struct vk_writer *writer)
+{
+    vk_enter(kernel);
+    unsigned node = 0;
+    for (const struct flat_region *region = vk_flat_first(kernel); region; region = vk_flat_next(region)) {
+        struct message message = {0};
+        vm_message_text(&message, "Node ");
+        vm_message_unsigned(&message, node++);
+        vm_message_text(&message, ", zone   Normal ");
+        for (unsigned order = 0; order < VM_N_ORDERS; order++) {
+            vm_message_padded(&message, region->buddy.list[order].count, COUNT_WIDTH);
+            vm_message_text(&message, " ");
+        }
+        vm_message_text(&message, "\n");
+        send(writer, &message);
+    }
+    vk_leave(kernel);
+}
