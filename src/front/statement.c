@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include "front/front.h"
+#include "base/atomic.h"
 #include "front/stats.h"
 #include "slab/sizeclass.h"
 #include "vmalloc/vmalloc.h"
@@ -183,6 +184,18 @@ static void print_kernel_calls(struct printer *printer, const struct kernel_coun
 static void print_others(struct printer *printer, const struct figures *figures)
 {
     const struct large_totals *const large = &figures->sums.large;
+    /* The trim rule, and who gets a mapping. */
+    vm_print_text(printer, "\nSettings in effect, in bytes:\n");
+    counts(printer,
+           (const struct count[]){{"a break moves down when so much is free there: trim_threshold",
+                                   vm_load_relaxed(&vm_arena_policy.x_trim_threshold)},
+                                  {"and leaves top_pad", vm_load_relaxed(&vm_arena_policy.x_top_pad)},
+                                  {0}});
+    counts(printer,
+           (const struct count[]){
+               {"blocks get a mapping from mmap_threshold", vm_load_relaxed(&vm_large_policy.x_threshold)},
+               {"but at most mmap_max", vm_load_relaxed(&vm_large_policy.x_n_max)},
+               {0}});
     vm_print_text(printer, "\nOther blocks, heaps, metadata, kernel calls:\n");
     counts(printer, (const struct count[]){{"middle blocks", large->n_middle},
                                            {"of bytes", large->middle_bytes},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* statement_json.c - our own report for programs: docs/statistics.schema.json describes it. A member that changes its
    meaning, or goes, raises SCHEMA; new ones do not. */
+#include "base/atomic.h"
 #include "front/stats.h"
 #include "slab/sizeclass.h"
 #include "vmalloc/vmalloc.h"
@@ -169,6 +170,12 @@ static void print_others(struct json *json, const struct figures *figures)
                                    {"page_map_bytes", figures->map.mapped_bytes},
                                    {"fork_mark_bytes", figures->mark_bytes},
                                    {"static_bytes", figures->map.static_bytes},
+                                   {0}});
+    object(json, "settings",
+           (const struct member[]){{"trim_threshold", vm_load_relaxed(&vm_arena_policy.x_trim_threshold)},
+                                   {"top_pad", vm_load_relaxed(&vm_arena_policy.x_top_pad)},
+                                   {"mmap_threshold", vm_load_relaxed(&vm_large_policy.x_threshold)},
+                                   {"mmap_max", vm_load_relaxed(&vm_large_policy.x_n_max)},
                                    {0}});
     begin(json, "kernel_calls", "{");
     for (unsigned i = 0; i < VM_N_KERNEL_COUNTS; i++)
