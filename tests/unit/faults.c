@@ -54,34 +54,47 @@ static void *told(void *block, size_t size)
     return block;
 }
 
-/* Each function once, with a small, a middle and a large size. */
+static void *told_zeroed(size_t size)
+{
+    void *const block = VM_OPAQUE(vm_calloc(size / 4, 4));
+    UNIT_REQUIRE(!block || unit_is_filled(block, size, 0));
+    return told(block, size);
+}
+
+/* A block of each function, then of the double size. */
+static void call_all(size_t size)
+{
+    void *blocks[9] = {NULL};
+    blocks[0] = told_zeroed(size);
+    blocks[1] = told(VM_OPAQUE(vm_malloc(size)), size);
+    blocks[2] = told(VM_OPAQUE(vm_memalign(4096, size)), size);
+    blocks[3] = told(VM_OPAQUE(vm_aligned_alloc(64, size)), size);
+    blocks[4] = told(VM_OPAQUE(vm_valloc(size)), size);
+    blocks[5] = told(VM_OPAQUE(vm_pvalloc(size)), size);
+    blocks[6] = told(VM_OPAQUE(vm_reallocarray(NULL, size / 4, 4)), size);
+    blocks[7] = told_zeroed(size);
+    errno = vm_posix_memalign(&blocks[8], 65536, size);
+    errno = errno ? errno : 77;
+    told(blocks[8], size);
+    for (unsigned i = 0; i < 9; i++) {
+        void *const moved = blocks[i] ? told(VM_OPAQUE(vm_realloc(blocks[i], 2 * size)), 2 * size) : NULL;
+        UNIT_REQUIRE(moved || !blocks[i] || unit_is_filled(blocks[i], size, 0x5a));
+        vm_free(moved ? moved : VM_OPAQUE(blocks[i]));
+    }
+}
+
+/* A slab's, of whole pages, in a mapping; the second time from pages that were given back. */
 static unsigned all_functions(bool may_refuse)
 {
+    static const size_t sizes[] = {100, 40000, 40000, 120000};
     (void)may_refuse;
     x_n_refused = 0;
     errno = 77;
-    for (size_t size = 100; size <= 200000; size *= 40) {
-        void *blocks[8] = {NULL};
-        blocks[0] = told(VM_OPAQUE(vm_malloc(size)), size);
-        blocks[1] = told(VM_OPAQUE(vm_calloc(size / 4, 4)), size);
-        blocks[2] = told(VM_OPAQUE(vm_memalign(4096, size)), size);
-        blocks[3] = told(VM_OPAQUE(vm_aligned_alloc(64, size)), size);
-        blocks[4] = told(VM_OPAQUE(vm_valloc(size)), size);
-        blocks[5] = told(VM_OPAQUE(vm_pvalloc(size)), size);
-        blocks[6] = told(VM_OPAQUE(vm_reallocarray(NULL, size / 4, 4)), size);
-        errno = vm_posix_memalign(&blocks[7], 65536, size);
-        errno = errno ? errno : 77;
-        told(blocks[7], size);
-        for (unsigned i = 0; i < 8; i++) {
-            void *const moved = blocks[i] ? told(VM_OPAQUE(vm_realloc(blocks[i], 3 * size)), 3 * size) : NULL;
-            UNIT_REQUIRE(moved || !blocks[i] || unit_is_filled(blocks[i], size, 0x5a));
-            if (moved)
-                blocks[i] = moved;
-            vm_free(VM_OPAQUE(blocks[i]));
-        }
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        call_all(sizes[i]);
         const struct vm_mallinfo2 info = vm_mallinfo2();
         UNIT_REQUIRE(info.arena == info.uordblks + info.fordblks);
-        vm_malloc_trim(0);
+        vm_malloc_trim(1 << 20);
         UNIT_REQUIRE(errno == 77);
     }
     vm_check_all();
