@@ -82,14 +82,21 @@ enum vm_kernel_result {
     VM_KERNEL_PAGE_SIZE   /* page_size is none that vmalloc can serve: a power of two, 4 to 64 KiB */
 };
 
+#define VM_KERNEL_API __attribute__((visibility("default")))
+
 /*
  * Has the allocator take its memory from this backend, which stays the caller's and must last, instead of the
- * default or the one that VMALLOC_BACKEND names. To be called by one thread before anything is allocated:
- * where libraries and constructors allocate, from .preinit_array or the first lines of start-up code; see
- * docs/porting.md. Of two calls the later counts. On failure nothing changes.
+ * default or the one that VMALLOC_BACKEND names. To be called by one thread before anything is allocated. Of two
+ * calls the later counts. On failure nothing changes.
  */
-__attribute__((visibility("default"))) enum vm_kernel_result vm_kernel_install(
-    struct vm_kernel_backend *backend);
+VM_KERNEL_API enum vm_kernel_result vm_kernel_install(struct vm_kernel_backend *backend);
+
+/*
+ * Not in the library: if the program defines this function, it is called once, when the allocator is about to be set
+ * up. The place for vm_kernel_install where something allocates before the program could: the C library,
+ * constructors. It runs very early, and must not allocate.
+ */
+VM_KERNEL_API __attribute__((weak)) void vm_kernel_before_start(void);
 
 #ifdef __cplusplus
 }

@@ -131,6 +131,8 @@ static void open_log(void)
 
 struct vm_kernel_backend *vm_backend_choose(void)
 {
+    if (vm_kernel_before_start)
+        vm_kernel_before_start();
     was_read = vm_process_entries() != NULL;
     struct vm_kernel_backend *const backend = vm_kernel_installed() ? vm_kernel_installed() : choose();
     read_plan();
