@@ -76,7 +76,12 @@ void vm_oplog_begin(const struct vm_kernel_backend *backend)
     vm_message_text(&line, backend->name);
     vm_message_text(&line, ", pages of ");
     vm_message_unsigned(&line, backend->page_size);
-    vm_message_text(&line, " bytes\n");
+    vm_message_text(&line, " bytes");
+    if (break_base) {
+        vm_message_text(&line, ", break at ");
+        vm_message_address(&line, (const void *)break_base);
+    }
+    vm_message_text(&line, "\n");
     send(&line);
 }
 

@@ -2,7 +2,7 @@
 /*
  * oplog.h - the operation log: a line for each operation that is asked of the kernel.
  *
- *   # process 4711, backend linux, pages of 4096 bytes
+ *   # process 4711, backend linux, pages of 4096 bytes, break at 0x555555560000
  *   1 map 4096 read-write = map+0
  *   2 brk +135168 = break+0
  *   3 remap 196608>393216 map+331776 = refused (rule 1)

@@ -47,8 +47,8 @@ static void start(const char *text)
     logged();
     vm_kernel_start(vm_fault_interpose(&vm_linux_backend));
     char header[100];
-    snprintf(header, sizeof header, "# process %d, backend linux, pages of %zu bytes\n", (int)getpid(),
-             vm_kernel.page_bytes);
+    snprintf(header, sizeof header, "# process %d, backend linux, pages of %zu bytes, break at %p\n",
+             (int)getpid(), vm_kernel.page_bytes, sbrk(0));
     require_logged(header);
 }
 
