@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * own-backend.c - a program that brings its own memory: an array of 8 MiB, given to vmalloc as a backend, so that malloc needs
- * no operating system. What a port begins with; see docs/porting.md.
+ * own-backend.c - a program that brings its own memory: an array of 8 MiB, given to vmalloc as a backend, so
+ * that malloc needs no operating system. What a port begins with; see docs/porting.md.
  *
  *   gcc -o own-backend -Iinclude docs/examples/own-backend.c build/libvmalloc.a -pthread
  */

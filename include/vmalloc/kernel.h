@@ -86,15 +86,15 @@ enum vm_kernel_result {
 
 /*
  * Has the allocator take its memory from this backend, which stays the caller's and must last, instead of the
- * default or the one that VMALLOC_BACKEND names. To be called by one thread before anything is allocated. Of two
- * calls the later counts. On failure nothing changes.
+ * default or the one that VMALLOC_BACKEND names. To be called by one thread before anything is allocated. Of
+ * two calls the later counts. On failure nothing changes.
  */
 VM_KERNEL_API enum vm_kernel_result vm_kernel_install(struct vm_kernel_backend *backend);
 
 /*
- * Not in the library: if the program defines this function, it is called once, when the allocator is about to be set
- * up. The place for vm_kernel_install where something allocates before the program could: the C library,
- * constructors. It runs very early, and must not allocate.
+ * Not in the library: if the program defines this function, it is called once, when the allocator is about to
+ * be set up. The place for vm_kernel_install where something allocates before the program could: the C
+ * library, constructors. It runs very early, and must not allocate.
  */
 VM_KERNEL_API __attribute__((weak)) void vm_kernel_before_start(void);
 

@@ -32,7 +32,8 @@ struct piece vm_piece_until(struct piece *rest, const char *ends);
 
 /*
  * Takes a number off the front as glibc's loader reads it: blanks, a sign (with a minus, it wraps as size_t
- * does), 0x for hexadecimal, 0 for octal. Too large: UINT64_MAX, and the digits from there on are left. False: no digit.
+ * does), 0x for hexadecimal, 0 for octal. Too large: UINT64_MAX, and the digits from there on are left.
+ * False: no digit.
  */
 bool vm_parse_number(struct piece *text, uint64_t *value);
 

@@ -16,7 +16,8 @@ struct region {
     size_t bytes, page_bytes; /* page_bytes 0: not given */
 };
 
-/* One row a backend. `open` gives the backend, or NULL: it cannot be had, for want of memory for the region. */
+/* One row a backend. `open` gives the backend, or NULL: it cannot be had, for want of memory for the
+   region. */
 struct backend_row {
     struct vm_kernel_backend *(*open)(const struct region *region);
     bool has_region;

@@ -4,9 +4,9 @@
  *
  * The first call of any function that needs more than the fast path sets the allocator up, whichever thread
  * it comes from and however early: in the loader, before constructors, before the C library has an
- * environment. Nothing here allocates, opens a file (but for an operation log) or looks up a symbol. States of x_state: 0 -> 1 by the
- * thread that wins the exchange, 1 -> 2 by the same thread (release, pairs with the acquire in
- * vm_heap_first_call); others wait for 2.
+ * environment. Nothing here allocates, opens a file (but for an operation log) or looks up a symbol. States
+ * of x_state: 0 -> 1 by the thread that wins the exchange, 1 -> 2 by the same thread (release, pairs with the
+ * acquire in vm_heap_first_call); others wait for 2.
  *
  * Nothing is torn down at exit: other libraries' destructors and detached threads go on allocating.
  */
@@ -65,9 +65,9 @@ static bool is_in_effect(void)
 }
 
 /*
- * The main thread's heap, the first arena on the process's break and what else a first block needs, before the
- * program begins: so nobody takes it for the program's own memory, and a program that moves the break itself
- * finds ours below.
+ * The main thread's heap, the first arena on the process's break and what else a first block needs, before
+ * the program begins: so nobody takes it for the program's own memory, and a program that moves the break
+ * itself finds ours below.
  */
 static void make_first_blocks(void)
 {

@@ -73,8 +73,8 @@ size_t vm_tune_value(const struct tunable *tunable);
 bool vm_tune_set(const struct tunable *tunable, uint64_t value, enum tune_source source);
 
 /*
- * The rows of unit TUNE_TEXT, by key. vm_tune_text: what our variable says, or NULL. take: it holds. refuse: a
- * complaint of it.
+ * The rows of unit TUNE_TEXT, by key. vm_tune_text: what our variable says, or NULL. take: it holds. refuse:
+ * a complaint of it.
  */
 #define TUNE_KEY_BACKEND "backend"
 #define TUNE_KEY_FAULT "fault"

@@ -29,8 +29,8 @@ extern struct kernel_counts vm_kernel_counts;
 extern struct vm_kernel_backend vm_linux_backend, vm_posix_backend;
 
 /*
- * For backends whose kernel maps pages, but does not align: maps more than is needed and cuts the ends off. `map`
- * returns NULL on failure.
+ * For backends whose kernel maps pages, but does not align: maps more than is needed and cuts the ends off.
+ * `map` returns NULL on failure.
  */
 void *vm_kernel_cut_aligned(void *(*map)(size_t bytes, enum vm_access access),
                             bool (*unmap)(void *context, void *start, size_t bytes), size_t bytes,
@@ -99,8 +99,8 @@ bool vm_process_can_tell_child(void);
 long vm_process_id(void);
 
 /*
- * Files of the process, by number; -1: it cannot be had. keep: a copy of an open one under a high number, which programs that
- * close or reuse the low ones leave alone. write: false if not all could be written.
+ * Files of the process, by number; -1: it cannot be had. keep: a copy of an open one under a high number,
+ * which programs that close or reuse the low ones leave alone. write: false if not all could be written.
  */
 long vm_process_keep_file(int number);
 long vm_process_open_to_append(const char *path);

@@ -10,8 +10,8 @@
  *
  * Second and third word: operation, by the site of fault plans, and size; they do not depend on where things
  * lie. Addresses are offsets from the first place of the break and from the first mapping. Lines that a fork
- * child writes begin with its process number and a colon. A line is written whole, by one system call, without a lock:
- * lines of several threads may be out of order by a few.
+ * child writes begin with its process number and a colon. A line is written whole, by one system call,
+ * without a lock: lines of several threads may be out of order by a few.
  */
 #ifndef VM_KERNEL_OPLOG_H
 #define VM_KERNEL_OPLOG_H
@@ -29,13 +29,13 @@ struct oplog_operation {
     unsigned rule; /* number of the rule of the fault plan that struck, 0: none */
 };
 
-/* Opens the log: appends to the file, in whose name %p becomes the process number, or, if the name is a number, to that open
-   file. False: it cannot be written. */
+/* Opens the log: appends to the file, in whose name %p becomes the process number, or, if the name is a
+   number, to that open file. False: it cannot be written. */
 bool vm_oplog_open(const char *name);
 bool vm_oplog_is_open(void);
 
-/* Writes the line of the process, and takes the place of the break for what offsets count from. Called once, when the backend
-   has been started. */
+/* Writes the line of the process, and takes the place of the break for what offsets count from. Called
+   once, when the backend has been started. */
 void vm_oplog_begin(const struct vm_kernel_backend *backend);
 
 /* Writes the line of an operation that is over. Does nothing if no log is open. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * faults.c - the kernel refuses its n-th call, for n = 1, 2, 3 ... until the workload needs no more of them,
- * alone or with all after it; or it does something else that kernels do. Each run is a process of its own, with the fault plan
- * in its environment, from the allocator's very first call on. It ends with every request either
- * served or refused with ENOMEM, with all contents as they were, with all rooms in order, and, once nothing is refused any more,
- * with everything to be had again and nothing lost.
+ * alone or with all after it; or it does something else that kernels do. Each run is a process of its own,
+ * with the fault plan in its environment, from the allocator's very first call on. It ends with every request
+ * either served or refused with ENOMEM, with all contents as they were, with all rooms in order, and, once
+ * nothing is refused any more, with everything to be had again and nothing lost.
  */
 #include <errno.h>
 #include <pthread.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * work.c - one thread that asks the kernel for everything, in the same order in each run: small, middle and large blocks that
- * come, grow and go. Requests may be refused; contents may not change. Prints how many were refused.
- * getppid() marks for strace where that begins and ends. The argument "fork" has a child do it once more.
+ * work.c - one thread that asks the kernel for everything, in the same order in each run: small, middle and
+ * large blocks that come, grow and go. Requests may be refused; contents may not change. Prints how many were
+ * refused. getppid() marks for strace where that begins and ends. The argument "fork" has a child do it once
+ * more.
  */
 #include <stdlib.h>
 #include <sys/wait.h>
