@@ -92,17 +92,21 @@ void vm_process_exit_now(int status)
 
 long vm_process_keep_file(int number)
 {
-    return fcntl(number, F_DUPFD_CLOEXEC, 100);
+    const int saved_errno = errno;
+    const long file = fcntl(number, F_DUPFD_CLOEXEC, 100);
+    errno = saved_errno;
+    return file;
 }
 
 long vm_process_open_to_append(const char *path)
 {
     const long flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
+    const int saved_errno = errno;
     const long opened = syscall(SYS_openat, (long)AT_FDCWD, path, flags, 0666L);
-    if (opened < 0)
-        return -1;
-    const long file = vm_process_keep_file((int)opened);
-    syscall(SYS_close, opened);
+    const long file = opened < 0 ? -1 : vm_process_keep_file((int)opened);
+    if (opened >= 0)
+        syscall(SYS_close, opened);
+    errno = saved_errno;
     return file;
 }
 

@@ -261,8 +261,9 @@ static void name_logs(void *argument)
     memset(too_long, 'x', sizeof too_long - 1);
     too_long[sizeof too_long - 1] = '\0';
     UNIT_REQUIRE(!vm_oplog_open(too_long) && !vm_oplog_is_open());
+    errno = 77;
     UNIT_REQUIRE(!vm_oplog_open("/no/such/folder/log") && !vm_oplog_open("9999") &&
-                 !vm_oplog_open("99999999999"));
+                 !vm_oplog_open("99999999999") && errno == 77);
     /* A number is an open file; the program may close it. */
     const int file = open(log_name, O_WRONLY | O_APPEND);
     snprintf(name, sizeof name, "%d", file);
