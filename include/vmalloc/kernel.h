@@ -37,7 +37,7 @@ struct vm_kernel_backend {
     bool fresh_is_zero; /* break_grow and map return zeroed memory */
     bool purge_zeroes;  /* after purge the range reads as zero */
 
-    /* Called once, before all else: finds out the facts. */
+    /* Called once, before all else: finds out the facts. NULL: they stand already. */
     void (*start)(struct vm_kernel_backend *self);
 
     /* Moves the break up by `bytes`, any number, and returns where it was: not always where we left it, and
@@ -74,6 +74,29 @@ struct vm_kernel_backend {
     /* Asks the kernel not to use pages larger than page_size here. May do nothing. */
     void (*no_huge_pages)(void *context, void *start, size_t bytes);
 };
+
+enum vm_kernel_result {
+    VM_KERNEL_OK,
+    VM_KERNEL_TOO_LATE,   /* the allocator has been set up: something has been allocated */
+    VM_KERNEL_INCOMPLETE, /* an operation is missing that the facts promise */
+    VM_KERNEL_PAGE_SIZE   /* page_size is none that vmalloc can serve: a power of two, 4 to 64 KiB */
+};
+
+#define VM_KERNEL_API __attribute__((visibility("default")))
+
+/*
+ * Has the allocator take its memory from this backend, which stays the caller's and must last, instead of the
+ * default or the one that VMALLOC_BACKEND names. To be called by one thread before anything is allocated. Of
+ * two calls the later counts. On failure nothing changes.
+ */
+VM_KERNEL_API enum vm_kernel_result vm_kernel_install(struct vm_kernel_backend *backend);
+
+/*
+ * Not in the library: if the program defines this function, it is called once, when the allocator is about to
+ * be set up. The place for vm_kernel_install where something allocates before the program could: the C
+ * library, constructors. It runs very early, and must not allocate.
+ */
+VM_KERNEL_API __attribute__((weak)) void vm_kernel_before_start(void);
 
 #ifdef __cplusplus
 }

@@ -5,6 +5,7 @@
 
 #include "base/compiler.h"
 #include "base/report.h"
+#include "vmalloc/kernel.h"
 
 /* --- malloc.c --- */
 
@@ -25,6 +26,14 @@ VM_COLD void vm_front_relieve(void);
 /* `pointer`, given to `function`, is not a live block: says what it is and ends the process. Lock: none
    held. */
 VM_NORETURN VM_COLD void vm_misuse_abort(const char *function, const void *pointer);
+
+/* --- backend.c --- */
+
+/* The backend that is to serve. Called once, while the allocator is set up. */
+struct vm_kernel_backend *vm_backend_choose(void);
+
+/* Whether there was an environment then. */
+bool vm_backend_was_read(void);
 
 /* --- tune.c, tune_read.c --- */
 

@@ -4,9 +4,9 @@
  *
  * The first call of any function that needs more than the fast path sets the allocator up, whichever thread
  * it comes from and however early: in the loader, before constructors, before the C library has an
- * environment. Nothing here allocates, opens a file or looks up a symbol. States of x_state: 0 -> 1 by the
- * thread that wins the exchange, 1 -> 2 by the same thread (release, pairs with the acquire in
- * vm_heap_first_call); others wait for 2.
+ * environment. Nothing here allocates, opens a file (but for an operation log) or looks up a symbol. States
+ * of x_state: 0 -> 1 by the thread that wins the exchange, 1 -> 2 by the same thread (release, pairs with the
+ * acquire in vm_heap_first_call); others wait for 2.
  *
  * Nothing is torn down at exit: other libraries' destructors and detached threads go on allocating.
  */
@@ -14,6 +14,7 @@
 #include "front/front.h"
 #include "heap/heap_fast.h"
 #include "heap/thread.h"
+#include "kernel/fault.h"
 #include "kernel/kernel.h"
 #include "vmalloc/vmalloc.h"
 
@@ -54,7 +55,8 @@ VM_COLD static void set_up(void)
         return;
     }
     vm_store_relaxed(&x_starter, vm_thread_id());
-    vm_kernel_start(&vm_linux_backend);
+    vm_process_start_reports();
+    vm_kernel_start(vm_backend_choose());
     vm_process_start(thread_ended);
     vm_lock_waiter.forked = vm_fork_repair;
     has_environment = vm_tune_read_environment();
@@ -108,7 +110,7 @@ VM_CONSTRUCTOR static void start(void)
         vm_report_send(&message);
         vm_process_exit_now(in_effect ? 0 : 1);
     }
-    if (vm_front_settings.stats != STATS_NONE)
+    if (vm_front_settings.stats != STATS_NONE || vm_fault_plan.n_rules)
         vm_process_keep_error_file();
     if (vm_front_settings.is_verbose) {
         add_identity(&message);
@@ -122,4 +124,5 @@ VM_DESTRUCTOR static void stop(void)
 {
     if (vm_front_settings.stats != STATS_NONE)
         vm_stats_report((enum stats_format)vm_front_settings.stats);
+    vm_fault_report();
 }

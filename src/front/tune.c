@@ -148,6 +148,21 @@ const struct tunable vm_tunables[] = {
      .words = flag_words,
      .x_word = &vm_front_settings.is_strict,
      .help = "a malformed or unknown setting of ours ends the process"},
+    {.key = TUNE_KEY_BACKEND,
+     .unit = TUNE_TEXT,
+     .text = "linux, posix, sim:SIZE or sim:SIZE,page=SIZE",
+     .initial_text = "linux",
+     .help = "what memory comes from; see porting.md"},
+    {.key = TUNE_KEY_FAULT,
+     .unit = TUNE_TEXT,
+     .text = "a fault plan",
+     .initial_text = "none",
+     .help = "which calls of the kernel fail, and how; see porting.md"},
+    {.key = TUNE_KEY_OPLOG,
+     .unit = TUNE_TEXT,
+     .text = "a file name, or the number of an open file",
+     .initial_text = "none",
+     .help = "where each operation that the kernel is asked for gets a line; see porting.md"},
     {PARAMETER(M_ARENA_TEST), .mallopt = MALLOPT_SKIPS, .variable = "MALLOC_ARENA_TEST",
      .tunable = "glibc.malloc.arena_test", .unit = TUNE_COUNT, .least = 1, .most = SIZE_MAX,
      .help = "accepted, without effect: the number of heaps is no function of the processors"},
@@ -177,6 +192,8 @@ _Static_assert(sizeof vm_tunables / sizeof *vm_tunables <= TUNE_N_MAX, "a source
 
 size_t vm_tune_value(const struct tunable *tunable)
 {
+    if (tunable->unit == TUNE_TEXT)
+        return 0;
     return tunable->x_bytes ? vm_load_relaxed(tunable->x_bytes) : vm_load_relaxed(tunable->x_word);
 }
 

@@ -6,10 +6,17 @@
 #ifndef VM_FRONT_TUNE_H
 #define VM_FRONT_TUNE_H
 
+#include "base/scan.h"
 #include "front/tune_parse.h"
 
 /* How a value is written under our own names. */
-enum tune_unit { TUNE_BYTES, TUNE_COUNT, TUNE_FLAG, TUNE_CHOICE };
+enum tune_unit {
+    TUNE_BYTES,
+    TUNE_COUNT,
+    TUNE_FLAG,
+    TUNE_CHOICE,
+    TUNE_TEXT /* whatever stands in our variable: in no list, as it may have commas in it */
+};
 
 /* What mallopt does with a value outside of the range. */
 enum tune_mallopt {
@@ -45,6 +52,8 @@ struct tunable {
     const struct tune_word *words; /* of a TUNE_FLAG or TUNE_CHOICE */
     uint64_t least, most;          /* of a number */
     size_t initial;
+    const char *text; /* of a TUNE_TEXT: how its values are written, and what holds without one */
+    const char *initial_text;
     bool is_dynamic; /* grows with what the program frees until the user sets one of the four sizes */
     /* Where it lives: one of the two, or none if it has no effect. */
     size_t *x_bytes;
@@ -57,11 +66,22 @@ extern const struct tunable vm_tunables[];
 extern const size_t vm_n_tunables;
 extern uint8_t vm_tune_source[TUNE_N_MAX]; /* enum tune_source of each row */
 
-/* The value in effect. Needs: a row with effect. */
+/* The value in effect; 0 of a TUNE_TEXT. Needs: a row with effect. */
 size_t vm_tune_value(const struct tunable *tunable);
 
 /* Sets a row. False: the value is outside of the range; nothing changed. What mallopt set stays. */
 bool vm_tune_set(const struct tunable *tunable, uint64_t value, enum tune_source source);
+
+/*
+ * The rows of unit TUNE_TEXT, by key. vm_tune_text: what our variable says, or NULL. take: it holds. refuse:
+ * a complaint of it.
+ */
+#define TUNE_KEY_BACKEND "backend"
+#define TUNE_KEY_FAULT "fault"
+#define TUNE_KEY_OPLOG "oplog"
+const char *vm_tune_text(const char *key);
+void vm_tune_take_text(const char *key);
+void vm_tune_refuse_text(const char *key, const struct scan_complaint *complaint);
 
 /* Reads a value as our own names have it. False: malformed or outside of the range. */
 bool vm_tune_read_value(const struct tunable *tunable, struct piece text, uint64_t *value);

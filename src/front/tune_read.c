@@ -63,6 +63,13 @@ static void finish(struct message *message, enum on_error on_error)
     vm_report_send(message);
 }
 
+static void add_own_name(struct message *message, const char *key)
+{
+    vm_message_text(message, own_prefix);
+    for (; *key; key++)
+        vm_message_text(message, (const char[2]){vm_capital(*key)});
+}
+
 static void add_words(struct message *message, const struct tune_word *words)
 {
     for (const struct tune_word *word = words; word->word; word++) {
@@ -89,6 +96,8 @@ static void add_accepted(struct message *message, const struct tunable *tunable)
     case TUNE_CHOICE:
         vm_message_text(message, "one of ");
         add_words(message, tunable->words);
+        break;
+    case TUNE_TEXT:
         break;
     }
 }
@@ -192,27 +201,42 @@ static bool read_setting(const struct tunable *tunable, const struct setting *se
     return tunable->unit == TUNE_FLAG;
 }
 
+/* Texts were read when the kernel was chosen, if there was an environment. */
+static void apply_text(const char *list, const struct tunable *tunable, const struct setting *setting,
+                       enum on_error on_error)
+{
+    struct message message = {0};
+    if (!list && vm_backend_was_read())
+        return;
+    begin(&message, list, setting);
+    if (list) {
+        vm_message_text(&message, "stands in a variable of its own only, ");
+        add_own_name(&message, tunable->key);
+    } else {
+        vm_message_text(&message, "too late, as something was allocated before there was an environment");
+    }
+    finish(&message, on_error);
+}
+
 static void apply(const char *list, const struct tunable *tunable, const struct setting *setting,
                   enum on_error on_error)
 {
     uint64_t value;
-    if (read_setting(tunable, setting, &value))
+    if (tunable->unit == TUNE_TEXT)
+        apply_text(list, tunable, setting, on_error);
+    else if (read_setting(tunable, setting, &value))
         vm_tune_set(tunable, value, list ? SOURCE_CONF : SOURCE_VARIABLE);
     else
         complain_of_value(list, setting, tunable, on_error);
 }
 
-/* Variables that are none of the table's: the list itself, and those of tools around the allocator, whose
-   names may go on behind a further _. */
+/* Variables that are none of the table's: the list itself, and those of a tool around the allocator, whose
+   names go on behind a further _. */
 static bool is_reserved(struct piece name)
 {
-    static const char *const tools[] = {"backend", "fault", "oplog", "trace"};
     struct piece rest = name;
     const struct piece first = vm_piece_until(&rest, "_");
-    for (size_t i = 0; i < sizeof tools / sizeof *tools; i++)
-        if (vm_piece_is_capital(first, tools[i]))
-            return true;
-    return vm_piece_is_capital(name, "conf");
+    return vm_piece_is_capital(first, "trace") || vm_piece_is_capital(name, "conf");
 }
 
 static bool is_own_name(struct piece name)
@@ -249,9 +273,17 @@ static void read_conf(struct piece rest, enum on_error on_error)
     }
 }
 
-/* Looks for `strict` before anything is read, as it holds for what stands before it, too. */
-static enum on_error find_strict(struct piece conf)
+/* An empty text if it is not there. */
+static struct piece read_variable(const char *name)
 {
+    const char *const text = vm_process_environment(name);
+    return vm_piece_of(text ? text : "");
+}
+
+/* Looks for `strict` before anything is read, as it holds for what stands before it, too. */
+static enum on_error find_strictness(void)
+{
+    struct piece conf = read_variable(conf_name);
     static const char key[] = "strict";
     const struct tunable *const strict = find(vm_piece_of(key), vm_piece_is);
     const char *const variable = vm_process_environment("VMALLOC_STRICT");
@@ -265,25 +297,67 @@ static enum on_error find_strict(struct piece conf)
     return is_strict ? ON_ERROR_ABORT : ON_ERROR_IGNORE;
 }
 
+/* --- texts ---------------------------------------------------------------------------------------------- */
+
+/* The name of our variable of a key. */
+static struct piece own_variable(struct message *name, const char *key)
+{
+    add_own_name(name, key);
+    name->text[name->length] = '\0';
+    return (struct piece){name->text, name->length};
+}
+
+const char *vm_tune_text(const char *key)
+{
+    struct message name = {0};
+    const char *const text = vm_process_environment(own_variable(&name, key).start);
+    return text && *text ? text : NULL;
+}
+
+void vm_tune_take_text(const char *key)
+{
+    vm_tune_source[find(vm_piece_of(key), vm_piece_is) - vm_tunables] = SOURCE_VARIABLE;
+}
+
+void vm_tune_refuse_text(const char *key, const struct scan_complaint *complaint)
+{
+    struct message message = {0}, name = {0};
+    const struct setting setting = {own_variable(&name, key), vm_piece_of(vm_tune_text(key)), true};
+    begin(&message, NULL, &setting);
+    vm_scan_explain(&message, complaint);
+    finish(&message, find_strictness());
+}
+
+/* --- all of it ------------------------------------------------------------------------------------------ */
+
 bool vm_tune_read_environment(void)
 {
     char *const *const entries = vm_process_entries();
     if (!entries)
         return false;
-    const char *const text = vm_process_environment(conf_name);
-    const struct piece conf = vm_piece_of(text ? text : "");
-    const enum on_error on_error = find_strict(conf);
+    const enum on_error on_error = find_strictness();
     read_glibc_variables();
     read_glibc_tunables();
     read_own_variables(entries, on_error);
-    read_conf(conf, on_error);
+    read_conf(read_variable(conf_name), on_error);
     return true;
 }
 
 /* --- the report ----------------------------------------------------------------------------------------- */
 
+static void add_text(struct message *message, const struct tunable *tunable)
+{
+    const char *const text = vm_tune_text(tunable->key);
+    const bool is_set = text && vm_tune_source[tunable - vm_tunables] == SOURCE_VARIABLE;
+    add_quoted(message, vm_piece_of(is_set ? text : tunable->initial_text));
+}
+
 static void add_value(struct message *message, const struct tunable *tunable)
 {
+    if (tunable->unit == TUNE_TEXT) {
+        add_text(message, tunable);
+        return;
+    }
     const size_t value = vm_tune_value(tunable);
     const struct tune_word *word = tunable->words;
     while (word && word->word && word->value != value)
@@ -296,13 +370,6 @@ static void add_value(struct message *message, const struct tunable *tunable)
         vm_message_unsigned(message, value);
     if (tunable->is_dynamic && vm_load_relaxed(&vm_large_policy.x_is_dynamic))
         vm_message_text(message, ", dynamic");
-}
-
-static void add_own_name(struct message *message, const char *key)
-{
-    vm_message_text(message, own_prefix);
-    for (; *key; key++)
-        vm_message_text(message, (const char[2]){vm_capital(*key)});
 }
 
 static void add_source(struct message *message, const struct tunable *tunable)

@@ -12,18 +12,47 @@
 struct kernel_facts vm_kernel;
 struct kernel_counts vm_kernel_counts;
 
-static struct vm_kernel_backend *backend;
+static struct vm_kernel_backend *backend, *installed;
 
 #define COUNT(operation) vm_fetch_add_relaxed(&vm_kernel_counts.x_##operation, 1)
+
+static bool is_page_size(size_t bytes)
+{
+    return vm_is_power_of_two(bytes) && bytes >= (size_t)1 << VM_PAGE_SHIFT_MIN &&
+           bytes <= (size_t)1 << VM_PAGE_SHIFT_MAX;
+}
+
+static bool is_complete(const struct vm_kernel_backend *of)
+{
+    const bool has_basics = of->name && of->map && of->unmap && of->protect && of->purge && of->no_huge_pages;
+    const bool has_break = of->break_grow && of->break_trim && of->break_now;
+    return has_basics && (has_break || !of->has_break) && ((of->resize && of->move) || !of->has_remap);
+}
+
+enum vm_kernel_result vm_kernel_install(struct vm_kernel_backend *new_backend)
+{
+    if (backend)
+        return VM_KERNEL_TOO_LATE;
+    if (!is_complete(new_backend))
+        return VM_KERNEL_INCOMPLETE;
+    if (!is_page_size(new_backend->page_size) && (new_backend->page_size || !new_backend->start))
+        return VM_KERNEL_PAGE_SIZE;
+    installed = new_backend;
+    return VM_KERNEL_OK;
+}
+
+struct vm_kernel_backend *vm_kernel_installed(void)
+{
+    return installed;
+}
 
 void vm_kernel_start(struct vm_kernel_backend *new_backend)
 {
     const int saved_errno = errno;
     backend = new_backend;
-    backend->start(backend);
-    VM_CHECK(vm_is_power_of_two(backend->page_size));
-    VM_CHECK(backend->page_size >= (size_t)1 << VM_PAGE_SHIFT_MIN);
-    VM_CHECK(backend->page_size <= (size_t)1 << VM_PAGE_SHIFT_MAX);
+    if (backend->start)
+        backend->start(backend);
+    VM_CHECK(is_page_size(backend->page_size));
     vm_kernel = (struct kernel_facts){
         .page_bytes = backend->page_size,
         .page_shift = vm_floor_log2(backend->page_size),
@@ -81,6 +110,17 @@ void *vm_kernel_map(size_t bytes, size_t alignment, enum vm_access access)
     if (!start)
         COUNT(map_refused);
     VM_ASSERT(((uintptr_t)start & (alignment - 1)) == 0);
+    return start;
+}
+
+void *vm_kernel_map_table(size_t bytes)
+{
+    void *const start = vm_kernel_map(bytes, vm_kernel.page_bytes, VM_ACCESS_READ_WRITE);
+    if (!start)
+        return NULL;
+    vm_kernel_no_huge_pages(start, bytes);
+    if (!vm_kernel.fresh_is_zero)
+        __builtin_memset(start, 0, bytes);
     return start;
 }
 

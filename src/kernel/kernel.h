@@ -26,7 +26,18 @@ struct kernel_counts {
 };
 extern struct kernel_counts vm_kernel_counts;
 
-extern struct vm_kernel_backend vm_linux_backend;
+extern struct vm_kernel_backend vm_linux_backend, vm_posix_backend;
+
+/*
+ * For backends whose kernel maps pages, but does not align: maps more than is needed and cuts the ends off.
+ * `map` returns NULL on failure.
+ */
+void *vm_kernel_cut_aligned(void *(*map)(size_t bytes, enum vm_access access),
+                            bool (*unmap)(void *context, void *start, size_t bytes), size_t bytes,
+                            size_t alignment, enum vm_access access);
+
+/* The backend that the program installed, or NULL. */
+struct vm_kernel_backend *vm_kernel_installed(void);
 
 /* Where the process's break was when that backend started. */
 extern void *vm_linux_first_break;
@@ -39,6 +50,10 @@ void *vm_kernel_break_grow(size_t bytes);
 bool vm_kernel_break_trim(void *end, size_t bytes);
 void *vm_kernel_break_now(void);
 void *vm_kernel_map(size_t bytes, size_t alignment, enum vm_access access);
+
+/* Zeroed memory for records of our own, of which a small part will be touched: no huge pages. */
+void *vm_kernel_map_table(size_t bytes);
+
 bool vm_kernel_unmap(void *start, size_t bytes);
 bool vm_kernel_resize(void *start, size_t old_bytes, size_t new_bytes);
 bool vm_kernel_move(void *start, size_t old_bytes, void *target, size_t new_bytes);
@@ -92,6 +107,14 @@ void vm_process_have_null_freed(void);
 /* Number of this process, straight from the kernel. */
 long vm_process_id(void);
 
+/*
+ * Files of the process, by number; -1: it cannot be had. keep: a copy of an open one under a high number,
+ * which programs that close or reuse the low ones leave alone. write: false if not all could be written.
+ */
+long vm_process_keep_file(int number);
+long vm_process_open_to_append(const char *path);
+bool vm_process_write(long file, const char *text, size_t length);
+
 /* Keeps standard error's file open under another number, for a report at exit: programs close number 2
    before. */
 void vm_process_keep_error_file(void);
@@ -99,7 +122,10 @@ void vm_process_keep_error_file(void);
 /* Ends the process at once, without running anything of it. */
 VM_NORETURN void vm_process_exit_now(int status);
 
-/* Puts standard error behind vm_report_sink and the futex behind vm_lock_waiter, and prepares for calling
+/* Puts standard error behind vm_report_sink. */
+void vm_process_start_reports(void);
+
+/* Does that, puts the futex behind vm_lock_waiter, and prepares for calling
    on_exit at each thread's end. Called once, after vm_kernel_start. */
 void vm_process_start(void (*on_exit)(void *argument));
 

@@ -100,20 +100,8 @@ static bool linux_unmap(void *context, void *start, size_t bytes)
 
 static void *linux_map(void *context, size_t bytes, size_t alignment, enum vm_access access)
 {
-    char *start = system_map(bytes, access);
-    if (!start || ((uintptr_t)start & (alignment - 1)) == 0)
-        return start;
-    linux_unmap(context, start, bytes);
-    if (alignment > SIZE_MAX - bytes)
-        return NULL;
-    start = system_map(bytes + alignment, access); /* more than needed; the ends are cut off */
-    if (!start)
-        return NULL;
-    char *const aligned = (char *)vm_round_up((uintptr_t)start, alignment);
-    if (aligned != start)
-        linux_unmap(context, start, (size_t)(aligned - start));
-    linux_unmap(context, aligned + bytes, (size_t)(start + alignment - aligned));
-    return aligned;
+    (void)context;
+    return vm_kernel_cut_aligned(system_map, linux_unmap, bytes, alignment, access);
 }
 
 static bool linux_resize(void *context, void *start, size_t old_bytes, size_t new_bytes)
@@ -147,8 +135,8 @@ static void linux_purge(void *context, void *start, size_t bytes)
 {
     (void)context;
     /* MADV_DONTNEED, not MADV_FREE: users and autoscalers watch RSS, and it falls at once. Locked pages
-       refuse. */
-    if (failed(syscall(SYS_madvise, start, bytes, (long)MADV_DONTNEED)) && errno == EINVAL)
+       refuse, and so may a filter of system calls. */
+    if (failed(syscall(SYS_madvise, start, bytes, (long)MADV_DONTNEED)))
         __builtin_memset(start, 0, bytes);
 }
 

@@ -107,11 +107,45 @@ void vm_process_exit_now(int status)
     _exit(status);
 }
 
+long vm_process_keep_file(int number)
+{
+    const int saved_errno = errno;
+    const long file = fcntl(number, F_DUPFD_CLOEXEC, 100);
+    errno = saved_errno;
+    return file;
+}
+
+long vm_process_open_to_append(const char *path)
+{
+    const long flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY;
+    const int saved_errno = errno;
+    const long opened = syscall(SYS_openat, (long)AT_FDCWD, path, flags, 0666L);
+    const long file = opened < 0 ? -1 : vm_process_keep_file((int)opened);
+    if (opened >= 0)
+        syscall(SYS_close, opened);
+    errno = saved_errno;
+    return file;
+}
+
+bool vm_process_write(long file, const char *text, size_t length)
+{
+    while (length) {
+        const long written = syscall(SYS_write, file, text, length);
+        if (written <= 0 && errno != EINTR)
+            return false;
+        if (written > 0) {
+            text += written;
+            length -= (size_t)written;
+        }
+    }
+    return true;
+}
+
 static long error_file = 2;
 
 void vm_process_keep_error_file(void)
 {
-    const int copy = fcntl(2, F_DUPFD_CLOEXEC, 100);
+    const long copy = vm_process_keep_file(2);
     if (copy >= 0)
         error_file = copy;
 }
@@ -119,18 +153,9 @@ void vm_process_keep_error_file(void)
 static void write_error(const char *text, size_t length)
 {
     const int saved_errno = errno;
-    while (length) {
-        long written = syscall(SYS_write, error_file, text, length);
-        if (written < 0 && errno == EBADF && error_file != 2) {
-            error_file = 2; /* the program closed all files that it did not know */
-            continue;
-        }
-        if (written <= 0 && errno != EINTR)
-            break;
-        if (written > 0) {
-            text += written;
-            length -= (size_t)written;
-        }
+    if (!vm_process_write(error_file, text, length) && errno == EBADF && error_file != 2) {
+        error_file = 2; /* the program closed all files that it did not know */
+        vm_process_write(error_file, text, length);
     }
     errno = saved_errno;
 }
@@ -150,10 +175,15 @@ static void wake_one(uint32_t *word)
     errno = saved_errno;
 }
 
+void vm_process_start_reports(void)
+{
+    vm_report_sink = (struct report_sink){.write = write_error, .abort = abort};
+}
+
 void vm_process_start(void (*on_exit)(void *argument))
 {
     const int saved_errno = errno;
-    vm_report_sink = (struct report_sink){.write = write_error, .abort = abort};
+    vm_process_start_reports();
     vm_lock_waiter.wait = wait_on;
     vm_lock_waiter.wake = wake_one;
     make_copied_mark();

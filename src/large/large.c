@@ -205,6 +205,12 @@ static void *move(struct span *span, size_t bytes)
     return target->start;
 }
 
+/* Gives the pages behind the first `bytes` back, where there is no remap. */
+static bool cut_off(const struct span *span, size_t bytes)
+{
+    return bytes < span->bytes && vm_kernel_unmap(span->start + bytes, span->bytes - bytes);
+}
+
 void *vm_large_resize(struct span *span, size_t size)
 {
     const size_t bytes = vm_round_up(size, vm_kernel.page_bytes);
@@ -213,7 +219,7 @@ void *vm_large_resize(struct span *span, size_t size)
     if (size <= VM_SLAB_BLOCK_MAX)
         return NULL; /* better off in a slab */
     if (span->kind == SPAN_LARGE) {
-        if (vm_kernel_resize(span->start, span->bytes, bytes))
+        if (vm_kernel_resize(span->start, span->bytes, bytes) || cut_off(span, bytes))
             return set_bytes(span, bytes);
         return bytes > span->bytes ? move(span, bytes) : span->start;
     }

@@ -90,10 +90,9 @@ static bool reserve_records(struct arena *arena, size_t n_pages)
         arena->capacity = (uint32_t)capacity;
         return true;
     }
-    struct buddy_page *const records = vm_kernel_map(new_bytes, vm_kernel.page_bytes, VM_ACCESS_READ_WRITE);
+    struct buddy_page *const records = vm_kernel_map_table(new_bytes);
     if (!records)
         return false;
-    vm_kernel_no_huge_pages(records, new_bytes);
     if (arena->capacity && !vm_kernel_move(arena->buddy.page, old_bytes, records, new_bytes)) {
         __builtin_memcpy(records, arena->buddy.page, arena->capacity * sizeof *records);
         vm_kernel_unmap(arena->buddy.page, old_bytes);

@@ -50,10 +50,9 @@ static struct chunk *take_chunk_locked(void)
     if (region_next == region_end) {
         /* A chunk's worth more than is used: the region starts anywhere, chunks are aligned. */
         const size_t bytes = vm_round_up(REGION_BYTES + CHUNK_BYTES, vm_kernel.page_bytes);
-        char *const region = vm_kernel_map(bytes, vm_kernel.page_bytes, VM_ACCESS_READ_WRITE);
+        char *const region = vm_kernel_map_table(bytes);
         if (!region)
             return NULL;
-        vm_kernel_no_huge_pages(region, bytes);
         mapped_bytes += bytes;
         region_next = (char *)vm_round_up((uintptr_t)region, CHUNK_BYTES);
         region_end = region_next + REGION_BYTES;

@@ -78,10 +78,9 @@ static uintptr_t *entry_made_locked(uintptr_t address)
     if (entry || root_index >= VM_ROOT_ENTRIES)
         return entry;
     const size_t bytes = vm_round_up(sizeof(struct leaf), vm_kernel.page_bytes);
-    struct leaf *const leaf = vm_kernel_map(bytes, vm_kernel.page_bytes, VM_ACCESS_READ_WRITE);
+    struct leaf *const leaf = vm_kernel_map_table(bytes);
     if (!leaf)
         return NULL;
-    vm_kernel_no_huge_pages(leaf, bytes);
     vm_store_release(&x_root[root_index], leaf);
     n_leaves++;
     return entry_of(address);

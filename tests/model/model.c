@@ -171,11 +171,22 @@ static size_t bounded_size(struct model *model)
     return model->live_bytes + size > model->live_bytes_max ? 1 + size % 100 : size;
 }
 
+/* No block: whether that may be. */
+static void accept_refusal(struct model *model, size_t size, size_t alignment)
+{
+    if (!model->may_refuse || errno != ENOMEM)
+        model_fail(model, "no block of %zu bytes aligned to %zu, errno %d", size, alignment, errno);
+    model->n_refused++;
+    errno = ERRNO_BEFORE;
+}
+
 /* A new block: enters it, after looking at what can be said of it, and fills it. */
 static void accept_block(struct model *model, void *start, size_t size, size_t alignment)
 {
-    if (!start)
-        model_fail(model, "no block of %zu bytes aligned to %zu, errno %d", size, alignment, errno);
+    if (!start) {
+        accept_refusal(model, size, alignment);
+        return;
+    }
     if (errno != ERRNO_BEFORE)
         model_fail(model, "errno is %d after success", errno);
     if ((uintptr_t)start & (alignment - 1))
@@ -228,8 +239,8 @@ static void do_aligned(struct model *model)
         start = vm_pvalloc(size);
         break;
     default:
-        if (vm_posix_memalign(&start, alignment, size) != 0)
-            model_fail(model, "posix_memalign(%zu, %zu) failed", alignment, size);
+        if ((errno = vm_posix_memalign(&start, alignment, size)) == 0)
+            errno = ERRNO_BEFORE;
         break;
     }
     accept_block(model, start, size, alignment > VM_ALIGNMENT ? alignment : VM_ALIGNMENT);
@@ -263,8 +274,14 @@ static void do_realloc(struct model *model, size_t index)
     } else {
         moved.start = vm_realloc(old.start, size);
     }
-    if (!moved.start)
-        model_fail(model, "realloc from %zu to %zu bytes failed", old.size, size);
+    if (!moved.start) {
+        if (size <= old.usable)
+            model_fail(model, "realloc from %zu down to %zu bytes failed", old.size, size);
+        compare(model, &old, old.usable);
+        accept_refusal(model, size, VM_ALIGNMENT);
+        model_enter(model, &old);
+        return;
+    }
     compare(model, &moved, size < old.usable ? size : old.usable);
     accept_block(model, moved.start, size, VM_ALIGNMENT);
 }

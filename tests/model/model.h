@@ -32,6 +32,9 @@ struct model {
     bool (*take_over)(struct model *model, struct model_block *block);
     void *context;  /* of these two */
     bool is_tuning; /* steps may set tunables */
+    /* Requests may be refused, which is counted, and must leave everything as it was. */
+    bool may_refuse;
+    unsigned n_refused;
 };
 
 /* An empty model. */

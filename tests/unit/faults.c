@@ -1,287 +1,243 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * faults.c - the kernel refuses the n-th call, for n = 1, 2, 3 ... until the workload needs no more of
- * them: each run ends with every request either served or refused with ENOMEM, with all contents as they
- * were, with all rooms in order, and, once nothing is refused any more, with everything to be had again.
- * Each n in a child of its own, from the process's first block on.
+ * faults.c - the kernel refuses its n-th call, for n = 1, 2, 3 ... until the workload needs no more of them,
+ * alone or with all after it; or it does something else that kernels do. Each run is a process of its own,
+ * with the fault plan in its environment, from the allocator's very first call on. It ends with every request
+ * either served or refused with ENOMEM, with all contents as they were, with all rooms in order, and, once
+ * nothing is refused any more, with everything to be had again and nothing lost.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/bits.h"
+#include <sys/wait.h>
+#include <unistd.h>
+#include "../model/model.h"
 #include "crew.h"
 #include "front/front.h"
-#include "kernel/kernel.h"
+#include "kernel/fault.h"
+#include "pool/meta.h"
 
 enum { STATUS_OK = 0, STATUS_NO_FAULT = 2 };
 
-enum kind { MAP = 1, BREAK = 2, PROTECT = 4, REMAP = 8, UNMAP = 16, TRIM = 32 };
+/* --- workloads: each returns how many requests were refused --------------------------------------------- */
 
-static struct plan {
-    unsigned kinds; /* which calls are counted */
-    unsigned n;     /* the first one that fails; 0: none */
-    bool for_ever;  /* and all after it */
-    bool has_break;
-} plan;
-static unsigned n_calls, n_failed;
+static struct model model;
 
-static bool fails(enum kind kind)
+static unsigned random_steps(bool may_refuse)
 {
-    if (!(plan.kinds & kind) || !plan.n)
-        return false;
-    n_calls++;
-    const bool is_failing = plan.for_ever ? n_calls >= plan.n : n_calls == plan.n;
-    n_failed += is_failing;
-    errno = is_failing ? EPERM : errno; /* as a kernel would: the wall keeps it from the program */
-    return is_failing;
-}
-
-static struct vm_kernel_backend real;
-
-static void *map(void *context, size_t bytes, size_t alignment, enum vm_access access)
-{
-    return fails(MAP) ? NULL : real.map(context, bytes, alignment, access);
-}
-
-static void *break_grow(void *context, size_t bytes)
-{
-    return fails(BREAK) ? NULL : real.break_grow(context, bytes);
-}
-
-static bool break_trim(void *context, void *end, size_t bytes)
-{
-    return !fails(TRIM) && real.break_trim(context, end, bytes);
-}
-
-static bool protect(void *context, void *start, size_t bytes, enum vm_access access)
-{
-    return !fails(PROTECT) && real.protect(context, start, bytes, access);
-}
-
-static bool resize(void *context, void *start, size_t old_bytes, size_t new_bytes)
-{
-    return !fails(REMAP) && real.resize(context, start, old_bytes, new_bytes);
-}
-
-static bool move(void *context, void *start, size_t old_bytes, void *target, size_t new_bytes)
-{
-    return !fails(REMAP) && real.move(context, start, old_bytes, target, new_bytes);
-}
-
-static bool unmap(void *context, void *start, size_t bytes)
-{
-    return !fails(UNMAP) && real.unmap(context, start, bytes);
-}
-
-/* --- the workload --------------------------------------------------------------------------------------- */
-
-enum { N_BLOCKS = 60 };
-
-static struct {
-    unsigned char *start;
-    size_t size;
-} blocks[N_BLOCKS];
-static unsigned n_refused;
-
-/* Either a block, or NULL and ENOMEM. */
-static void *require_told(void *block)
-{
-    UNIT_REQUIRE(errno == (block ? 77 : ENOMEM));
-    n_refused += block == NULL;
-    return block;
-}
-
-static size_t random_size(uint64_t *seed)
-{
-    switch (unit_below(seed, 5)) {
-    case 0:
-    case 1:
-        return 1 + unit_below(seed, 1500);
-    case 2:
-        return 1 + unit_below(seed, 32768);
-    case 3:
-        return 1 + unit_below(seed, 131072);
-    default:
-        return 1 + unit_below(seed, 1 << 20);
-    }
-}
-
-static unsigned char stamp_of(size_t i)
-{
-    return (unsigned char)(i * 37 + 1);
-}
-
-static void make(size_t i, uint64_t *seed)
-{
-    const size_t size = random_size(seed);
-    void *block = NULL;
-    errno = 77;
-    switch (unit_below(seed, 4)) {
-    case 0:
-        block = require_told(VM_OPAQUE(vm_malloc(size)));
-        break;
-    case 1:
-        block = require_told(VM_OPAQUE(vm_calloc(1, size)));
-        UNIT_REQUIRE(!block || unit_is_filled(block, size, 0));
-        break;
-    case 2:
-        block = require_told(VM_OPAQUE(vm_memalign((size_t)32 << unit_below(seed, 13), size)));
-        break;
-    default:
-        UNIT_REQUIRE(vm_posix_memalign(&block, 64, size) == (block ? 0 : ENOMEM) && errno == 77);
-        break;
-    }
-    if (!block)
-        return;
-    memset(block, stamp_of(i), size);
-    blocks[i].start = block;
-    blocks[i].size = size;
-}
-
-static void change(size_t i, uint64_t *seed)
-{
-    const size_t size = random_size(seed);
-    errno = 77;
-    unsigned char *const moved = require_told(VM_OPAQUE(vm_realloc(blocks[i].start, size)));
-    if (!moved) {
-        UNIT_REQUIRE(unit_is_filled(blocks[i].start, blocks[i].size, stamp_of(i))); /* it stays as it was */
-        return;
-    }
-    UNIT_REQUIRE(unit_is_filled(moved, vm_min_size(size, blocks[i].size), stamp_of(i)));
-    memset(moved, stamp_of(i), size);
-    blocks[i].start = moved;
-    blocks[i].size = size;
-}
-
-static void unmake(size_t i)
-{
-    UNIT_REQUIRE(unit_is_filled(blocks[i].start, blocks[i].size, stamp_of(i)));
-    errno = 77;
-    vm_free(blocks[i].start);
-    UNIT_REQUIRE(errno == 77);
-    blocks[i].start = NULL;
-}
-
-static void work(uint64_t seed, unsigned n_steps)
-{
-    for (unsigned step = 0; step < n_steps; step++) {
-        const size_t i = unit_below(&seed, N_BLOCKS);
-        if (!blocks[i].start)
-            make(i, &seed);
-        else if (unit_below(&seed, 3) == 0)
-            change(i, &seed);
-        else
-            unmake(i);
-        if (step % 100 == 50)
-            vm_malloc_trim(0);
+    model_init(&model, 111);
+    model.is_tuning = true;
+    model.may_refuse = may_refuse;
+    for (unsigned step = 1; step <= 250; step++) {
+        model_step(&model);
         if (step % 50 == 0)
             vm_check_all();
     }
-    vm_check_all();
+    model_compare(&model);
+    model_free_all(&model);
+    return model.n_refused;
 }
 
-static void free_all(void)
+static unsigned x_n_refused;
+
+/* Either a block, which is filled, or NULL and ENOMEM. */
+static void *told(void *block, size_t size)
 {
-    for (size_t i = 0; i < N_BLOCKS; i++)
-        if (blocks[i].start)
-            unmake(i);
+    UNIT_REQUIRE(errno == (block ? 77 : ENOMEM));
+    errno = 77;
+    if (block)
+        memset(block, 0x5a, size);
+    else
+        vm_fetch_add_relaxed(&x_n_refused, 1);
+    return block;
+}
+
+static void *told_zeroed(size_t size)
+{
+    void *const block = VM_OPAQUE(vm_calloc(size / 4, 4));
+    UNIT_REQUIRE(!block || unit_is_filled(block, size, 0));
+    return told(block, size);
+}
+
+/* A block of each function, then of the double size. */
+static void call_all(size_t size)
+{
+    void *blocks[9] = {NULL};
+    blocks[0] = told_zeroed(size);
+    blocks[1] = told(VM_OPAQUE(vm_malloc(size)), size);
+    blocks[2] = told(VM_OPAQUE(vm_memalign(4096, size)), size);
+    blocks[3] = told(VM_OPAQUE(vm_aligned_alloc(64, size)), size);
+    blocks[4] = told(VM_OPAQUE(vm_valloc(size)), size);
+    blocks[5] = told(VM_OPAQUE(vm_pvalloc(size)), size);
+    blocks[6] = told(VM_OPAQUE(vm_reallocarray(NULL, size / 4, 4)), size);
+    blocks[7] = told_zeroed(size);
+    errno = vm_posix_memalign(&blocks[8], 65536, size);
+    errno = errno ? errno : 77;
+    told(blocks[8], size);
+    for (unsigned i = 0; i < 9; i++) {
+        void *const moved = blocks[i] ? told(VM_OPAQUE(vm_realloc(blocks[i], 2 * size)), 2 * size) : NULL;
+        UNIT_REQUIRE(moved || !blocks[i] || unit_is_filled(blocks[i], size, 0x5a));
+        vm_free(moved ? moved : VM_OPAQUE(blocks[i]));
+    }
+}
+
+/* A slab's, of whole pages, in a mapping; the second time from pages that were given back. */
+static unsigned all_functions(bool may_refuse)
+{
+    static const size_t sizes[] = {100, 40000, 40000, 120000};
+    (void)may_refuse;
+    x_n_refused = 0;
+    errno = 77;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        call_all(sizes[i]);
+        const struct vm_mallinfo2 info = vm_mallinfo2();
+        UNIT_REQUIRE(info.arena == info.uordblks + info.fordblks);
+        vm_malloc_trim(1 << 20);
+        UNIT_REQUIRE(errno == 77);
+    }
+    vm_check_all();
+    return x_n_refused;
+}
+
+enum { N_THREADS = 3, N_HANDED = 16 };
+static void *handed[N_THREADS][N_HANDED];
+
+static void *fill_row(void *argument)
+{
+    void **const row = argument;
+    errno = 77;
+    for (size_t i = 0; i < N_HANDED; i++)
+        row[i] = told(VM_OPAQUE(vm_malloc(20 * i * i * i + 1)), 20 * i * i * i + 1);
+    for (size_t i = 0; i < N_HANDED; i += 3) {
+        vm_free(VM_OPAQUE(row[i]));
+        row[i] = NULL;
+    }
+    return NULL;
+}
+
+/* Blocks of threads that end, freed by this one and by a fork child. */
+static unsigned threads(bool may_refuse)
+{
+    (void)may_refuse;
+    x_n_refused = 0;
+    pthread_t thread[N_THREADS];
+    for (unsigned i = 0; i < N_THREADS; i++)
+        UNIT_REQUIRE(pthread_create(&thread[i], NULL, fill_row, handed[i]) == 0);
+    for (unsigned i = 0; i < N_THREADS; i++)
+        UNIT_REQUIRE(pthread_join(thread[i], NULL) == 0);
+    const pid_t child = fork();
+    for (unsigned i = 0; i < N_THREADS; i++)
+        for (unsigned j = 0; j < N_HANDED; j++)
+            vm_free(VM_OPAQUE(handed[i][j]));
+    vm_check_all();
+    if (!child)
+        _exit(0);
+    int status = -1;
+    UNIT_REQUIRE(waitpid(child, &status, 0) == child && status == 0);
+    return x_n_refused;
+}
+
+static const struct workload {
+    const char *name;
+    unsigned (*run)(bool may_refuse);
+} workloads[] = {{"random steps", random_steps}, {"all functions", all_functions}, {"threads", threads}};
+
+/* --- one run -------------------------------------------------------------------------------------------- */
+
+static void require_nothing_lost(void)
+{
     vm_malloc_trim(0);
     vm_check_all();
-    UNIT_REQUIRE(crew_pool_bytes() == 0);
+    const struct vm_mallinfo2 info = vm_mallinfo2();
+    UNIT_REQUIRE(crew_pool_bytes() == 0 && info.uordblks == 0 && info.hblks == 0 && info.hblkhd == 0);
 }
 
-static void live_with_faults(void *argument)
+static int run(const struct workload *workload)
 {
-    (void)argument;
-    real = vm_linux_backend;
-    vm_linux_backend.map = map;
-    vm_linux_backend.break_grow = break_grow;
-    vm_linux_backend.break_trim = break_trim;
-    vm_linux_backend.protect = protect;
-    vm_linux_backend.resize = resize;
-    vm_linux_backend.move = move;
-    vm_linux_backend.unmap = unmap;
-    if (!plan.has_break)
-        vm_kernel.has_break = false;
     /* Small steps, so that there are many calls. */
     vm_mallopt(VM_M_TOP_PAD, 0);
     vm_mallopt(VM_M_TRIM_THRESHOLD, 65536);
     vm_mallopt(VM_M_MMAP_THRESHOLD, 65536);
-    work(111, 300);
-    const bool was_hit = n_failed > 0;
+    UNIT_REQUIRE(vm_fault_plan.n_rules > 0);
+    const unsigned n_refused = workload->run(true);
+    const bool was_hit = vm_fault_plan.rule[vm_fault_plan.n_rules - 1].x_n_hits > 0;
     UNIT_REQUIRE(was_hit || n_refused == 0);
-    plan.n = 0;
-    n_refused = 0;
-    work(112, 100); /* everything is to be had again */
-    UNIT_REQUIRE(n_refused == 0);
-    free_all();
-    work(113, 50);
-    UNIT_REQUIRE(n_refused == 0);
-    free_all();
-    if (!was_hit)
-        _Exit(STATUS_NO_FAULT);
+    vm_fault_plan = (struct fault_plan){0}; /* everything is to be had again */
+    vm_malloc_trim(0);
+    require_nothing_lost();
+    const size_t meta_bytes = vm_meta_totals().mapped_bytes;
+    for (unsigned i = 0; i < 2; i++) {
+        UNIT_REQUIRE(workload->run(false) == 0);
+        require_nothing_lost();
+    }
+    UNIT_REQUIRE(vm_meta_totals().mapped_bytes <= meta_bytes + VM_MIB); /* descriptors are not lost, either */
+    return was_hit ? STATUS_OK : STATUS_NO_FAULT;
 }
 
-/* Runs the workload for n = 1, 2 ... until none fails. */
-static void fail_each(unsigned kinds, bool for_ever, bool has_break)
+/* --- all runs ------------------------------------------------------------------------------------------- */
+
+static const char *program;
+
+static bool run_with(const struct workload *workload, const char *plan)
 {
-    const unsigned step = unit_is_slow() ? 9 : 1;
-    unsigned n;
-    for (n = 1;; n += step) {
-        plan = (struct plan){.kinds = kinds, .n = n, .for_ever = for_ever, .has_break = has_break};
-        const struct unit_outcome outcome = unit_fork(live_with_faults, NULL);
-        if (outcome.exited && outcome.code == STATUS_NO_FAULT)
-            break;
-        if (!outcome.exited || outcome.code != STATUS_OK)
-            fail_msg("call %u (kinds %u, %s, %s a break): the child %s %d: %s", n, kinds,
-                     for_ever ? "and all after it" : "alone", has_break ? "with" : "without",
-                     outcome.exited ? "exited with" : "died of signal", outcome.code, outcome.text);
+    char entry[200];
+    snprintf(entry, sizeof entry, "VMALLOC_FAULT=%s", plan);
+    const struct unit_outcome outcome =
+        unit_rerun(program, workload->name, (const char *const[]){entry, "VMALLOC_STRICT=1", NULL});
+    if (!outcome.exited || (outcome.code != STATUS_OK && outcome.code != STATUS_NO_FAULT))
+        fail_msg("%s with %s: the process %s %d: %s", workload->name, entry,
+                 outcome.exited ? "exited with" : "died of signal", outcome.code, outcome.text);
+    return outcome.code == STATUS_OK;
+}
+
+/* The last rule's clause has a %u: 1, 2, 3 ... until it strikes no more. */
+static void sweep(const char *format, unsigned n_least)
+{
+    for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++) {
+        const unsigned step = unit_is_slow() ? 9 : 1;
+        unsigned n = 0;
+        char plan[150];
+        do {
+            n += step;
+            snprintf(plan, sizeof plan, format, n);
+        } while (run_with(&workloads[i], plan));
+        if (n <= n_least)
+            fail_msg("%s: only %u calls of %s", workloads[i].name, n,
+                     format); /* there was something to refuse */
     }
-    assert_true(n > 3); /* there was something to refuse */
 }
 
 static void one_call(void **state)
 {
     (void)state;
-    fail_each(MAP | BREAK | PROTECT, false, true);
-}
-
-static void one_call_without_break(void **state)
-{
-    (void)state;
-    fail_each(MAP | PROTECT, false, false);
+    sweep("any:nth=%u", 20);
 }
 
 static void all_from_one_on(void **state)
 {
     (void)state;
-    fail_each(MAP | BREAK | PROTECT, true, true);
+    sweep("any:after=%u", 20);
 }
 
-static void all_from_one_on_without_break(void **state)
+/* One way to get memory is closed from some moment on, the others are open. */
+static void all_of_a_kind(void **state)
 {
     (void)state;
-    fail_each(MAP | PROTECT, true, false);
+    sweep("brk:after=%u", 0); /* beside threads, the break is left to the C library's malloc after a while */
+    sweep("map:after=%u", 3);
+    sweep("unmap:after=%u", 0);
+    sweep("advise:after=%u", 1);
 }
 
-/* One way to get memory is closed, the others are open. */
-static void breaks_only(void **state)
+static void without_break(void **state)
 {
     (void)state;
-    fail_each(BREAK, true, true);
-}
-
-static void maps_only(void **state)
-{
-    (void)state;
-    fail_each(MAP, true, true);
-}
-
-static void protections_only(void **state)
-{
-    (void)state;
-    fail_each(PROTECT, true, false);
+    sweep("brk:fail;map:nth=%u", 3);
+    sweep("brk:fail;map:after=%u", 3);
+    sweep("brk:fail;protect:nth=%u", 1);
+    sweep("brk:fail;protect:after=%u", 1);
 }
 
 static void remaps(void **state)
@@ -289,26 +245,42 @@ static void remaps(void **state)
     (void)state;
     if (!vm_kernel.has_remap)
         skip();
-    fail_each(REMAP, false, true);
-    fail_each(REMAP, true, true);
+    sweep("remap:after=%u", 0);
+    run_with(&workloads[0], "remap:move");
 }
 
-static void giving_back(void **state)
+/* Nothing is refused for long, but all is different. */
+static void adversaries(void **state)
 {
     (void)state;
-    fail_each(UNMAP | TRIM, false, true);
-    fail_each(UNMAP | TRIM, true, true);
+    static const char *const plans[] = {
+        "brk:foreign=4096",
+        "brk:foreign=1000",
+        "brk:every=3,foreign=1M",
+        "brk:short",
+        "brk:every=2",
+        "map:dirty;brk:dirty",
+        "map:every=2",
+        "any:prob=1/3;seed=1",
+        "any:prob=1/3;seed=2",
+        "brk:fail;map:space=8M",
+        "brk:every=2,foreign=100;unmap:every=2;map:every=5",
+    };
+    for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++)
+        for (size_t j = 0; j < sizeof plans / sizeof *plans; j++)
+            run_with(&workloads[i], plans[j]);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    vm_kernel.has_remap = !unit_is_under_valgrind();
+    program = argv[0];
+    vm_kernel.has_remap &= !unit_is_under_valgrind();
+    for (size_t i = 0; argc > 1 && i < sizeof workloads / sizeof *workloads; i++)
+        if (strcmp(argv[1], workloads[i].name) == 0)
+            _Exit(run(&workloads[i]));
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_call),         cmocka_unit_test(one_call_without_break),
-        cmocka_unit_test(all_from_one_on),  cmocka_unit_test(all_from_one_on_without_break),
-        cmocka_unit_test(breaks_only),      cmocka_unit_test(maps_only),
-        cmocka_unit_test(protections_only), cmocka_unit_test(remaps),
-        cmocka_unit_test(giving_back),
+        cmocka_unit_test(one_call),      cmocka_unit_test(all_from_one_on), cmocka_unit_test(all_of_a_kind),
+        cmocka_unit_test(without_break), cmocka_unit_test(remaps),          cmocka_unit_test(adversaries),
     };
     return cmocka_run_group_tests_name("faults", tests, NULL, NULL);
 }

@@ -33,7 +33,7 @@ static const struct tunable *row_of(const char *key)
 
 static bool has_effect(const struct tunable *tunable)
 {
-    return tunable->x_bytes || tunable->x_word;
+    return tunable->x_bytes || tunable->x_word || tunable->unit == TUNE_TEXT;
 }
 
 static bool are_the_same(const char *one, const char *two)
@@ -50,7 +50,8 @@ static void table(void **state)
         assert_true(tunable->help && (tunable->key || tunable->tunable));
         assert_true(!tunable->x_bytes || !tunable->x_word);
         assert_int_equal(tunable->words != NULL, tunable->unit == TUNE_FLAG || tunable->unit == TUNE_CHOICE);
-        assert_true(tunable->words || tunable->least < tunable->most);
+        assert_int_equal(tunable->text && tunable->initial_text, tunable->unit == TUNE_TEXT);
+        assert_true(tunable->words || tunable->text || tunable->least < tunable->most);
         assert_true(!tunable->variable || tunable->tunable);
         for (size_t j = 0; j < i; j++) {
             assert_false(are_the_same(tunable->key, vm_tunables[j].key));
@@ -426,8 +427,7 @@ static void assert_said(const char *entry, const char *expected)
 
 #define THERE_ARE                                                                                            \
     "no such setting (there are top_pad, trim_threshold, mmap_threshold, mmap_max, perturb, arena_max, "     \
-    "stats, "                                                                                                \
-    "verbose, check, strict): ignored\n"
+    "stats, verbose, check, strict, backend, fault, oplog): ignored\n"
 
 static void complaints(void **state)
 {
@@ -438,7 +438,6 @@ static void complaints(void **state)
         {"VMALLOC_PERTURB=256", "vmalloc: VMALLOC_PERTURB=256: not a number from 0 to 255: ignored\n"},
         {"VMALLOC_ARENA_MAX=0", "vmalloc: VMALLOC_ARENA_MAX=0: not a number from 1 up: ignored\n"},
         {"VMALLOC_VERBOSE=yes", "vmalloc: VMALLOC_VERBOSE=yes: not one of 0, 1: ignored\n"},
-        {"VMALLOC_STATS=xml", "vmalloc: VMALLOC_STATS=xml: not one of 0, text, json, glibc, 1: ignored\n"},
         {"VMALLOC_CONF=mmap_max=1k",
          "vmalloc: VMALLOC_CONF: mmap_max=1k: not a number from 0 to 2147483647: ignored\n"},
         {"VMALLOC_CONF=stats", "vmalloc: VMALLOC_CONF: stats: not one of 0, text, json, glibc, 1: ignored\n"},
@@ -448,6 +447,7 @@ static void complaints(void **state)
         {"VMALLOC_TOP_PAD_=1", "vmalloc: VMALLOC_TOP_PAD_=1: " THERE_ARE},
         {"VMALLOC_=", "vmalloc: VMALLOC_=: " THERE_ARE},
         {"VMALLOC_CONFIG=1", "vmalloc: VMALLOC_CONFIG=1: " THERE_ARE},
+        {"VMALLOC_FAULT_PLAN=1", "vmalloc: VMALLOC_FAULT_PLAN=1: " THERE_ARE},
         {"VMALLOC_TRACER=1", "vmalloc: VMALLOC_TRACER=1: " THERE_ARE},
         {"VMALLOC_top_pad=1", "vmalloc: VMALLOC_top_pad=1: " THERE_ARE},
         {"VMALLOC_X=\x1b[1m\n\x7f\xc3\xa4", "vmalloc: VMALLOC_X=?[1m????: " THERE_ARE},
@@ -457,10 +457,7 @@ static void complaints(void **state)
         {"GLIBC_TUNABLES=glibc.malloc.top_pad=1M",
          "vmalloc: GLIBC_TUNABLES: glibc.malloc.top_pad=1M: not a number: ignored\n"},
         /* None of ours, known for other things, or nothing at all. */
-        {"VMALLOC_BACKEND=sim", ""},
-        {"VMALLOC_FAULT_PLAN=x", ""},
-        {"VMALLOC_OPLOG=x", ""},
-        {"VMALLOC_TRACE=x", ""},
+        {"VMALLOC_TRACE_FILE=x", ""},
         {"VMALLOC_CONF=", ""},
         {"VMALLOC_CONF=, ,", ""},
         {"VMALLOC", ""},
@@ -550,7 +547,10 @@ static void report(void **state)
                               "vmalloc: stats = 0 (default)\n"
                               "vmalloc: verbose = 0 (default)\n"
                               "vmalloc: check = 0 (default)\n"
-                              "vmalloc: strict = 0 (default)\n");
+                              "vmalloc: strict = 0 (default)\n"
+                              "vmalloc: backend = linux (default)\n"
+                              "vmalloc: fault = none (default)\n"
+                              "vmalloc: oplog = none (default)\n");
     reset();
     read_entries((const char *const[]){"MALLOC_TOP_PAD_=1", "GLIBC_TUNABLES=glibc.malloc.mmap_max=2",
                                        "VMALLOC_TRIM_THRESHOLD=-1", "VMALLOC_CONF=stats=1,verbose",
@@ -566,7 +566,10 @@ static void report(void **state)
                               "vmalloc: stats = text (VMALLOC_CONF)\n"
                               "vmalloc: verbose = 1 (VMALLOC_CONF)\n"
                               "vmalloc: check = 0 (default)\n"
-                              "vmalloc: strict = 0 (default)\n");
+                              "vmalloc: strict = 0 (default)\n"
+                              "vmalloc: backend = linux (default)\n"
+                              "vmalloc: fault = none (default)\n"
+                              "vmalloc: oplog = none (default)\n");
     reset();
 }
 

@@ -36,7 +36,18 @@ static void print_accepted(const struct tunable *tunable)
             printf("%s%s", separator, word->word);
         printf(" |");
         break;
+    case TUNE_TEXT:
+        printf(" %s |", tunable->text);
+        break;
     }
+}
+
+static void print_initial(const struct tunable *tunable)
+{
+    if (tunable->unit == TUNE_TEXT)
+        printf(" %s |", tunable->initial_text);
+    else
+        printf(" %zu%s |", tunable->initial, tunable->is_dynamic ? ", dynamic" : "");
 }
 
 static void print_row(const struct tunable *tunable)
@@ -47,7 +58,8 @@ static void print_row(const struct tunable *tunable)
     print_code(tunable->tunable);
     print_own_variable(tunable->key);
     print_accepted(tunable);
-    printf(" %zu%s | %s |\n", tunable->initial, tunable->is_dynamic ? ", dynamic" : "", tunable->help);
+    print_initial(tunable);
+    printf(" %s |\n", tunable->help);
 }
 
 static void print_row_without_effect(const struct tunable *tunable)

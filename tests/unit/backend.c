@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * backend.c - the choice of a backend, and what is said of a wrong one, of a wrong plan or log; what they
+ * leave in force. Each case in a child: the choice is made once in a process.
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "front/front.h"
+#include "front/tune.h"
+#include "kernel/fault.h"
+#include "kernel/oplog.h"
+#include "unit.h"
+
+extern char **environ;
+
+/* What is in the environment, which backend is expected, and how many rules of a plan. */
+struct choice {
+    const char *entries[4];
+    const char *backend;
+    unsigned n_rules;
+    bool has_log;
+    const char *said;
+};
+
+static void choose(void *argument)
+{
+    const struct choice *const choice = argument;
+    environ = (char **)(uintptr_t)choice->entries;
+    vm_process_start_reports();
+    struct vm_kernel_backend *const backend = vm_backend_choose();
+    UNIT_REQUIRE(vm_backend_was_read());
+    UNIT_REQUIRE(strcmp(backend->name, choice->backend) == 0);
+    UNIT_REQUIRE(vm_fault_plan.n_rules == choice->n_rules && vm_oplog_is_open() == choice->has_log);
+    const bool is_plain = backend == &vm_linux_backend || backend == &vm_posix_backend;
+    UNIT_REQUIRE(is_plain == (choice->n_rules == 0 && !choice->has_log));
+    vm_kernel_start(backend);
+    UNIT_REQUIRE(vm_tune_read_environment()); /* about the three it says nothing more */
+}
+
+static void assert_choices(const struct choice *choices, size_t n_choices)
+{
+    for (const struct choice *choice = choices; choice < choices + n_choices; choice++) {
+        const struct unit_outcome outcome = unit_fork(choose, (void *)(uintptr_t)choice);
+        if (!outcome.exited || outcome.code || strcmp(outcome.text, choice->said) != 0)
+            fail_msg("%s: code %d: '%s' instead of '%s'", choice->entries[0], outcome.code, outcome.text,
+                     choice->said);
+    }
+}
+
+#define COUNT_OF(array) (sizeof(array) / sizeof *(array))
+
+static void right(void **state)
+{
+    (void)state;
+    const struct choice choices[] = {
+        {{NULL}, "linux", 0, false, ""},
+        {{"VMALLOC_BACKEND="}, "linux", 0, false, ""},
+        {{"VMALLOC_BACKEND=linux"}, "linux", 0, false, ""},
+        {{"VMALLOC_BACKEND=posix"}, "posix", 0, false, ""},
+        {{"VMALLOC_BACKEND= posix "}, "posix", 0, false, ""},
+        {{"VMALLOC_FAULT=map:nth=3;brk:every=2"}, "linux", 2, false, ""},
+        {{"VMALLOC_FAULT="}, "linux", 0, false, ""},
+        {{"VMALLOC_FAULT=seed=3"}, "linux", 0, false, ""},
+        {{"VMALLOC_BACKEND=posix", "VMALLOC_FAULT=map:nth=99", "VMALLOC_STRICT=1"}, "posix", 1, false, ""},
+        {{"VMALLOC_OPLOG=/dev/null"}, "linux", 0, true, ""},
+        {{"VMALLOC_OPLOG="}, "linux", 0, false, ""},
+    };
+    assert_choices(choices, COUNT_OF(choices));
+}
+
+#define AT(place, expected) ": " place ": expected " expected ": ignored\n"
+#define BYTES "a size (a number, then K, M, G or nothing)"
+
+static void wrong(void **state)
+{
+    (void)state;
+    const struct choice choices[] = {
+        {{"VMALLOC_BACKEND=x"},
+         "linux",
+         0,
+         false,
+         "vmalloc: VMALLOC_BACKEND=x" AT("1:1", "linux, posix or sim")},
+        {{"VMALLOC_BACKEND=Posix"},
+         "linux",
+         0,
+         false,
+         "vmalloc: VMALLOC_BACKEND=Posix" AT("1:1", "linux, posix or sim")},
+        {{"VMALLOC_BACKEND=posix:1M"},
+         "linux",
+         0,
+         false,
+         "vmalloc: VMALLOC_BACKEND=posix:1M" AT("1:6", "the end")},
+        {{"VMALLOC_BACKEND=sim"},
+         "linux",
+         0,
+         false,
+         "vmalloc: VMALLOC_BACKEND=sim" AT("1:4", ": and the size of its region")},
+        {{"VMALLOC_BACKEND=sim:"}, "linux", 0, false, "vmalloc: VMALLOC_BACKEND=sim:" AT("1:5", BYTES)},
+        {{"VMALLOC_BACKEND=sim:1Q"}, "linux", 0, false, "vmalloc: VMALLOC_BACKEND=sim:1Q" AT("1:5", BYTES)},
+        {{"VMALLOC_BACKEND=sim:-1"}, "linux", 0, false, "vmalloc: VMALLOC_BACKEND=sim:-1" AT("1:5", BYTES)},
+        {{"VMALLOC_BACKEND=sim:0"}, "linux", 0, false, "vmalloc: VMALLOC_BACKEND=sim:0" AT("1:5", BYTES)},
+        {{"VMALLOC_BACKEND=sim:1M,"},
+         "linux",
+         0,
+         false,
+         "vmalloc: VMALLOC_BACKEND=sim:1M," AT("1:8", "page")},
+        {{"VMALLOC_BACKEND=sim:1M,pages=4K"},
+         "linux",
+         0,
+         false,
+         "vmalloc: VMALLOC_BACKEND=sim:1M,pages=4K" AT("1:8", "page")},
+        {{"VMALLOC_BACKEND=sim:1M,page"},
+         "linux",
+         0,
+         false,
+         "vmalloc: VMALLOC_BACKEND=sim:1M,page" AT("1:12", "=")},
+        {{"VMALLOC_BACKEND=sim:1M,page=4X"},
+         "linux",
+         0,
+         false,
+         "vmalloc: VMALLOC_BACKEND=sim:1M,page=4X" AT("1:13", BYTES)},
+        {{"VMALLOC_BACKEND=sim:1M,page=4K,"},
+         "linux",
+         0,
+         false,
+         "vmalloc: VMALLOC_BACKEND=sim:1M,page=4K," AT("1:15", "the end")},
+        {{"VMALLOC_FAULT=map:nth=3;brk"},
+         "linux",
+         0,
+         false,
+         "vmalloc: VMALLOC_FAULT=map:nth=3;brk" AT("1:14", "( and filters, or : and clauses")},
+        {{"VMALLOC_FAULT=map:nth=3;\nbrk"},
+         "linux",
+         0,
+         false,
+         "vmalloc: VMALLOC_FAULT=map:nth=3;?brk" AT("2:4", "( and filters, or : and clauses")},
+        {{"VMALLOC_OPLOG=/no/such/folder/log"},
+         "linux",
+         0,
+         false,
+         "vmalloc: VMALLOC_OPLOG=/no/such/folder/log" AT(
+             "1:1", "a file that can be written, or the number of an open one")},
+        {{"VMALLOC_BACKEND=x", "VMALLOC_FAULT=map:nth=99"},
+         "linux",
+         1,
+         false,
+         "vmalloc: VMALLOC_BACKEND=x" AT("1:1", "linux, posix or sim")},
+    };
+    assert_choices(choices, COUNT_OF(choices));
+}
+
+/* They stand in variables of their own, as a plan has commas in it. */
+static void in_a_list(void **state)
+{
+    (void)state;
+    const struct choice choice = {{"VMALLOC_CONF=fault=map:fail,backend=posix"},
+                                  "linux",
+                                  0,
+                                  false,
+                                  "vmalloc: VMALLOC_CONF: fault=map:fail: stands in a variable of its own "
+                                  "only, VMALLOC_FAULT: ignored\n"
+                                  "vmalloc: VMALLOC_CONF: backend=posix: stands in a variable of its own "
+                                  "only, VMALLOC_BACKEND: ignored\n"};
+    assert_choices(&choice, 1);
+}
+
+/* In a build without it. */
+static void absent(void **state)
+{
+    (void)state;
+    const struct choice choices[] = {
+        {{"VMALLOC_BACKEND=sim:1G"},
+         "linux",
+         0,
+         false,
+         "vmalloc: VMALLOC_BACKEND=sim:1G" AT("1:1", "a backend that can be had here")},
+        {{"VMALLOC_BACKEND=sim:1G,page=16K"},
+         "linux",
+         0,
+         false,
+         "vmalloc: VMALLOC_BACKEND=sim:1G,page=16K" AT("1:1", "a backend that can be had here")},
+    };
+    assert_choices(choices, COUNT_OF(choices));
+}
+
+static void strict(void **state)
+{
+    (void)state;
+    const struct choice choices[] = {
+        {{"VMALLOC_STRICT=1", "VMALLOC_BACKEND=x"}, "", 0, false, ""},
+        {{"VMALLOC_CONF=strict", "VMALLOC_FAULT=x"}, "", 0, false, ""},
+        {{"VMALLOC_OPLOG=/no/such/folder/log", "VMALLOC_CONF=strict"}, "", 0, false, ""},
+    };
+    for (size_t i = 0; i < COUNT_OF(choices); i++)
+        unit_assert_aborts(choose, (void *)(uintptr_t)&choices[i], ": fatal, as settings are strict\n");
+}
+
+/* The allocator was set up before there was an environment. */
+static void come_late(void *argument)
+{
+    char none[] = "A=1";
+    char *const entries[] = {argument, none, NULL};
+    environ = NULL;
+    vm_process_start_reports();
+    UNIT_REQUIRE(vm_backend_choose() == &vm_linux_backend && !vm_backend_was_read());
+    vm_kernel_start(&vm_linux_backend);
+    environ = (char **)(uintptr_t)entries;
+    UNIT_REQUIRE(vm_tune_read_environment() && vm_fault_plan.n_rules == 0);
+}
+
+static void too_late(void **state)
+{
+    (void)state;
+    char fault[] = "VMALLOC_FAULT=map:fail", other[] = "VMALLOC_TOP_PAD=1";
+    struct unit_outcome outcome = unit_fork(come_late, fault);
+    assert_true(outcome.exited && outcome.code == 0);
+    assert_string_equal(outcome.text, "vmalloc: VMALLOC_FAULT=map:fail: too late, as something was allocated "
+                                      "before there was an environment: ignored\n");
+    outcome = unit_fork(come_late, other);
+    assert_string_equal(outcome.text, "");
+}
+
+static void report(void *argument)
+{
+    choose(argument);
+    vm_tune_report();
+}
+
+static void reported(void **state)
+{
+    (void)state;
+    const struct choice choice = {
+        {"VMALLOC_BACKEND=posix", "VMALLOC_FAULT=page:fail", "VMALLOC_OPLOG=/no/such"},
+        "posix",
+        1,
+        false,
+        ""};
+    const struct unit_outcome outcome = unit_fork(report, (void *)(uintptr_t)&choice);
+    assert_non_null(strstr(outcome.text, "\nvmalloc: backend = posix (VMALLOC_BACKEND)\n"
+                                         "vmalloc: fault = page:fail (VMALLOC_FAULT)\n"
+                                         "vmalloc: oplog = none (default)\n"));
+}
+
+/* --- the backend posix ---------------------------------------------------------------------------------- */
+
+static int on_posix(void **state)
+{
+    (void)state;
+    vm_kernel_start(&vm_posix_backend);
+    return 0;
+}
+
+static void posix(void **state)
+{
+    (void)state;
+    enum { SIZE = 1 << 18 };
+    assert_true(vm_kernel.page_bytes == (size_t)sysconf(_SC_PAGESIZE) && vm_kernel.fresh_is_zero &&
+                vm_kernel.purge_zeroes && !vm_kernel.has_break && !vm_kernel.has_remap);
+    for (size_t alignment = vm_kernel.page_bytes; alignment <= 4 * SIZE; alignment *= 4) {
+        char *const start = vm_kernel_map(SIZE, alignment, VM_ACCESS_READ_WRITE);
+        assert_true(start && ((uintptr_t)start & (alignment - 1)) == 0 && unit_is_filled(start, SIZE, 0));
+        memset(start, 1, SIZE);
+        vm_kernel_purge(start, SIZE / 2);
+        assert_int_equal(unit_resident_pages(start, SIZE / 2), 0);
+        assert_true(unit_is_filled(start, SIZE / 2, 0) && unit_is_filled(start + SIZE / 2, SIZE / 2, 1));
+        assert_true(vm_kernel_protect(start, SIZE, VM_ACCESS_NONE));
+        assert_true(vm_kernel_protect(start, SIZE, VM_ACCESS_READ_WRITE) && unit_is_filled(start, SIZE, 0));
+        assert_true(vm_kernel_unmap(start, SIZE));
+    }
+    assert_null(vm_kernel_map((size_t)1 << (sizeof(size_t) == 8 ? 60 : 31), SIZE, VM_ACCESS_NONE));
+    assert_null(vm_kernel_map(SIZE_MAX / 2 + 1, SIZE_MAX / 2 + 1, VM_ACCESS_NONE));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(right),     cmocka_unit_test(wrong),
+        cmocka_unit_test(absent),    cmocka_unit_test(strict),
+        cmocka_unit_test(in_a_list), cmocka_unit_test(too_late),
+        cmocka_unit_test(reported),  cmocka_unit_test_setup(posix, on_posix),
+    };
+    return cmocka_run_group_tests_name("backend", tests, NULL, NULL);
+}
