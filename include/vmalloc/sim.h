@@ -177,6 +177,18 @@ enum vk_limit {
 /* From now on; what is there stays. All but VK_LIMIT_MAPS (65530) are without limit at first: SIZE_MAX. */
 int vk_limit(struct vk_mm *mm, enum vk_limit limit, size_t most);
 
+/* --- as a backend of vmalloc ------------------------------------------------------------------------------ */
+
+struct vm_kernel_backend;
+
+/*
+ * Fills in the backend by which vmalloc takes its memory from this kernel; give it to vm_kernel_install
+ * (<vmalloc/kernel.h>). Not in libvmkernel.a: in libvmalloc. If threads use vmalloc, the kernel needs the
+ * hooks lock and unlock. VK_EINVAL: its pages are none that vmalloc can serve (4 to 64 KiB).
+ */
+__attribute__((visibility("default"))) int vm_sim_backend(struct vm_kernel_backend *backend,
+                                                          struct vk_kernel *kernel);
+
 /* --- what it says of itself ----------------------------------------------------------------------------- */
 
 struct vk_usage {

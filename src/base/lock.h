@@ -21,6 +21,7 @@ enum lock_rank {
     VM_RANK_ARENA,        /* one arena's buddy system and break */
     VM_RANK_PAGEMAP,      /* writers of the page map */
     VM_RANK_META,         /* memory for descriptors */
+    VM_RANK_KERNEL,       /* the simulated kernel, if that serves */
     VM_N_RANKS
 };
 

@@ -8,6 +8,7 @@
 #include "front/tune.h"
 #include "kernel/fault.h"
 #include "kernel/oplog.h"
+#include "kernel/sim.h"
 
 /*
  * VMALLOC_BACKEND=NAME, or NAME:SIZE[,page=SIZE] for one that serves from a region of its own.
@@ -35,11 +36,9 @@ static struct vm_kernel_backend *open_posix(const struct region *region)
     return &vm_posix_backend;
 }
 
-/* Not in this build. */
 static struct vm_kernel_backend *open_sim(const struct region *region)
 {
-    (void)region;
-    return NULL;
+    return vm_sim_open(region->bytes, region->page_bytes);
 }
 
 static const struct backend_row backends[] = {

@@ -25,12 +25,14 @@
 #include "front/front.h"
 #include "heap/thread.h"
 #include "kernel/kernel.h"
+#include "kernel/sim.h"
 #include "pool/meta.h"
 #include "pool/pagemap.h"
 #include "pool/pool.h"
 
 static void repair(void)
 {
+    vm_sim_reset_in_child();
     vm_meta_reset_in_child();
     vm_pagemap_reset_in_child();
     vm_pool_reset_in_child();

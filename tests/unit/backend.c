@@ -33,7 +33,8 @@ static void choose(void *argument)
     UNIT_REQUIRE(vm_backend_was_read());
     UNIT_REQUIRE(strcmp(backend->name, choice->backend) == 0);
     UNIT_REQUIRE(vm_fault_plan.n_rules == choice->n_rules && vm_oplog_is_open() == choice->has_log);
-    const bool is_plain = backend == &vm_linux_backend || backend == &vm_posix_backend;
+    const bool is_plain =
+        backend == &vm_linux_backend || backend == &vm_posix_backend || strcmp(backend->name, "sim") == 0;
     UNIT_REQUIRE(is_plain == (choice->n_rules == 0 && !choice->has_log));
     vm_kernel_start(backend);
     UNIT_REQUIRE(vm_tune_read_environment()); /* about the three it says nothing more */
@@ -166,21 +167,29 @@ static void in_a_list(void **state)
     assert_choices(&choice, 1);
 }
 
-/* In a build without it. */
-static void absent(void **state)
+/* Over a region of its own, with pages of its own. */
+static void simulated(void **state)
 {
     (void)state;
     const struct choice choices[] = {
-        {{"VMALLOC_BACKEND=sim:1G"},
+        {{"VMALLOC_BACKEND=sim:64M"}, "sim", 0, false, ""},
+        {{"VMALLOC_BACKEND=sim:64M,page=16K"}, "sim", 0, false, ""},
+        {{"VMALLOC_BACKEND=sim:0x4000000,page=65536"}, "sim", 0, false, ""},
+        {{"VMALLOC_BACKEND=sim:1"},
          "linux",
          0,
          false,
-         "vmalloc: VMALLOC_BACKEND=sim:1G" AT("1:1", "a backend that can be had here")},
-        {{"VMALLOC_BACKEND=sim:1G,page=16K"},
+         "vmalloc: VMALLOC_BACKEND=sim:1" AT("1:1", "a backend that can be had here")},
+        {{"VMALLOC_BACKEND=sim:64M,page=1K"},
          "linux",
          0,
          false,
-         "vmalloc: VMALLOC_BACKEND=sim:1G,page=16K" AT("1:1", "a backend that can be had here")},
+         "vmalloc: VMALLOC_BACKEND=sim:64M,page=1K" AT("1:1", "a backend that can be had here")},
+        {{"VMALLOC_BACKEND=sim:64M,page=12K"},
+         "linux",
+         0,
+         false,
+         "vmalloc: VMALLOC_BACKEND=sim:64M,page=12K" AT("1:1", "a backend that can be had here")},
     };
     assert_choices(choices, COUNT_OF(choices));
 }
@@ -277,7 +286,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(right),     cmocka_unit_test(wrong),
-        cmocka_unit_test(absent),    cmocka_unit_test(strict),
+        cmocka_unit_test(simulated), cmocka_unit_test(strict),
         cmocka_unit_test(in_a_list), cmocka_unit_test(too_late),
         cmocka_unit_test(reported),  cmocka_unit_test_setup(posix, on_posix),
     };

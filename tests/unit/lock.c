@@ -227,7 +227,7 @@ static void release_twice(void *argument)
 static void rank_order(void **state)
 {
     (void)state;
-    unsigned rising[4] = {VM_RANK_REGISTRY, VM_RANK_HEAP, VM_RANK_ARENA, VM_RANK_META};
+    unsigned rising[4] = {VM_RANK_REGISTRY, VM_RANK_HEAP, VM_RANK_META, VM_RANK_KERNEL};
     unsigned falling[4] = {VM_RANK_ARENA, VM_RANK_HEAP}, same[4] = {VM_RANK_HEAP, VM_RANK_HEAP};
     unsigned below_first[4] = {VM_RANK_POOL, VM_RANK_META, VM_RANK_ARENA}, unknown[4] = {VM_N_RANKS};
     unit_assert_returns(acquire_all, rising);
