@@ -81,7 +81,7 @@ static void visit_heap(struct tally *tally, struct heap *heap)
         if (heap->current[i])
             count_slab(tally, heap->current[i]);
         for (struct list_node *node = heap->slabs[i].first; node; node = node->next)
-            count_slab(tally, VM_CONTAINER(node, struct slab, span.node));
+            count_slab(tally, vm_slab_of_node(node));
     }
     vm_lock_release(&heap->lock);
 }

@@ -27,16 +27,11 @@
 #include "pool/pool.h"
 #include "slab/sizeclass.h"
 
-static struct slab *slab_of_node(struct list_node *node)
-{
-    return VM_CONTAINER(node, struct slab, span.node);
-}
-
 void vm_heap_destroy_slabs(struct list *emptied)
 {
     struct list_node *node;
     while ((node = vm_list_pop_front(emptied)))
-        vm_slab_destroy(slab_of_node(node));
+        vm_slab_destroy(vm_slab_of_node(node));
 }
 
 /* --- a slab's groups ------------------------------------------------------------------------------------ */
@@ -312,8 +307,8 @@ void vm_heap_drain_locked(struct heap *heap, struct list *emptied)
         struct list_node *node_after;
         for (struct list_node *node = heap->slabs[i].first; node; node = node_after) {
             node_after = node->next;
-            if (collect_remote(slab_of_node(node)) && are_all_free(slab_of_node(node)))
-                settle_slab(heap, slab_of_node(node), emptied);
+            if (collect_remote(vm_slab_of_node(node)) && are_all_free(vm_slab_of_node(node)))
+                settle_slab(heap, vm_slab_of_node(node), emptied);
         }
     }
 }
@@ -336,8 +331,8 @@ void vm_heap_settle_locked(struct heap *heap, struct list *emptied)
         struct list_node *next;
         for (struct list_node *node = heap->slabs[i].first; node; node = next) {
             next = node->next;
-            if (vm_heap_is_slab_done(slab_of_node(node)))
-                vm_heap_expel_locked(heap, slab_of_node(node), emptied);
+            if (vm_heap_is_slab_done(vm_slab_of_node(node)))
+                vm_heap_expel_locked(heap, vm_slab_of_node(node), emptied);
         }
     }
 }
@@ -375,7 +370,7 @@ struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index)
     struct list *const list = &heap->slabs[class_index];
     const unsigned n_looks = heap->n_looks[class_index];
     for (unsigned i = 0; i <= n_looks && list->first; i++) {
-        struct slab *const slab = slab_of_node(list->first);
+        struct slab *const slab = vm_slab_of_node(list->first);
         if (has_free(slab)) {
             vm_heap_unlist_locked(heap, slab);
             heap->n_looks[class_index] = (uint8_t)(n_looks < LOOKS_MAX / 2 ? 2 * n_looks + 1 : LOOKS_MAX);
@@ -542,7 +537,7 @@ void vm_heap_check(struct heap *heap)
             VM_CHECK(heap->bin[i].mask == &vm_heap_no_blocks); /* H2 */
         }
         for (struct list_node *node = heap->slabs[i].first; node; node = node->next)
-            check_slab(heap, slab_of_node(node), i, SLAB_LISTED);
+            check_slab(heap, vm_slab_of_node(node), i, SLAB_LISTED);
     }
     vm_lock_release(&heap->lock);
 }

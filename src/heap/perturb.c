@@ -9,7 +9,7 @@ struct heap_policy vm_heap_policy;
 static void forbid_fast(const struct list *slabs)
 {
     for (struct list_node *node = slabs->first; node; node = node->next)
-        vm_store_relaxed(&VM_CONTAINER(node, struct slab, span.node)->x_fast_heap, NULL);
+        vm_store_relaxed(&vm_slab_of_node(node)->x_fast_heap, NULL);
 }
 
 static void forbid_fast_locked(struct heap *heap)

@@ -16,7 +16,6 @@
  * VM_RETIRED_BYTES_MAX, others to one a class.
  */
 #include "heap/trim.h"
-#include "base/check.h"
 #include "heap/heap_fast.h"
 #include "heap/remote.h"
 #include "heap/thread.h"
@@ -64,7 +63,7 @@ static size_t purge_free_pages(struct slab *slab)
 static struct slab *first_listed(const struct heap *heap, unsigned class_index)
 {
     struct list_node *const node = heap->slabs[class_index].first;
-    return node ? VM_CONTAINER(node, struct slab, span.node) : NULL;
+    return node ? vm_slab_of_node(node) : NULL;
 }
 
 static size_t count_listed(const struct heap *heap, unsigned class_index)
@@ -106,7 +105,7 @@ void vm_heap_give_empties(struct heap *heap)
     for (unsigned i = 0; i < VM_N_CLASSES && vm_load_relaxed(&heap->x_state) != HEAP_FROZEN; i++) {
         struct list_node *next;
         for (struct list_node *node = heap->slabs[i].first; node; node = next) {
-            struct slab *const slab = VM_CONTAINER(node, struct slab, span.node);
+            struct slab *const slab = vm_slab_of_node(node);
             next = node->next;
             if (vm_heap_is_slab_done(slab))
                 vm_heap_expel_locked(heap, slab, &emptied);

@@ -10,7 +10,7 @@
 #include "base/compiler.h"
 #include "vmalloc/kernel.h"
 
-/* Facts of the backend in force, constant after vm_kernel_start. */
+/* Facts of the backend in force, constant once the allocator is set up: front/init.c may take has_break away. */
 struct kernel_facts {
     size_t page_bytes;
     unsigned page_shift;

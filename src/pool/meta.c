@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * meta.c - see meta.h. Owns regions of 256 KiB, cut into aligned chunks. One lock, of rank META, the last in
- * the order: nothing is called under it but the kernel for a new region. Pages are purged outside the lock,
+ * meta.c - see meta.h. Owns regions of 256 KiB, cut into aligned chunks. One lock, of rank META, the last of
+ * ours: nothing is called under it but the kernel for a new region. Pages are purged outside the lock,
  * while the chunk is out of every list.
  *
  * Invariants: M1 a chunk is in the list of its size iff it has a free object and is not being swept;

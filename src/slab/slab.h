@@ -97,6 +97,12 @@ void vm_slab_check(const struct slab *slab);
 /* Number of free blocks, those freed by other threads included: of the moment. */
 unsigned vm_slab_count_free(const struct slab *slab);
 
+/* The slab whose place in a heap's list this is. */
+VM_INLINE struct slab *vm_slab_of_node(struct list_node *node)
+{
+    return VM_CONTAINER(node, struct slab, span.node);
+}
+
 /* Of each group, the blocks that others freed and that are not in its mask yet. */
 VM_INLINE vm_word *vm_slab_remote(const struct slab *slab)
 {
