@@ -83,19 +83,12 @@ VM_COLD static void fill_freed(struct span *span, void *block)
         __builtin_memset(block, byte, span->block_bytes);
 }
 
-static bool x_null_was_freed;
-
-bool vm_front_is_process_malloc(void)
-{
-    vm_store_relaxed(&x_null_was_freed, false);
-    vm_process_have_null_freed();
-    return vm_load_relaxed(&x_null_was_freed);
-}
+bool vm_front_x_null_was_freed;
 
 VM_NOINLINE void vm_free_slow(void *block)
 {
     if (!block) {
-        vm_store_relaxed(&x_null_was_freed, true);
+        vm_store_relaxed(&vm_front_x_null_was_freed, true);
         return;
     }
     struct span *const span = vm_pagemap_find(block);
