@@ -22,8 +22,8 @@ static void *out_of_memory(void)
     return NULL;
 }
 
-/* The pool has nothing for the class: once more with what others keep, then from a larger class. That block is
-   zeroed, as calloc clears no more than the smaller class's bytes. */
+/* The pool has nothing for the class: once more with what others keep, then whatever free block there is, if need be of a
+   larger class. That block is zeroed, as calloc clears no more than the smaller class's bytes. */
 VM_COLD static void *alloc_when_short(unsigned class_index)
 {
     vm_front_relieve();
