@@ -109,7 +109,8 @@ static void expect_freed_again(void)
         const size_t size = freed->n_bytes;
         api_free(freed);
         struct link *const taken = api_malloc(size);
-        EXPECT_NOTE(taken != NULL, "a block of %zu, freed at the end of memory, is not to be had again", size);
+        EXPECT_NOTE(taken != NULL, "a block of %zu, freed at the end of memory, is not to be had again",
+                    size);
         if (taken == NULL) {
             before->next = after;
             return;

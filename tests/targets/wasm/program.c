@@ -80,6 +80,7 @@ int main(void)
     check_growth();
     check_others();
     check_malloc();
-    say(memory_bytes() == MEMORY_MAX, "memory grew to what the linker allowed", (unsigned long)memory_bytes());
+    say(memory_bytes() == MEMORY_MAX, "memory grew to what the linker allowed",
+        (unsigned long)memory_bytes());
     return finish();
 }
