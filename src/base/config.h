@@ -31,7 +31,7 @@ enum {
     VM_GRANULE = 1 << VM_GRANULE_SHIFT,
 
     /* Pages that the run-time page size may have. */
-    VM_PAGE_SHIFT_MIN = 12,
+    VM_PAGE_SHIFT_MIN = 10,
     VM_PAGE_SHIFT_MAX = 16,
 
     /* A leaf of the page map covers 1 GiB of addresses, the root all of them. */

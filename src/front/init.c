@@ -16,6 +16,8 @@
 #include "heap/thread.h"
 #include "kernel/fault.h"
 #include "kernel/kernel.h"
+#include "large/large.h"
+#include "pool/arena.h"
 #include "vmalloc/vmalloc.h"
 
 /*
@@ -46,6 +48,14 @@ static void leave_break_to_other_malloc(void)
 #endif
 }
 
+/* Where memory is little, less of it is kept, and slabs serve small sizes alone. Settings may change that. */
+static void fit_to_memory(void)
+{
+    vm_arena_policy.x_top_pad = vm_kernel_share(VM_DEFAULT_TOP_PAD, 6);
+    vm_arena_policy.x_trim_threshold = vm_kernel_share(VM_DEFAULT_TRIM_THRESHOLD, 4);
+    vm_large_set_threshold(VM_DEFAULT_MMAP_THRESHOLD);
+}
+
 VM_COLD static void set_up(void)
 {
     uint32_t expected = 0;
@@ -59,6 +69,7 @@ VM_COLD static void set_up(void)
     vm_kernel_start(vm_backend_choose());
     vm_process_start(thread_ended);
     vm_lock_waiter.forked = vm_fork_repair;
+    fit_to_memory();
     has_environment = vm_tune_read_environment();
     leave_break_to_other_malloc();
     vm_store_release(&x_state, 2);
@@ -86,7 +97,7 @@ static void add_identity(struct message *message)
 static void make_first_blocks(void)
 {
     vm_free(VM_OPAQUE(vm_malloc(1)));
-    vm_free(VM_OPAQUE(vm_malloc(VM_SLAB_BLOCK_MAX + 1)));
+    vm_free(VM_OPAQUE(vm_malloc(vm_large_policy.x_slab_max + 1)));
 }
 
 VM_CONSTRUCTOR static void start(void)

@@ -74,6 +74,13 @@ static void enter(struct arena *arena)
 
 /* --- records -------------------------------------------------------------------------------------------- */
 
+/* Records that are made at first: of all pages that there can be, if they are few. */
+static size_t n_records_at_first(const struct arena *arena)
+{
+    const size_t bytes = (size_t)(vm_kernel.memory - arena->base) + vm_kernel.memory_bytes;
+    return vm_kernel.memory_bytes ? vm_min_size(RECORD_PAGES_MIN, bytes >> vm_kernel.page_shift) : RECORD_PAGES_MIN;
+}
+
 /* Makes room for n_pages records. They may move: nobody looks at them without the lock. */
 static bool reserve_records(struct arena *arena, size_t n_pages)
 {
@@ -81,7 +88,8 @@ static bool reserve_records(struct arena *arena, size_t n_pages)
         return true;
     if (n_pages >= VM_BUDDY_NONE)
         return false;
-    const size_t capacity = vm_max_size(vm_max_size(n_pages, 2 * (size_t)arena->capacity), RECORD_PAGES_MIN);
+    const size_t capacity =
+        vm_max_size(vm_max_size(n_pages, 2 * (size_t)arena->capacity), n_records_at_first(arena));
     if (capacity >= VM_BUDDY_NONE)
         return false;
     const size_t old_bytes = vm_arena_record_bytes(arena->capacity),
@@ -357,15 +365,20 @@ static bool trim_locked(struct arena *arena, size_t pad)
 
 /* --- making --------------------------------------------------------------------------------------------- */
 
+size_t vm_arena_alignment(void)
+{
+    return vm_kernel_share(vm_pages_to_bytes(MAX_BLOCK_PAGES), 4);
+}
+
 bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages)
 {
-    const size_t max_block_bytes = vm_pages_to_bytes(MAX_BLOCK_PAGES);
     char *start = vm_kernel_break_now(), *limit = NULL;
     if (kind == ARENA_PRIVATE_BREAK) {
-        const size_t granule = vm_max_size(VM_GRANULE, vm_kernel.page_bytes);
+        const size_t granule = vm_max_size(vm_kernel_share(VM_GRANULE, 8), vm_kernel.page_bytes);
         const size_t least =
-            vm_round_up(vm_max_size(vm_pages_to_bytes(n_pages), VM_PRIVATE_ARENA_BYTES_MIN), granule);
-        size_t bytes = vm_max_size(VM_PRIVATE_ARENA_BYTES, least);
+            vm_round_up(vm_max_size(vm_pages_to_bytes(n_pages), vm_kernel_share(VM_PRIVATE_ARENA_BYTES_MIN, 3)),
+                        granule);
+        size_t bytes = vm_max_size(vm_kernel_share(VM_PRIVATE_ARENA_BYTES, 1), least);
         while (!(start = vm_kernel_map(bytes, granule, VM_ACCESS_NONE)) && bytes / 2 >= least)
             bytes /= 2;
         if (!start)
@@ -378,7 +391,7 @@ bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, si
         .lock = VM_LOCK_INIT(VM_RANK_ARENA),
         .kind = kind,
         .index = index,
-        .base = (char *)vm_round_down((uintptr_t)start, max_block_bytes),
+        .base = (char *)vm_round_down((uintptr_t)start, vm_arena_alignment()),
         .start = start,
         .break_end = start,
         .limit = limit,
