@@ -24,7 +24,6 @@
 #include "heap/perturb.h"
 #include "heap/remote.h"
 #include "heap/thread.h"
-#include "kernel/kernel.h"
 #include "pool/pool.h"
 #include "slab/sizeclass.h"
 
@@ -196,7 +195,7 @@ void vm_heap_expel_locked(struct heap *heap, struct slab *slab, struct list *emp
 static bool are_too_many_retired(const struct heap *heap)
 {
     return heap->n_retired > VM_RETIRED_SLABS_MAX ||
-           (heap->n_retired > 1 && heap->retired_bytes > vm_kernel_share(VM_RETIRED_BYTES_MAX, 5));
+           (heap->n_retired > 1 && heap->retired_bytes > vm_heap_policy.retired_bytes_max);
 }
 
 /* The retired slab at the highest address: what is kept should not keep the break from moving down. */

@@ -83,13 +83,13 @@ VM_INLINE bool vm_kernel_is_memory_little(void)
 }
 
 /* What is `most` bytes where there is as much memory as anybody wants, elsewhere 2^-shift of the memory there is, if
-   that is less: a power of two, and a page at least. */
+   that is less, a power of two. */
 VM_INLINE size_t vm_kernel_share(size_t most, unsigned shift)
 {
     const size_t part = vm_kernel.memory_bytes >> shift;
     if (VM_LIKELY(vm_kernel.memory_bytes == 0) || part >= most)
         return most;
-    return vm_max_size((size_t)1 << vm_floor_log2(vm_max_size(part, 1)), vm_kernel.page_bytes);
+    return (size_t)1 << vm_floor_log2(vm_max_size(part, 1));
 }
 
 /*
@@ -117,6 +117,9 @@ void vm_process_at_fork(void (*in_child)(void));
    tell. */
 bool vm_process_is_fresh_child(void);
 bool vm_process_can_tell_child(void);
+
+/* The page size that programs know. */
+size_t vm_process_page_bytes(void);
 
 /* Bytes of the mapping by which it tells. */
 size_t vm_process_mark_bytes(void);

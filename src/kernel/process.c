@@ -65,7 +65,7 @@ static size_t mark_mapped_bytes;
 
 static void make_copied_mark(void)
 {
-    const size_t bytes = vm_max_size(vm_kernel.page_bytes, getauxval(AT_PAGESZ)); /* the host wipes its pages */
+    const size_t bytes = vm_max_size(vm_kernel.page_bytes, vm_process_page_bytes()); /* wiped are those */
     const bool is_own = vm_kernel.memory_bytes && bytes == sizeof own_mark;
     uint32_t *const mark = is_own ? (void *)own_mark : vm_kernel_map(bytes, bytes, VM_ACCESS_READ_WRITE);
     if (!mark)
@@ -82,6 +82,11 @@ static void make_copied_mark(void)
 size_t vm_process_mark_bytes(void)
 {
     return mark_mapped_bytes;
+}
+
+size_t vm_process_page_bytes(void)
+{
+    return getauxval(AT_PAGESZ);
 }
 
 bool vm_process_can_tell_child(void)

@@ -45,8 +45,7 @@ void vm_large_set_threshold(size_t bytes)
     const size_t below =
         bytes < 2 * VM_SMALL_MAX ? VM_SMALL_MAX : vm_round_up(bytes, 16) - 16 - sizeof(size_t);
     vm_store_relaxed(&vm_large_policy.x_threshold, bytes);
-    vm_store_relaxed(&vm_large_policy.x_slab_max,
-                     vm_min_size(slab_most(), vm_max_size(below, VM_SMALL_MAX)));
+    vm_store_relaxed(&vm_large_policy.x_slab_max, vm_min_size(slab_most(), vm_max_size(below, VM_SMALL_MAX)));
 }
 
 static void raise_to(size_t *x_max, size_t value)

@@ -74,11 +74,11 @@ static void enter(struct arena *arena)
 
 /* --- records -------------------------------------------------------------------------------------------- */
 
-/* Records that are made at first: of all pages that there can be, if they are few. */
-static size_t n_records_at_first(const struct arena *arena)
+/* Records that there can be use for: one more than pages, as who grows by a whole number of them asks for. */
+static size_t n_records_max(const struct arena *arena)
 {
     const size_t bytes = (size_t)(vm_kernel.memory - arena->base) + vm_kernel.memory_bytes;
-    return vm_kernel.memory_bytes ? vm_min_size(RECORD_PAGES_MIN, bytes >> vm_kernel.page_shift) : RECORD_PAGES_MIN;
+    return vm_kernel.memory_bytes ? (bytes >> vm_kernel.page_shift) + 1 : VM_BUDDY_NONE - 1;
 }
 
 /* Makes room for n_pages records. They may move: nobody looks at them without the lock. */
@@ -86,12 +86,10 @@ static bool reserve_records(struct arena *arena, size_t n_pages)
 {
     if (n_pages <= arena->capacity)
         return true;
-    if (n_pages >= VM_BUDDY_NONE)
+    if (n_pages > n_records_max(arena))
         return false;
-    const size_t capacity =
-        vm_max_size(vm_max_size(n_pages, 2 * (size_t)arena->capacity), n_records_at_first(arena));
-    if (capacity >= VM_BUDDY_NONE)
-        return false;
+    const size_t wanted = vm_max_size(vm_max_size(n_pages, 2 * (size_t)arena->capacity), RECORD_PAGES_MIN);
+    const size_t capacity = vm_min_size(wanted, n_records_max(arena));
     const size_t old_bytes = vm_arena_record_bytes(arena->capacity),
                  new_bytes = vm_arena_record_bytes(capacity);
     if (arena->capacity && vm_kernel_resize(arena->buddy.page, old_bytes, new_bytes)) {
@@ -367,7 +365,7 @@ static bool trim_locked(struct arena *arena, size_t pad)
 
 size_t vm_arena_alignment(void)
 {
-    return vm_kernel_share(vm_pages_to_bytes(MAX_BLOCK_PAGES), 4);
+    return vm_max_size(vm_kernel_share(vm_pages_to_bytes(MAX_BLOCK_PAGES), 4), vm_kernel.page_bytes);
 }
 
 bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages)
@@ -375,9 +373,8 @@ bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, si
     char *start = vm_kernel_break_now(), *limit = NULL;
     if (kind == ARENA_PRIVATE_BREAK) {
         const size_t granule = vm_max_size(vm_kernel_share(VM_GRANULE, 8), vm_kernel.page_bytes);
-        const size_t least =
-            vm_round_up(vm_max_size(vm_pages_to_bytes(n_pages), vm_kernel_share(VM_PRIVATE_ARENA_BYTES_MIN, 3)),
-                        granule);
+        const size_t least = vm_round_up(
+            vm_max_size(vm_pages_to_bytes(n_pages), vm_kernel_share(VM_PRIVATE_ARENA_BYTES_MIN, 3)), granule);
         size_t bytes = vm_max_size(vm_kernel_share(VM_PRIVATE_ARENA_BYTES, 1), least);
         while (!(start = vm_kernel_map(bytes, granule, VM_ACCESS_NONE)) && bytes / 2 >= least)
             bytes /= 2;

@@ -26,14 +26,14 @@ enum {
 struct chunk {
     struct list_node node;
     uint32_t object_bytes, n_objects, n_used;
-    uint32_t is_swept;        /* its pages are being purged: in no list meanwhile */
-    vm_word x_taken[];        /* n_words(): a sweeper reads it while others clear bits */
+    uint32_t is_swept; /* its pages are being purged: in no list meanwhile */
+    vm_word x_taken[]; /* n_words(): a sweeper reads it while others clear bits */
 };
 
 static struct lock meta_lock = VM_LOCK_INIT(VM_RANK_META);
 static struct list chunks_of_size[N_SIZES]; /* with a free object; index in units */
 static struct list empty_chunks;
-static char *region_next, *region_end; /* what is left of the last region */
+static char *region_next, *region_end;   /* what is left of the last region */
 static size_t chunk_bytes, region_bytes; /* set with the first region */
 static size_t mapped_bytes, used_bytes;
 

@@ -34,7 +34,8 @@ static uint32_t n_used_in_leaf[VM_ROOT_ENTRIES]; /* entries that are not 0 */
 static struct lock map_lock = VM_LOCK_INIT(VM_RANK_PAGEMAP);
 static struct split *free_splits;
 static size_t n_leaves;
-static struct span **x_window; /* of the backend's memory, if that lies together: one slot a page; NULL: none yet */
+static struct span *
+    *x_window; /* of the backend's memory, if that lies together: one slot a page; NULL: none yet */
 
 /* Whether the window is what knows the address. */
 static bool is_in_window(uintptr_t address)
@@ -44,7 +45,8 @@ static bool is_in_window(uintptr_t address)
 
 static size_t window_bytes(void)
 {
-    return vm_round_up((vm_kernel.memory_bytes >> vm_kernel.page_shift) * sizeof *x_window, vm_kernel.page_bytes);
+    return vm_round_up((vm_kernel.memory_bytes >> vm_kernel.page_shift) * sizeof *x_window,
+                       vm_kernel.page_bytes);
 }
 
 static struct span **slot_of(struct span **window, uintptr_t address)
@@ -116,8 +118,8 @@ static bool add_split_locked(struct span *span)
         struct split *split = free_splits;
         if (split)
             free_splits = split->next_free;
-        else if (!(split = vm_meta_alloc(sizeof *split + (VM_GRANULE >> vm_kernel.page_shift) *
-                                                             sizeof *split->x_span)))
+        else if (!(split = vm_meta_alloc(sizeof *split +
+                                         (VM_GRANULE >> vm_kernel.page_shift) * sizeof *split->x_span)))
             return false;
         value = (uintptr_t)split + SPLIT_TAG;
         write_entry_locked((uintptr_t)span->start, value);

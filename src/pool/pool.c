@@ -97,7 +97,8 @@ bool vm_pool_take(struct span *span, size_t bytes, size_t alignment)
 static size_t dirty_pages_max(const struct arena *arena)
 {
     const size_t n_live = vm_load_relaxed(&arena->x_n_pages) - vm_load_relaxed(&arena->x_n_free);
-    return vm_max_size(vm_kernel_share(VM_DIRTY_BYTES_MIN, 5) >> vm_kernel.page_shift, n_live >> VM_DIRTY_SHARE_SHIFT);
+    return vm_max_size(vm_kernel_share(VM_DIRTY_BYTES_MIN, 5) >> vm_kernel.page_shift,
+                       n_live >> VM_DIRTY_SHARE_SHIFT);
 }
 
 static void purge_if_due(struct arena *arena)
