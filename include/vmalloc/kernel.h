@@ -37,6 +37,11 @@ struct vm_kernel_backend {
     bool fresh_is_zero; /* break_grow and map return zeroed memory */
     bool purge_zeroes;  /* after purge the range reads as zero */
 
+    /* All that break_grow and map ever return, if it is bounded and lies together: tables are then made for it alone,
+       and what is kept for later is a part of it. memory_bytes 0: as much as anybody wants, anywhere. */
+    void *memory;
+    size_t memory_bytes;
+
     /* Called once, before all else: finds out the facts. NULL: they stand already. */
     void (*start)(struct vm_kernel_backend *self);
 
@@ -79,7 +84,7 @@ enum vm_kernel_result {
     VM_KERNEL_OK,
     VM_KERNEL_TOO_LATE,   /* the allocator has been set up: something has been allocated */
     VM_KERNEL_INCOMPLETE, /* an operation is missing that the facts promise */
-    VM_KERNEL_PAGE_SIZE   /* page_size is none that vmalloc can serve: a power of two, 4 to 64 KiB */
+    VM_KERNEL_PAGE_SIZE   /* page_size is none that vmalloc can serve: a power of two, 1 to 64 KiB */
 };
 
 #ifdef __ELF__

@@ -13,4 +13,5 @@ void vm_front_set_up(void)
         vm_kernel_before_start();
     VM_GUARD(vm_kernel_installed() != NULL);
     vm_kernel_start(vm_kernel_installed());
+    vm_front_fit_to_memory();
 }

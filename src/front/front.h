@@ -13,6 +13,10 @@
    thread. */
 void vm_front_set_up(void);
 
+/* init.c, for both: where memory is little, less of it is kept, and slabs serve small sizes alone. To be called once the
+   kernel is there; settings may change it after that. */
+void vm_front_fit_to_memory(void);
+
 /* start.c: whether the C library's own calls of malloc and free arrive here. */
 bool vm_front_is_process_malloc(void);
 

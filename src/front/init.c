@@ -12,11 +12,22 @@
 #include "base/atomic.h"
 #include "front/front.h"
 #include "heap/heap_fast.h"
+#include "heap/perturb.h"
 #include "heap/thread.h"
-#include "vmalloc/kernel.h"
+#include "kernel/kernel.h"
+#include "large/large.h"
+#include "pool/arena.h"
 
 static uint32_t x_state;
 static uintptr_t x_starter;
+
+void vm_front_fit_to_memory(void)
+{
+    vm_arena_policy.x_top_pad = vm_kernel_share(VM_DEFAULT_TOP_PAD, 6);
+    vm_arena_policy.x_trim_threshold = vm_kernel_share(VM_DEFAULT_TRIM_THRESHOLD, 4);
+    vm_heap_policy.retired_bytes_max = vm_kernel_share(VM_RETIRED_BYTES_MAX, 5);
+    vm_large_set_threshold(VM_DEFAULT_MMAP_THRESHOLD);
+}
 
 VM_COLD static void set_up(void)
 {

@@ -10,6 +10,7 @@
 #include "heap/heap_fast.h"
 #include "kernel/fault.h"
 #include "kernel/kernel.h"
+#include "large/large.h"
 #include "vmalloc/vmalloc.h"
 
 static bool has_environment;
@@ -48,6 +49,7 @@ void vm_front_set_up(void)
     vm_kernel_start(vm_backend_choose());
     vm_process_start(thread_ended);
     vm_lock_waiter.forked = vm_fork_repair;
+    vm_front_fit_to_memory();
     has_environment = vm_tune_read_environment();
     leave_break_to_other_malloc();
 }
@@ -68,7 +70,7 @@ static void add_identity(struct message *message)
 static void make_first_blocks(void)
 {
     vm_free(VM_OPAQUE(vm_malloc(1)));
-    vm_free(VM_OPAQUE(vm_malloc(VM_SLAB_BLOCK_MAX + 1)));
+    vm_free(VM_OPAQUE(vm_malloc(vm_large_policy.x_slab_max + 1)));
 }
 
 VM_CONSTRUCTOR static void start(void)

@@ -218,6 +218,8 @@ static void fault_start(struct vm_kernel_backend *self)
     self->has_remap = inner->has_remap;
     self->fresh_is_zero = inner->fresh_is_zero && !vm_faultplan_has_effect(&vm_fault_plan, FAULT_DIRTY);
     self->purge_zeroes = inner->purge_zeroes;
+    self->memory = inner->memory;
+    self->memory_bytes = inner->memory_bytes;
     vm_oplog_begin(inner);
 }
 

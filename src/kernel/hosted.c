@@ -26,11 +26,20 @@ static void leave(void *context)
     vm_lock_release(&hosted_lock);
 }
 
-/* The host's pages go, and read as zero when they are touched again. */
+/* The host's pages go, and read as zero when they are touched again; what is not a whole one is cleared. */
 static bool purge_in_host(void *context, void *start, size_t bytes)
 {
     (void)context;
-    vm_linux_backend.purge(vm_linux_backend.context, start, bytes);
+    char *const end = (char *)start + bytes;
+    char *const from = (char *)vm_round_up((uintptr_t)start, vm_linux_backend.page_size);
+    char *const to = (char *)vm_round_down((uintptr_t)end, vm_linux_backend.page_size);
+    if (from >= to) {
+        __builtin_memset(start, 0, bytes);
+        return true;
+    }
+    __builtin_memset(start, 0, (size_t)(from - (char *)start));
+    vm_linux_backend.purge(vm_linux_backend.context, from, (size_t)(to - from));
+    __builtin_memset(to, 0, (size_t)(end - to));
     return true;
 }
 
@@ -39,11 +48,9 @@ struct vm_kernel_backend *vm_sim_open(size_t bytes, size_t page_bytes)
     vm_linux_backend.start(&vm_linux_backend);
     const size_t unit = vm_max_size(page_bytes, vm_linux_backend.page_size);
     const struct vk_config config = {
-        .page_bytes = unit,
+        .page_bytes = page_bytes ? page_bytes : unit,
         .hooks = {.lock = enter, .unlock = leave, .decommit = purge_in_host, .discard = purge_in_host},
     };
-    if (page_bytes && (page_bytes < unit || !vm_is_power_of_two(page_bytes)))
-        return NULL; /* what the host cannot purge by the page */
     struct vk_region region = {.bytes = vm_round_up(bytes, unit), .contents = VK_CONTENTS_ZERO};
     struct vk_kernel *kernel;
     region.start = vm_linux_backend.map(vm_linux_backend.context, region.bytes, unit, VM_ACCESS_READ_WRITE);

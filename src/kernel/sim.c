@@ -103,9 +103,12 @@ int vm_sim_backend(struct vm_kernel_backend *backend, struct vk_kernel *kernel)
     const size_t page_bytes = vk_page_bytes(kernel);
     if (page_bytes < (size_t)1 << VM_PAGE_SHIFT_MIN || page_bytes > (size_t)1 << VM_PAGE_SHIFT_MAX)
         return VK_EINVAL;
+    const struct vk_usage usage = vk_usage(vk_flat_mm(kernel));
     *backend = (struct vm_kernel_backend){
         .name = "sim",
         .context = vk_flat_mm(kernel),
+        .memory = (void *)usage.low,
+        .memory_bytes = usage.can_grow ? 0 : usage.high - usage.low,
         .page_size = page_bytes,
         .has_break = true,
         .has_remap = true,

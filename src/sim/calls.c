@@ -88,6 +88,7 @@ struct vk_usage vk_usage(struct vk_mm *mm)
         .total_pages_most = mm->total_pages_most,
         .resident_pages_most = mm->resident_pages_most,
         .n_areas = mm->areas.n_areas,
+        .can_grow = mm->kernel->hooks.grow != NULL,
         .n_finds = mm->areas.n_finds,
         .n_find_hits = mm->areas.n_find_hits,
     };

@@ -173,6 +173,7 @@ static void simulated(void **state)
     (void)state;
     const struct choice choices[] = {
         {{"VMALLOC_BACKEND=sim:64M"}, "sim", 0, false, ""},
+        {{"VMALLOC_BACKEND=sim:64K,page=1K"}, "sim", 0, false, ""},
         {{"VMALLOC_BACKEND=sim:64M,page=16K"}, "sim", 0, false, ""},
         {{"VMALLOC_BACKEND=sim:0x4000000,page=65536"}, "sim", 0, false, ""},
         {{"VMALLOC_BACKEND=sim:1"},
@@ -180,11 +181,11 @@ static void simulated(void **state)
          0,
          false,
          "vmalloc: VMALLOC_BACKEND=sim:1" AT("1:1", "a backend that can be had here")},
-        {{"VMALLOC_BACKEND=sim:64M,page=1K"},
+        {{"VMALLOC_BACKEND=sim:64M,page=512"},
          "linux",
          0,
          false,
-         "vmalloc: VMALLOC_BACKEND=sim:64M,page=1K" AT("1:1", "a backend that can be had here")},
+         "vmalloc: VMALLOC_BACKEND=sim:64M,page=512" AT("1:1", "a backend that can be had here")},
         {{"VMALLOC_BACKEND=sim:64M,page=12K"},
          "linux",
          0,
