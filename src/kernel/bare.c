@@ -18,9 +18,14 @@ bool vm_process_at_thread_exit(void *argument)
     return false; /* vm_kernel_thread_ended */
 }
 
-bool vm_process_can_tell_child(void)
+size_t vm_process_page_bytes(void)
 {
-    return false;
+    return vm_kernel.page_bytes;
+}
+
+size_t vm_process_mark_bytes(void)
+{
+    return 0;
 }
 
 enum vm_address vm_address_kind(const void *pointer)

@@ -14,10 +14,10 @@
 #include "vmalloc/vmalloc.h"
 
 #ifndef PORT_BYTES
-#define PORT_BYTES (3 * 1024 * 1024)
+#define PORT_BYTES (256 * 1024)
 #endif
 
-static _Alignas(4096) char memory[PORT_BYTES];
+static _Alignas(1024) char memory[PORT_BYTES];
 struct vk_kernel *port_kernel;
 
 static void say_what_is_broken(const char *text, size_t length)
@@ -28,7 +28,7 @@ static void say_what_is_broken(const char *text, size_t length)
 void vm_kernel_before_start(void)
 {
     static struct vm_kernel_backend backend;
-    const struct vk_config config = {.page_bytes = 4096, .hooks = {.panic = say_what_is_broken}};
+    const struct vk_config config = {.page_bytes = 1024, .hooks = {.panic = say_what_is_broken}};
     const struct vk_region region = {.start = memory, .bytes = sizeof memory, .contents = VK_CONTENTS_ZERO};
     if (vk_create(&config, &region, &port_kernel) == 0 && vm_sim_backend(&backend, port_kernel) == 0)
         vm_kernel_install(&backend);
