@@ -207,7 +207,7 @@ static void check_exhaustion(size_t bytes)
 {
     char what[80];
     const unsigned long n = count_until_null(bytes), again = count_until_null(bytes);
-    snprintf(what, sizeof what, "%lu blocks of %lu bytes until ENOMEM, and as many the next time, or 2 % fewer", n,
+    snprintf(what, sizeof what, "%lu blocks of %lu bytes until ENOMEM, and as many the next time, or 2 %% fewer", n,
              (unsigned long)bytes);
     say(n > 0 && again >= n - n / 50, what, again);
 }
