@@ -30,7 +30,7 @@ struct kernel_counts {
 };
 extern struct kernel_counts vm_kernel_counts;
 
-extern struct vm_kernel_backend vm_linux_backend, vm_posix_backend;
+extern struct vm_kernel_backend vm_linux_backend;
 
 /*
  * For backends whose kernel maps pages, but does not align: maps more than is needed and cuts the ends off.

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sim.c - the kernel wall on the simulated kernel: each operation is one call of <vmalloc/sim.h>. For programs that
- * made a simulated kernel of their own memory; hosted.c makes one over a mapping. Owns nothing.
+ * sim.c - the kernel wall on the simulated kernel: each operation is one call of <vmalloc/sim.h>. Owns nothing. Who makes
+ * the simulated kernel: a program, of its own memory, or hosted.c, of the host's.
  */
 #include "base/config.h"
-#include "vmalloc/kernel.h"
+#include "kernel/kernel.h"
 #include "vmalloc/sim.h"
 
-/* NULL in a fork child whose kernel is half changed: all is refused then, a state that the allocator knows. */
+/* NULL in a fork child that has no kernel (hosted.c): all is refused then, a state that the allocator knows. */
 static struct vk_mm *mm_of(void *context)
 {
     return context;

@@ -261,13 +261,32 @@ static void purge_entries_locked(const uintptr_t *table, const uintptr_t *entry)
     vm_kernel_purge((void *)start, vm_kernel.page_bytes);
 }
 
+/* The same where addresses have slots. */
+static void forget_in_window(const char *start, const char *end)
+{
+    vm_lock_acquire(&map_lock);
+    if (x_window) {
+        const uintptr_t from = (uintptr_t)slot_of(x_window, (uintptr_t)start);
+        const uintptr_t to = (uintptr_t)slot_of(x_window, (uintptr_t)end);
+        for (uintptr_t page = vm_round_up(from, vm_kernel.page_bytes); page < to;
+             page += vm_kernel.page_bytes)
+            purge_entries_locked((const uintptr_t *)x_window, (const uintptr_t *)page);
+    }
+    vm_lock_release(&map_lock);
+}
+
 void vm_pagemap_forget(const char *start, const char *end)
 {
     const size_t step =
         vm_kernel.page_bytes / sizeof(uintptr_t) * VM_GRANULE; /* addresses of one page of entries */
     const uintptr_t first = vm_round_up((uintptr_t)start, step);
-    if (!vm_kernel.purge_zeroes || first < (uintptr_t)start || first >= (uintptr_t)end ||
-        is_in_window((uintptr_t)start))
+    if (!vm_kernel.purge_zeroes || start >= end)
+        return;
+    if (is_in_window((uintptr_t)start)) {
+        forget_in_window(start, end);
+        return;
+    }
+    if (first < (uintptr_t)start || first >= (uintptr_t)end)
         return;
     vm_lock_acquire(&map_lock);
     for (size_t offset = 0; offset < (uintptr_t)end - first;
