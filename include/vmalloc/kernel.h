@@ -42,6 +42,10 @@ struct vm_kernel_backend {
     void *memory;
     size_t memory_bytes;
 
+    /* The memory is made longer when more of it is asked for, addresses without memory included: no more is
+       reserved than will be used soon. */
+    bool grows_on_demand;
+
     /* Called once, before all else: finds out the facts. NULL: they stand already. */
     void (*start)(struct vm_kernel_backend *self);
 

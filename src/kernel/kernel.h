@@ -16,7 +16,7 @@
 struct kernel_facts {
     size_t page_bytes;
     unsigned page_shift;
-    bool has_break, has_remap, fresh_is_zero, purge_zeroes;
+    bool has_break, has_remap, fresh_is_zero, purge_zeroes, grows_on_demand;
     const char *name;
     char *memory; /* whole pages around what the backend calls its memory */
     size_t memory_bytes;

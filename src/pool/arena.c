@@ -77,8 +77,9 @@ static void enter(struct arena *arena)
 /* Records that there can be use for: one more than pages, as who grows by a whole number of them asks for. */
 static size_t n_records_max(const struct arena *arena)
 {
-    const size_t bytes = (size_t)(vm_kernel.memory - arena->base) + vm_kernel.memory_bytes;
-    return vm_kernel.memory_bytes ? (bytes >> vm_kernel.page_shift) + 1 : VM_BUDDY_NONE - 1;
+    const char *const memory_end = vm_kernel.memory_bytes ? vm_kernel.memory + vm_kernel.memory_bytes : NULL;
+    const char *const end = arena->limit ? arena->limit : memory_end;
+    return end ? ((size_t)(end - arena->base) >> vm_kernel.page_shift) + 1 : VM_BUDDY_NONE - 1;
 }
 
 /* Makes room for n_pages records. They may move: nobody looks at them without the lock. */
@@ -368,14 +369,15 @@ size_t vm_arena_alignment(void)
     return vm_max_size(vm_kernel_share(vm_pages_to_bytes(MAX_BLOCK_PAGES), 4), vm_kernel.page_bytes);
 }
 
-bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages)
+bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages,
+                   size_t most_bytes)
 {
     char *start = vm_kernel_break_now(), *limit = NULL;
     if (kind == ARENA_PRIVATE_BREAK) {
         const size_t granule = vm_max_size(vm_kernel_share(VM_GRANULE, 8), vm_kernel.page_bytes);
         const size_t least = vm_round_up(
             vm_max_size(vm_pages_to_bytes(n_pages), vm_kernel_share(VM_PRIVATE_ARENA_BYTES_MIN, 3)), granule);
-        size_t bytes = vm_max_size(vm_kernel_share(VM_PRIVATE_ARENA_BYTES, 1), least);
+        size_t bytes = vm_max_size(most_bytes, least);
         while (!(start = vm_kernel_map(bytes, granule, VM_ACCESS_NONE)) && bytes / 2 >= least)
             bytes /= 2;
         if (!start)

@@ -12,6 +12,7 @@ void say(bool is_true, const char *what, unsigned long detail)
     n_failed += !is_true;
     printf("%s - %s", is_true ? "ok" : "not ok", what);
     printf(is_true ? "\n" : " (%lu)\n", detail);
+    fflush(stdout); /* a program that dies has said what it found */
 }
 
 int finish(void)
@@ -207,7 +208,8 @@ static void check_exhaustion(size_t bytes)
 {
     char what[80];
     const unsigned long n = count_until_null(bytes), again = count_until_null(bytes);
-    snprintf(what, sizeof what, "%lu blocks of %lu bytes until ENOMEM, and as many the next time, or 2 %% fewer", n,
+    snprintf(what, sizeof what,
+             "%lu blocks of %lu bytes until ENOMEM, and as many the next time, or 2 %% fewer", n,
              (unsigned long)bytes);
     say(n > 0 && again >= n - n / 50, what, again);
 }
