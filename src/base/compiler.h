@@ -36,8 +36,7 @@
 #if !VM_THREADS
 #define VM_THREAD_LOCAL
 #elif defined(_WIN32)
-#define VM_THREAD_LOCAL                                                                                      \
-    __thread /* has one model; GCC's allocates by the C library's malloc, which we are not */
+#define VM_THREAD_LOCAL __thread /* one model; GCC's asks the C library's malloc, which we are not there */
 #else
 #define VM_THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
 #endif
