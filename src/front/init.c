@@ -12,6 +12,7 @@
  */
 #include "base/atomic.h"
 #include "front/front.h"
+#include "front/print.h"
 #include "heap/heap_fast.h"
 #include "heap/perturb.h"
 #include "heap/thread.h"
@@ -89,6 +90,10 @@ static void add_identity(struct message *message)
     vm_message_text(message, vm_kernel.name);
     vm_message_text(message, ", page size ");
     vm_message_unsigned(message, vm_kernel.page_bytes);
+    const struct vm_kernel_region region = vm_kernel_describe();
+    if (region.bytes)
+        vm_message_text(message, ", ");
+    vm_message_region(message, &region);
 }
 
 /*
