@@ -49,8 +49,8 @@ static uint32_t x_n_own; /* threads that have a heap of their own */
 enum { N_SHARED_MAX = 8 };
 static struct heap *x_shared[N_SHARED_MAX];
 
-/* Slabs on their way from an abandoned heap to another or being purged, plus ONE_HOLD for each who wants them to stay. One word, so
-   that of two who come at a time one sees the other. */
+/* Slabs on their way from an abandoned heap to another, or being purged, plus ONE_HOLD for each who wants them to
+   stay. One word, so that of two who come at a time one sees the other. */
 static uint32_t x_moves;
 enum { ONE_HOLD = 1 << 16 };
 enum {
