@@ -26,6 +26,14 @@ enum vm_access {
     VM_ACCESS_READ_WRITE /* ordinary memory */
 };
 
+/* What a backend has to give, for the statistics. used_bytes + free_bytes = bytes. */
+struct vm_kernel_region {
+    void *start; /* of the lowest part, if there are several */
+    size_t bytes;
+    size_t used_bytes, free_bytes; /* mapped, and not */
+    size_t used_bytes_max;         /* the most ever */
+};
+
 struct vm_kernel_backend {
     const char *name;
     void *context; /* handed to every operation */
@@ -82,6 +90,9 @@ struct vm_kernel_backend {
 
     /* Asks the kernel not to use pages larger than page_size here. May do nothing. */
     void (*no_huge_pages)(void *context, void *start, size_t bytes);
+
+    /* Describes the region that it serves from. NULL: it has none. */
+    void (*describe)(void *context, struct vm_kernel_region *region);
 };
 
 enum vm_kernel_result {

@@ -199,6 +199,7 @@ VM_SIM_API int vm_sim_backend(struct vm_kernel_backend *backend, struct vk_kerne
 struct vk_usage {
     vk_va low, high; /* the addresses there are */
     vk_va break_start, break_end;
+    size_t all_pages; /* those there are, mapped or not */
     size_t total_pages, data_pages, exec_pages, locked_pages;
     size_t resident_pages; /* pages that have been accessible: what would be in memory */
     size_t total_pages_most, resident_pages_most;

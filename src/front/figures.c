@@ -198,6 +198,7 @@ struct figures *vm_figures_take(void)
     figures->metadata_bytes =
         figures->meta.mapped_bytes + figures->map.mapped_bytes + figures->record_bytes + figures->mark_bytes;
     figures->kernel = kernel_counts();
+    figures->region = vm_kernel_describe();
     return figures;
 }
 

@@ -7,6 +7,7 @@
  */
 #include "base/atomic.h"
 #include "front/front.h"
+#include "front/print.h"
 #include "heap/heap_fast.h"
 #include "kernel/fault.h"
 #include "kernel/kernel.h"
@@ -60,6 +61,10 @@ static void add_identity(struct message *message)
     vm_message_text(message, vm_kernel.name);
     vm_message_text(message, ", page size ");
     vm_message_unsigned(message, vm_kernel.page_bytes);
+    const struct vm_kernel_region region = vm_kernel_describe();
+    if (region.bytes)
+        vm_message_text(message, ", ");
+    vm_message_region(message, &region);
 }
 
 /*

@@ -207,6 +207,14 @@ static void fault_no_huge_pages(void *context, void *start, size_t bytes)
     log_advice(start, bytes, "no-huge-pages", rule);
 }
 
+/* Asks, changes nothing. */
+static void fault_describe(void *context, struct vm_kernel_region *region)
+{
+    (void)context;
+    if (inner->describe)
+        inner->describe(inner->context, region);
+}
+
 /* --- standing before ------------------------------------------------------------------------------------ */
 
 static void fault_start(struct vm_kernel_backend *self)
@@ -236,6 +244,7 @@ static struct vm_kernel_backend fault_backend = {
     .protect = fault_protect,
     .purge = fault_purge,
     .no_huge_pages = fault_no_huge_pages,
+    .describe = fault_describe,
 };
 
 struct vm_kernel_backend *vm_fault_interpose(struct vm_kernel_backend *backend)

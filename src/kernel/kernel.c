@@ -189,3 +189,13 @@ void vm_kernel_no_huge_pages(void *start, size_t bytes)
     backend->no_huge_pages(backend->context, start, bytes);
     errno = saved_errno;
 }
+
+struct vm_kernel_region vm_kernel_describe(void)
+{
+    struct vm_kernel_region region = {0};
+    const int saved_errno = errno;
+    if (backend->describe)
+        backend->describe(backend->context, &region);
+    errno = saved_errno;
+    return region;
+}

@@ -98,6 +98,20 @@ static void sim_no_huge_pages(void *context, void *start, size_t bytes)
     (void)bytes;
 }
 
+static void sim_describe(void *context, struct vm_kernel_region *region)
+{
+    if (!context)
+        return;
+    const struct vk_usage usage = vk_usage(mm_of(context));
+    *region = (struct vm_kernel_region){
+        .start = (void *)usage.low,
+        .bytes = vm_pages_to_bytes(usage.all_pages),
+        .used_bytes = vm_pages_to_bytes(usage.total_pages),
+        .free_bytes = vm_pages_to_bytes(usage.all_pages - usage.total_pages),
+        .used_bytes_max = vm_pages_to_bytes(usage.total_pages_most),
+    };
+}
+
 int vm_sim_backend(struct vm_kernel_backend *backend, struct vk_kernel *kernel)
 {
     const size_t page_bytes = vk_page_bytes(kernel);
@@ -125,6 +139,7 @@ int vm_sim_backend(struct vm_kernel_backend *backend, struct vk_kernel *kernel)
         .protect = sim_protect,
         .purge = sim_purge,
         .no_huge_pages = sim_no_huge_pages,
+        .describe = sim_describe,
     };
     return 0;
 }

@@ -80,6 +80,7 @@ struct vk_usage vk_usage(struct vk_mm *mm)
         .high = mm->areas.high,
         .break_start = mm->break_start,
         .break_end = mm->break_end,
+        .all_pages = mm->kernel->n_frames,
         .total_pages = mm->total_pages,
         .data_pages = mm->data_pages,
         .exec_pages = mm->exec_pages,
