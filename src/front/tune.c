@@ -137,7 +137,8 @@ const struct tunable vm_tunables[] = {
      .words = flag_words,
      .x_word = &vm_front_settings.is_verbose,
      .help =
-         "lines on standard error at start: version, backend, page size, and each setting with its source"},
+         "lines on standard error at start: version, backend, page size, the backend's region if it has one, and each setting "
+         "with its source"},
     {.key = "check",
      .unit = TUNE_FLAG,
      .words = flag_words,
