@@ -40,7 +40,8 @@ static size_t good_bytes(void)
     const size_t good = vm_max_size(first_bytes, reserved_bytes);
     if (getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
         return good;
-    return vm_min_size(good, (size_t)vm_round_down(limit.rlim_cur >> LIMIT_SHARE_SHIFT, page_bytes));
+    const rlim_t share = limit.rlim_cur >> LIMIT_SHARE_SHIFT;
+    return share < good ? vm_round_down((size_t)share, page_bytes) : good;
 }
 
 /* A reservation of what is good, at least of `least`. */
