@@ -63,7 +63,7 @@ static void *live(void *argument)
 
 static void run(void)
 {
-    lives_of_a_line = steps_of(600) / (uint64_t)n_threads + 1;
+    lives_of_a_line = steps_of(1000) / (uint64_t)n_threads + 1;
     sem_init(&finished, 0, 0);
     for (int i = 0; i < n_threads; i++) {
         start_thread(&workers[i].thread, live, &workers[i]);
