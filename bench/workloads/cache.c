@@ -2,9 +2,10 @@
 /*
  * cache.c - a cache that evicts, and whose values change their sizes over time.
  *
- * Entry, key and value of an item are blocks of their own, as in redis; the least recently used item goes when the requested bytes are more than the
- * cache may have. The sizes of values drift, as in the workloads by which S. Rumble, A. Kejriwal and J. Ousterhout show in
- * "Log-structured Memory for DRAM-based Storage", FAST 2014, that allocators which cannot move blocks waste memory when sizes change.
+ * Entry, key and value of an item are blocks of their own, as in redis; the least recently used item goes
+ * when the requested bytes are more than the cache may have. The sizes of values drift, as in the workloads
+ * by which S. Rumble, A. Kejriwal and J. Ousterhout show in "Log-structured Memory for DRAM-based Storage",
+ * FAST 2014, that allocators which cannot move blocks waste memory when sizes change.
  */
 #include "common.h"
 

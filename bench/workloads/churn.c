@@ -2,9 +2,9 @@
 /*
  * churn.c - threads that live for a moment.
  *
- * A thread for each connection or task. What the allocator has for each thread is made and given up all the time, and a tenth of what a thread
- * allocates is freed by a later one. As in the test that its authors call mstress, in the collection mimalloc-bench: threads end and new
- * ones begin while some objects survive.
+ * A thread for each connection or task. What the allocator has for each thread is made and given up all the
+ * time, and a tenth of what a thread allocates is freed by a later one. As in the test that its authors call
+ * mstress, in the collection mimalloc-bench: threads end and new ones begin while some objects survive.
  */
 #include "common.h"
 

@@ -2,9 +2,9 @@
 /*
  * common.c - main() of all workloads: NAME [--quick] [--threads N] | --describe
  *
- * Prints key=value lines. rss_start, rss_peak and rss_end are KiB before the measured phase, at most, and right after the last
- * free; rss_floor a second later, in which nothing is called. With VMBENCH_SAMPLES=FD, lines "sample SECONDS LIVE_BYTES RSS_KIB" go
- * to that descriptor about ten times a second.
+ * Prints key=value lines. rss_start, rss_peak and rss_end are KiB before the measured phase, at most, and
+ * right after the last free; rss_floor a second later, in which nothing is called. With VMBENCH_SAMPLES=FD,
+ * lines "sample SECONDS LIVE_BYTES RSS_KIB" go to that descriptor about ten times a second.
  */
 #include "common.h"
 #include <errno.h>
@@ -21,11 +21,20 @@ int n_threads;
 static bool is_quick;
 static int samples_fd = -1;
 static int status_fd;
+static pid_t process;
 static uint64_t started_ns, next_sample_ns;
 static int64_t peak_live;
 
+/* Only one thread of this process writes why; a child only ends, and its parent says so. */
 _Noreturn void fail(const char *why)
 {
+    static bool is_failing;
+    if (getpid() != process) {
+        _exit(1);
+    }
+    while (__atomic_exchange_n(&is_failing, true, __ATOMIC_RELAXED)) {
+        pause();
+    }
     char text[200];
     int length = snprintf(text, sizeof text, "name=%s\nstatus=failed: %s\n", workload.name, why);
     (void)!write(STDOUT_FILENO, text, (size_t)length);
@@ -159,14 +168,21 @@ static void describe(void)
            workload.why, workload.after, workload.n_threads);
 }
 
-/* The whole text as a number of least..most; the program ends if it is none. */
+static _Noreturn void usage(void)
+{
+    fprintf(stderr, "usage: %s [--quick]%s | --describe; VMBENCH_SAMPLES is an open descriptor\n",
+            workload.name, workload.n_threads > 0 ? " [--threads 1..64]" : "");
+    exit(2);
+}
+
+/* The whole text as a number of least..most. */
 static int number(const char *text, int least, int most)
 {
     char *end;
     errno = 0;
     long value = strtol(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || value < least || value > most) {
-        fail("a number is wrong");
+        usage();
     }
     return (int)value;
 }
@@ -180,7 +196,7 @@ static void read_arguments(int argc, char **argv)
         } else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc && workload.n_threads > 0) {
             n_threads = number(argv[++i], 1, MOST_THREADS);
         } else {
-            fail("usage: [--quick] [--threads N], if the number is not part of the workload; or --describe");
+            usage();
         }
     }
     const char *samples = getenv("VMBENCH_SAMPLES");
@@ -221,6 +237,7 @@ int main(int argc, char **argv)
         return 0;
     }
     read_arguments(argc, argv);
+    process = getpid();
     status_fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
     for (int i = 0; i < MOST_THREADS; i++) {
         workers[i].index = i;

@@ -2,8 +2,8 @@
 /*
  * false-active.c - does the allocator give parts of one cache line to several threads?
  *
- * After the program that Berger and others call cache-thrash in the paper on Hoard, ASPLOS 2000: each thread allocates an object of
- * eight bytes, writes it many times, frees it, again and again.
+ * After the program that Berger and others call cache-thrash in the paper on Hoard, ASPLOS 2000: each thread
+ * allocates an object of eight bytes, writes it many times, frees it, again and again.
  */
 #include "scratch.h"
 

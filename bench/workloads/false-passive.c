@@ -2,9 +2,10 @@
 /*
  * false-passive.c - does the allocator give a line again that other threads have parts of?
  *
- * After the program that Berger and others call cache-scratch in the paper on Hoard, ASPLOS 2000: one thread allocates neighbouring
- * objects and hands one to each of the others. They write and free theirs, and go on with objects of their own, for which an
- * allocator that reuses what was just freed takes the pieces of the shared line. Here that is repeated with new threads each time.
+ * After the program that Berger and others call cache-scratch in the paper on Hoard, ASPLOS 2000: one thread
+ * allocates neighbouring objects and hands one to each of the others. They write and free theirs, and go on
+ * with objects of their own, for which an allocator that reuses what was just freed takes the pieces of the
+ * shared line. Here that is repeated with new threads each time.
  */
 #include "scratch.h"
 

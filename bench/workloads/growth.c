@@ -2,9 +2,9 @@
 /*
  * growth.c - strings and vectors that grow by realloc.
  *
- * What P. Wilson and others (Dynamic Storage Allocation, IWMM 1995) call ramps, in the form that programs of today have them: arrays that are
- * extended by a factor when they are full, in many at once. Most stay short, a few become a MiB long; one in eight is cut to its length before it is
- * read and dropped.
+ * What P. Wilson and others (Dynamic Storage Allocation, IWMM 1995) call ramps, in the form that programs of
+ * today have them: arrays that are extended by a factor when they are full, in many at once. Most stay short,
+ * a few become a MiB long; one in eight is cut to its length before it is read and dropped.
  */
 #include "common.h"
 

@@ -2,8 +2,9 @@
 /*
  * large.c - blocks of 1 to 32 MiB that come and go.
  *
- * Buffers of images, matrices and columns: what the test of large objects in the collection mimalloc-bench measures with blocks of 5 to
- * 25 MiB. A few are alive at a time; each is written all over, one word a page; one in four becomes longer or shorter before it goes.
+ * Buffers of images, matrices and columns: what the test of large objects in the collection mimalloc-bench
+ * measures with blocks of 5 to 25 MiB. A few are alive at a time; each is written all over, one word a page;
+ * one in four becomes longer or shorter before it goes.
  */
 #include "common.h"
 

@@ -2,7 +2,8 @@
 /*
  * latency.h - how long calls took: counts in buckets whose width is 1/32 of their value, from 1 ns up.
  *
- * The idea is G. Tene's HdrHistogram: the same relative precision everywhere, no allocation, and adding is one increment. One set a thread.
+ * The idea is G. Tene's HdrHistogram: the same relative precision everywhere, no allocation, and adding is
+ * one increment. One set a thread.
  */
 #ifndef BENCH_WORKLOADS_LATENCY_H
 #define BENCH_WORKLOADS_LATENCY_H

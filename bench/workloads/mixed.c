@@ -2,9 +2,10 @@
 /*
  * mixed.c - all functions over sizes of 16 bytes to 1 MiB, and how long each single call takes.
  *
- * Most blocks are small and few are large, as Z. Zhou and others report of the programs of a data centre in "Characterizing a Memory Allocator at
- * Warehouse Scale", ASPLOS 2024. Each thread replaces random blocks of its own. Each call is measured by the clock; what the clock itself takes is
- * in the figures, and printed beside them.
+ * Most blocks are small and few are large, as Z. Zhou and others report of the programs of a data centre in
+ * "Characterizing a Memory Allocator at Warehouse Scale", ASPLOS 2024. Each thread replaces random blocks of
+ * its own. Each call is measured by the clock; what the clock itself takes is in the figures, and printed
+ * beside them.
  */
 #include "common.h"
 #include "latency.h"

@@ -2,9 +2,10 @@
 /*
  * phases.c - grow, shrink to a tenth, grow with other sizes.
  *
- * The ramps and plateaus of which P. Wilson, M. Johnstone, M. Neely and D. Boles write in "Dynamic Storage Allocation: A Survey and
- * Critical Review", IWMM 1995: what survives a phase lies scattered over the memory, and the next phase asks for sizes that do not fit
- * between. What an allocator needs above the live bytes is the cost of external fragmentation.
+ * The ramps and plateaus of which P. Wilson, M. Johnstone, M. Neely and D. Boles write in "Dynamic Storage
+ * Allocation: A Survey and Critical Review", IWMM 1995: what survives a phase lies scattered over the memory,
+ * and the next phase asks for sizes that do not fit between. What an allocator needs above the live bytes is
+ * the cost of external fragmentation.
  */
 #include "common.h"
 
@@ -17,7 +18,8 @@ static const struct range {
               {1100, 9000}, {180, 260}, {10000, 40000}, {64, 512}};
 enum { N_RANGES = sizeof ranges / sizeof ranges[0] };
 
-/* A block's key is its place and its phase: eight bytes and one a block, so that the arrays are little beside the blocks. */
+/* A block's key is its place and its phase: eight bytes and one a block, so that the arrays are little beside
+   the blocks. */
 static void *blocks[MOST_BLOCKS];
 static uint8_t phases[MOST_BLOCKS];
 

@@ -2,10 +2,11 @@
 /*
  * pipeline.c - producers allocate all messages, consumers free all of them.
  *
- * The pattern of which E. Berger, K. McKinley, R. Blumofe and P. Wilson show in "Hoard: A Scalable Memory Allocator for Multithreaded
- * Applications", ASPLOS 2000, that it makes memory grow without a bound in some allocators. Half of the threads produce. A consumer
- * has a queue of batches with room for a few; it keeps messages for a while, as a program does that sorts or waits, and frees them
- * in another order than they came.
+ * The pattern of which E. Berger, K. McKinley, R. Blumofe and P. Wilson show in "Hoard: A Scalable Memory
+ * Allocator for Multithreaded Applications", ASPLOS 2000, that it makes memory grow without a bound in some
+ * allocators. Half of the threads produce. A consumer has a queue of batches with room for a few; it keeps
+ * messages for a while, as a program does that sorts or waits, and frees them in another order than they
+ * came.
  */
 #include "common.h"
 

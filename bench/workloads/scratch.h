@@ -2,7 +2,8 @@
 /*
  * scratch.h - what both provokers of false sharing do with an object: write it many times.
  *
- * If an allocator puts objects of two threads into one cache line, each write takes the line away from the other thread's processor.
+ * If an allocator puts objects of two threads into one cache line, each write takes the line away from the
+ * other thread's processor.
  */
 #ifndef BENCH_WORKLOADS_SCRATCH_H
 #define BENCH_WORKLOADS_SCRATCH_H

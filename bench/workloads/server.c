@@ -2,9 +2,9 @@
 /*
  * server.c - threads of a server that die and hand their objects to a successor.
  *
- * After the benchmark that P. Larson and M. Krishnan describe in "Memory Allocation for Long-Running Server Applications", ISMM 1998:
- * each of several lines of threads has an array of blocks of random sizes; a thread replaces random ones of them for a while, then
- * starts a thread that goes on with the array, and ends.
+ * After the benchmark that P. Larson and M. Krishnan describe in "Memory Allocation for Long-Running Server
+ * Applications", ISMM 1998: each of several lines of threads has an array of blocks of random sizes; a thread
+ * replaces random ones of them for a while, then starts a thread that goes on with the array, and ends.
  */
 #include "common.h"
 #include <semaphore.h>

@@ -2,12 +2,14 @@
 /*
  * symbolic.c - derivatives of random expressions: many tiny objects that live for a moment.
  *
- * Programs for formulas, logic and factoring are the classic heavy users of malloc: D. Detlefs, A. Dosser and B. Zorn, "Memory Allocation Costs
- * in Large C and C++ Programs", Software: Practice and Experience 1994. Here an expression in x is derived twice and simplified. Nodes count their
- * references, so that parts are shared; the last results are kept for a while.
+ * Programs for formulas, logic and factoring are the classic heavy users of malloc: D. Detlefs, A. Dosser and
+ * B. Zorn, "Memory Allocation Costs in Large C and C++ Programs", Software: Practice and Experience 1994.
+ * Here an expression in x is derived twice and simplified. Nodes count their references, so that parts are
+ * shared; the last results are kept for a while.
  *
- * The result is checked by arithmetic: modulo a prime the expression is evaluated together with both derivatives by the rules for
- * products and sums of numbers, and the derived expressions must have those values.
+ * The result is checked by arithmetic: modulo a prime the expression is evaluated together with both
+ * derivatives by the rules for products and sums of numbers, and the derived expressions must have those
+ * values.
  */
 #include "common.h"
 
@@ -316,7 +318,8 @@ static void derive_twice(void)
     replace(&kept[below(&self->rng, N_KEPT)], second);
 }
 
-/* Atoms are made of variables and numbers alone: parts of parts would make a derivative grow without a bound. */
+/* Atoms are made of variables and numbers alone: parts of parts would make a derivative grow without a bound.
+   */
 static void replace_atom(struct expression **place)
 {
     struct expression *atom = new_power(new_node(VARIABLE, 0, 0), 2 + below(&self->rng, MOST_EXPONENT - 1));

@@ -2,9 +2,10 @@
 /*
  * trees.c - trees and graphs of nodes that are allocated one by one.
  *
- * The trees after the description of GCBench (J. Ellis and P. Kovac, later H. Boehm): one tree stays, while complete binary trees of many sizes are
- * built from the root downwards and from the leaves upwards, and dropped. The graph after the kind of program that M. Carlisle and A. Rogers
- * collected as Olden (PPoPP 1995): vertices with lists of edges, walked breadth first, half of the edges exchanged between walks.
+ * The trees after the description of GCBench (J. Ellis and P. Kovac, later H. Boehm): one tree stays, while
+ * complete binary trees of many sizes are built from the root downwards and from the leaves upwards, and
+ * dropped. The graph after the kind of program that M. Carlisle and A. Rogers collected as Olden (PPoPP
+ * 1995): vertices with lists of edges, walked breadth first, half of the edges exchanged between walks.
  */
 #include "common.h"
 
@@ -18,7 +19,7 @@ struct node {
 
 struct edge {
     struct edge *next;
-    struct vertex *to;
+    struct vertex *from, *to;
     uint32_t length;
 };
 
@@ -49,10 +50,11 @@ static struct node *new_node(struct worker *worker, uint64_t key)
 static void grow_down(struct worker *worker, struct node *node, int depth)
 {
     if (depth > 0) {
-        node->left = new_node(worker, left_of(node->key));
-        node->right = new_node(worker, left_of(node->key) + 1);
-        grow_down(worker, node->left, depth - 1);
-        grow_down(worker, node->right, depth - 1);
+        uint64_t key = left_of(node->key);
+        struct node *left = node->left = new_node(worker, key);
+        struct node *right = node->right = new_node(worker, key + 1);
+        grow_down(worker, left, depth - 1);
+        grow_down(worker, right, depth - 1);
     }
 }
 
@@ -107,7 +109,8 @@ static void add_edge(struct worker *worker, struct vertex *from)
 {
     struct edge *edge = take(worker, sizeof *edge);
     uint64_t random = next_random(&worker->rng);
-    *edge = (struct edge){.next = from->edges, .to = vertices[scale((uint32_t)random, N_VERTICES)]};
+    *edge =
+        (struct edge){.next = from->edges, .from = from, .to = vertices[scale((uint32_t)random, N_VERTICES)]};
     edge->length = (uint32_t)(random >> 32);
     from->edges = edge;
     step(worker);
@@ -116,31 +119,33 @@ static void add_edge(struct worker *worker, struct vertex *from)
 static void remove_edge(struct worker *worker, struct vertex *from)
 {
     struct edge *edge = from->edges;
+    if (edge->from != from) {
+        fail("an edge was overwritten");
+    }
     from->edges = edge->next;
     worker->checksum += mix(edge->length + (uint64_t)edge->to->index);
     give(worker, edge, sizeof *edge);
 }
 
-static void check_label(const struct vertex *vertex)
+static struct vertex *checked_vertex(uint32_t index)
 {
+    struct vertex *vertex = vertices[index];
     char label[sizeof vertex->label];
-    memset(label, (int)(vertex->index % 256), sizeof label);
-    if (memcmp(label, vertex->label, sizeof label) != 0) {
+    memset(label, (int)(index % 256), sizeof label);
+    if (vertex->index != index || memcmp(label, vertex->label, sizeof label) != 0) {
         fail("a vertex was overwritten");
     }
+    return vertex;
 }
 
-/* Breadth first from one vertex: the sum of all distances, which is that of the graph and not of its addresses. */
+/* Breadth first from one vertex: the sum of all distances, which is that of the graph and not of its
+   addresses. */
 static void walk(struct worker *worker, struct vertex *start)
 {
     static struct vertex *queue[N_VERTICES];
     uint32_t n_queued = 0;
     for (uint32_t i = 0; i < N_VERTICES; i++) {
-        if (vertices[i]->index != i) {
-            fail("a vertex is another one");
-        }
-        check_label(vertices[i]);
-        vertices[i]->distance = UNSEEN;
+        checked_vertex(i)->distance = UNSEEN;
     }
     start->distance = 0;
     queue[n_queued++] = start;
@@ -158,7 +163,7 @@ static void walk(struct worker *worker, struct vertex *start)
 static void exchange_edges(struct worker *worker)
 {
     for (uint32_t i = 0; i < N_VERTICES; i++) {
-        struct vertex *vertex = vertices[below(&worker->rng, N_VERTICES)];
+        struct vertex *vertex = checked_vertex(below(&worker->rng, N_VERTICES));
         for (int n = 0; n < EDGES_OF_A_VERTEX && vertex->edges != NULL; n++) {
             remove_edge(worker, vertex);
         }
@@ -180,8 +185,9 @@ static void run_graph(struct worker *worker)
         walk(worker, vertices[0]);
     }
     for (uint32_t i = 0; i < N_VERTICES; i++) {
-        while (vertices[i]->edges != NULL) {
-            remove_edge(worker, vertices[i]);
+        struct vertex *vertex = checked_vertex(i);
+        while (vertex->edges != NULL) {
+            remove_edge(worker, vertex);
         }
     }
     for (uint32_t i = 0; i < N_VERTICES; i++) {
