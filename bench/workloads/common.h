@@ -17,6 +17,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "../random.h"
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,10 +39,6 @@ struct workload {
     void (*report)(void); /* prints lines of its own; may be NULL */
 };
 extern const struct workload workload;
-
-struct rng {
-    uint64_t state;
-};
 
 /* One line of execution, also across several threads that follow each other. Fields are the running thread's
    own, but `live`. */
@@ -73,40 +70,6 @@ void watch(void);
 
 /* Ends the program: "status=failed: WHY", status 1. Any thread, any time. */
 _Noreturn void fail(const char *why);
-
-/* ---- random numbers ---- */
-
-/* The finaliser of splitmix64 (Steele, Lea, Flood 2014). */
-static inline uint64_t mix(uint64_t value)
-{
-    value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9u;
-    value = (value ^ value >> 27) * 0x94d049bb133111ebu;
-    return value ^ value >> 31;
-}
-
-static inline uint64_t next_random(struct rng *rng)
-{
-    return mix(rng->state += 0x9e3779b97f4a7c15u);
-}
-
-/* 0 .. n-1 out of 32 random bits. */
-static inline uint32_t scale(uint32_t random, uint32_t n)
-{
-    return (uint32_t)((uint64_t)random * n >> 32);
-}
-
-static inline uint32_t below(struct rng *rng, uint32_t n)
-{
-    return scale((uint32_t)(next_random(rng) >> 32), n);
-}
-
-/* A size of least << 0..n_doublings: each doubling as probable as another, even inside of it. Few are large,
-   as in real programs. */
-static inline size_t skewed(uint64_t random, uint32_t least, uint32_t n_doublings)
-{
-    uint32_t start = least << scale((uint32_t)random, n_doublings);
-    return start + scale((uint32_t)(random >> 32), start);
-}
 
 /* ---- blocks ---- */
 
