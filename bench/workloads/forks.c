@@ -5,7 +5,7 @@
  * Snapshots of a database, as redis describes its persistence; servers with a child a request; runtimes that
  * fork their workers. A child replaces blocks that it has from its parent and allocates some of its own,
  * checks them, and ends. The pages that either writes are copied by the kernel: an allocator that writes
- * beside the blocks pays for it.
+ * beside the blocks pays for it, in time: the resident memory that is reported is the parent's alone.
  */
 #include "common.h"
 #include <sys/mman.h>
