@@ -369,42 +369,12 @@ size_t vm_arena_alignment(void)
     return vm_max_size(vm_kernel_share(vm_pages_to_bytes(MAX_BLOCK_PAGES), 4), vm_kernel.page_bytes);
 }
 
-static size_t private_bytes_min(void)
-{
-    return vm_kernel_share(VM_PRIVATE_ARENA_BYTES_MIN, 3);
-}
-
-/* Whether a mapping could be made for the tables that go with an arena: a leaf of the page map, descriptors, records. Where
-   it would take memory, they come when they are needed. */
-static bool is_room_for_tables(void)
-{
-    if (vm_kernel.grows_on_demand)
-        return true;
-    char *const room = vm_kernel_map(private_bytes_min(), vm_kernel.page_bytes, VM_ACCESS_NONE);
-    return room && vm_kernel_unmap(room, private_bytes_min());
-}
-
-/* Addresses for a private break: `bytes` of them or, where they are short, a half of that, a quarter, down to `least`. */
-static char *reserve_addresses(size_t *bytes, size_t least, size_t granule)
-{
-    for (;; *bytes /= 2) {
-        char *const start = vm_kernel_map(*bytes, granule, VM_ACCESS_NONE);
-        const bool is_least = *bytes / 2 < least;
-        if (is_least || (start && is_room_for_tables()) || (start && !vm_kernel_unmap(start, *bytes)))
-            return start;
-    }
-}
-
-bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages,
-                   size_t most_bytes)
+bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages)
 {
     char *start = vm_kernel_break_now(), *limit = NULL;
     if (kind == ARENA_PRIVATE_BREAK) {
-        const size_t granule = vm_max_size(vm_kernel_share(VM_GRANULE, 8), vm_kernel.page_bytes);
-        const size_t least =
-            vm_round_up(vm_max_size(vm_pages_to_bytes(n_pages), private_bytes_min()), granule);
-        size_t bytes = vm_max_size(most_bytes, least);
-        start = reserve_addresses(&bytes, least, granule);
+        size_t bytes;
+        start = vm_arena_reserve(n_pages, &bytes);
         if (!start)
             return false;
         limit = start + bytes;

@@ -59,10 +59,11 @@ extern struct arena_policy vm_arena_policy;
    is little, a sixteenth of it, as pages before the first have records, too. */
 size_t vm_arena_alignment(void);
 
-/* Makes an arena on the process's break, or with room for n_pages on a private one, reserving `most_bytes` or what can be
-   had. False: not to be had. */
-bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages,
-                   size_t most_bytes);
+/* Makes an arena on the process's break, or with room for n_pages on a private one. False: not to be had. */
+bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages);
+
+/* reserve.c: addresses for a private break, n_pages or more; *bytes is how many. NULL: not to be had. */
+char *vm_arena_reserve(size_t n_pages, size_t *bytes);
 
 /*
  * Takes n_pages, aligned to 2^align_order pages, growing the arena if need be, and describes them in `span`:

@@ -25,18 +25,6 @@ size_t vm_pool_block_bytes_max(void)
     return vm_arena_alignment();
 }
 
-/* How much an arena with a break of its own reserves. Where the memory grows by that, it grows by a quarter. */
-static size_t reserve_bytes(void)
-{
-    if (!vm_kernel.grows_on_demand)
-        return vm_kernel_share(VM_PRIVATE_ARENA_BYTES, 1);
-    size_t n_pages = 0;
-    struct arena *arena;
-    for (size_t index = 0; (arena = vm_pool_arena(index)); index++)
-        n_pages += vm_load_relaxed(&arena->x_n_pages);
-    return vm_min_size(vm_pages_to_bytes(n_pages / 4), VM_PRIVATE_ARENA_BYTES);
-}
-
 static struct arena *enter_arena_locked(enum arena_kind kind, size_t n_pages)
 {
     const size_t index = x_n_arenas;
@@ -45,7 +33,7 @@ static struct arena *enter_arena_locked(enum arena_kind kind, size_t n_pages)
     struct arena *const arena = index ? vm_meta_alloc(sizeof *arena) : &first_arena;
     if (!arena)
         return NULL;
-    if (!vm_arena_init(arena, (uint32_t)index, kind, n_pages, reserve_bytes())) {
+    if (!vm_arena_init(arena, (uint32_t)index, kind, n_pages)) {
         if (index)
             vm_meta_free(arena, sizeof *arena);
         return NULL;

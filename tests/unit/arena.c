@@ -38,7 +38,7 @@ static void begin(enum arena_kind kind, size_t n_pages)
     backend.break_grow = break_grow;
     backend.protect = protect;
     unit_start(&backend);
-    UNIT_REQUIRE(vm_arena_init(&arena, 3, kind, n_pages, VM_PRIVATE_ARENA_BYTES));
+    UNIT_REQUIRE(vm_arena_init(&arena, 3, kind, n_pages));
     vm_arena_check(&arena);
 }
 
