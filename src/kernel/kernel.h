@@ -12,7 +12,7 @@
 #include "base/config.h"
 #include "vmalloc/kernel.h"
 
-/* Facts of the backend in force, constant once the allocator is set up: front/init.c may take has_break away. */
+/* Facts of the backend in force, constant once the allocator is set up: front/start.c may take has_break away. */
 struct kernel_facts {
     size_t page_bytes;
     unsigned page_shift;
@@ -46,7 +46,7 @@ struct vm_kernel_backend *vm_kernel_installed(void);
 /* Where the process's break was when that backend started. */
 extern void *vm_linux_first_break;
 
-/* Puts a backend in force and starts it. Called once by front/init.c; by tests with a backend of their
+/* Puts a backend in force and starts it. Called once, by front/start.c or bare.c; by tests with a backend of their
    own. */
 void vm_kernel_start(struct vm_kernel_backend *backend);
 

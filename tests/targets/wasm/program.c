@@ -57,20 +57,6 @@ static void check_growth(void)
         free(blocks[i]);
 }
 
-/* Small blocks, 4 MiB and a half of them. */
-static void check_growth_by_small_blocks(void)
-{
-    enum { N = 42000 };
-    static void *blocks[N];
-    const size_t before = memory_bytes();
-    for (int i = 0; i < N; i++)
-        blocks[i] = malloc(100);
-    const size_t grown = memory_bytes() - before;
-    say(blocks[N - 1] && grown < 6 * MIB, "it grows little by little for small blocks", (unsigned long)grown);
-    for (int i = 0; i < N; i++)
-        free(blocks[i]);
-}
-
 /* Somebody else grows the memory in between; those pages are not ours to give out. */
 static void check_others(void)
 {
@@ -91,7 +77,6 @@ int main(void)
 {
     say(memory_bytes() < 3 * MIB, "the module begins small", (unsigned long)memory_bytes());
     check_library();
-    check_growth_by_small_blocks();
     check_growth();
     check_others();
     check_malloc();
