@@ -364,11 +364,6 @@ static bool trim_locked(struct arena *arena, size_t pad)
 
 /* --- making --------------------------------------------------------------------------------------------- */
 
-size_t vm_arena_alignment(void)
-{
-    return vm_max_size(vm_kernel_share(vm_pages_to_bytes(MAX_BLOCK_PAGES), 4), vm_kernel.page_bytes);
-}
-
 bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages)
 {
     char *start = vm_kernel_break_now(), *limit = NULL;

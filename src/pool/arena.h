@@ -59,11 +59,12 @@ extern struct arena_policy vm_arena_policy;
    is little, a sixteenth of it, as pages before the first have records, too. */
 size_t vm_arena_alignment(void);
 
+/* Addresses for a private break with room for n_pages, and how many bytes they are: 64 MiB, half of the memory if that is
+   less, a quarter of what arenas have where the memory grows by it, or what can be had. NULL: none. Supplied, as the last, by pool/reserve.c. */
+char *vm_arena_reserve(size_t n_pages, size_t *bytes);
+
 /* Makes an arena on the process's break, or with room for n_pages on a private one. False: not to be had. */
 bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages);
-
-/* reserve.c: addresses for a private break, n_pages or more; *bytes is how many. NULL: not to be had. */
-char *vm_arena_reserve(size_t n_pages, size_t *bytes);
 
 /*
  * Takes n_pages, aligned to 2^align_order pages, growing the arena if need be, and describes them in `span`:

@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * reserve.c - addresses for an arena with a break of its own: many where they cost nothing, so that there are few arenas,
- * and no more than will be used soon where they are memory. Owns nothing.
+ * reserve.c - where arenas begin, and addresses for private breaks: many where they cost nothing, so that there are few
+ * arenas, and no more than will be used soon where they are memory. Owns nothing.
  */
 #include "base/atomic.h"
-#include "base/bits.h"
-#include "kernel/kernel.h"
 #include "pool/pool.h"
 
-static size_t bytes_min(void)
+size_t vm_arena_alignment(void)
 {
-    return vm_kernel_share(VM_PRIVATE_ARENA_BYTES_MIN, 3);
+    return vm_max_size(vm_kernel_share(vm_pages_to_bytes((size_t)1 << VM_ORDER_MAX), 4),
+                       vm_kernel.page_bytes);
 }
 
-/* Where the memory grows by what is reserved, it grows by a quarter. */
-static size_t bytes_max(void)
+/* Bytes of the smallest arenas, and what is left to the tables that go with one. */
+static size_t least_bytes(void)
+{
+    return vm_max_size(vm_kernel_share(VM_PRIVATE_ARENA_BYTES_MIN, 3), vm_kernel.page_bytes);
+}
+
+/* What an arena gets if addresses are not short. Where the memory grows by that, it grows by a quarter. */
+static size_t wanted_bytes(void)
 {
     if (!vm_kernel.grows_on_demand)
         return vm_kernel_share(VM_PRIVATE_ARENA_BYTES, 1);
@@ -31,16 +36,13 @@ static bool is_room_for_tables(void)
 {
     if (vm_kernel.grows_on_demand)
         return true;
-    char *const room = vm_kernel_map(bytes_min(), vm_kernel.page_bytes, VM_ACCESS_NONE);
-    return room && vm_kernel_unmap(room, bytes_min());
+    char *const room = vm_kernel_map(least_bytes(), vm_kernel.page_bytes, VM_ACCESS_NONE);
+    return room && vm_kernel_unmap(room, least_bytes());
 }
 
-/* Where addresses are short, a half of what is wanted, a quarter, and so on. */
-char *vm_arena_reserve(size_t n_pages, size_t *bytes)
+/* `bytes` of them or, where they are short, a half of that, a quarter, down to `least`. */
+static char *reserve_addresses(size_t *bytes, size_t least, size_t granule)
 {
-    const size_t granule = vm_max_size(vm_kernel_share(VM_GRANULE, 8), vm_kernel.page_bytes);
-    const size_t least = vm_round_up(vm_max_size(vm_pages_to_bytes(n_pages), bytes_min()), granule);
-    *bytes = vm_round_up(vm_max_size(bytes_max(), least), granule);
     for (;;) {
         char *const start = vm_kernel_map(*bytes, granule, VM_ACCESS_NONE);
         const size_t half = vm_round_down(*bytes / 2, granule);
@@ -48,4 +50,12 @@ char *vm_arena_reserve(size_t n_pages, size_t *bytes)
             return start;
         *bytes = half;
     }
+}
+
+char *vm_arena_reserve(size_t n_pages, size_t *bytes)
+{
+    const size_t granule = vm_max_size(vm_kernel_share(VM_GRANULE, 8), vm_kernel.page_bytes);
+    const size_t least = vm_round_up(vm_max_size(vm_pages_to_bytes(n_pages), least_bytes()), granule);
+    *bytes = vm_round_up(vm_max_size(wanted_bytes(), least), granule);
+    return reserve_addresses(bytes, least, granule);
 }
