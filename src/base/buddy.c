@@ -16,6 +16,8 @@
 #include "base/bits.h"
 #include "base/check.h"
 
+enum { ACROSS_LOOKS = 16 };
+
 void vm_buddy_init(struct buddy *buddy, struct buddy_page *records)
 {
     *buddy = (struct buddy){.page = records};
@@ -141,6 +143,49 @@ static uint32_t take_run(struct buddy *buddy, uint32_t n_pages)
     return VM_BUDDY_NONE;
 }
 
+/* Where the free pages begin that end right below `end`, looked at until there are `enough`. */
+static uint32_t run_start(const struct buddy *buddy, uint32_t end, uint32_t enough)
+{
+    uint32_t start = end;
+    while (start > 0 && end - start < enough) {
+        unsigned order;
+        const uint32_t block = vm_buddy_find(buddy, start - 1, &order);
+        if (block == VM_BUDDY_NONE)
+            break;
+        start = block;
+    }
+    return start;
+}
+
+/* Where the free pages end that begin with the free block at `start`, looked at until there are `enough`. */
+static uint32_t run_end(const struct buddy *buddy, uint32_t start, uint32_t enough)
+{
+    uint32_t end = start;
+    while (end < buddy->n_pages && end - start < enough && buddy->page[end].state == BUDDY_FREE)
+        end += 1U << buddy->page[end].order;
+    return end;
+}
+
+/*
+ * A run across blocks that touch and are no buddies. What was taken for as many pages leaves such a run when it is free
+ * again, once others have parts of the block that it was cut from; without it the next request of that size would cut a
+ * whole block. Looks at few blocks, of the order that most such runs have.
+ */
+static uint32_t take_across(struct buddy *buddy, uint32_t n_pages)
+{
+    uint32_t block = buddy->list[vm_floor_log2(n_pages)].first;
+    for (unsigned i = 0; i < ACROSS_LOOKS && block != VM_BUDDY_NONE; i++, block = buddy->page[block].next) {
+        const uint32_t end = run_end(buddy, block, n_pages);
+        const uint32_t start = end - block < n_pages ? run_start(buddy, block, n_pages) : block;
+        if (end - start < n_pages)
+            continue;
+        const uint32_t index = start == block ? block : end - n_pages;
+        vm_buddy_claim(buddy, index, n_pages);
+        return index;
+    }
+    return VM_BUDDY_NONE;
+}
+
 uint32_t vm_buddy_take(struct buddy *buddy, uint32_t n_pages, unsigned align_order)
 {
     VM_ASSERT(n_pages > 0 && align_order <= VM_ORDER_MAX);
@@ -148,6 +193,11 @@ uint32_t vm_buddy_take(struct buddy *buddy, uint32_t n_pages, unsigned align_ord
         return VM_BUDDY_NONE;
     if (n_pages > 1U << VM_ORDER_MAX)
         return take_run(buddy, n_pages);
+    if (align_order == 0 && n_pages & (n_pages - 1)) {
+        const uint32_t index = take_across(buddy, n_pages);
+        if (index != VM_BUDDY_NONE)
+            return index;
+    }
     unsigned order = vm_ceil_log2(n_pages);
     if (order < align_order)
         order = align_order;
@@ -216,15 +266,7 @@ bool vm_buddy_claim(struct buddy *buddy, uint32_t index, uint32_t n_pages)
 
 uint32_t vm_buddy_top_free(const struct buddy *buddy, uint32_t enough)
 {
-    uint32_t start = buddy->n_pages;
-    while (start > 0 && buddy->n_pages - start < enough) {
-        unsigned order;
-        const uint32_t block = vm_buddy_find(buddy, start - 1, &order);
-        if (block == VM_BUDDY_NONE)
-            break;
-        start = block;
-    }
-    return buddy->n_pages - start;
+    return buddy->n_pages - run_start(buddy, buddy->n_pages, enough);
 }
 
 void vm_buddy_check(const struct buddy *buddy)

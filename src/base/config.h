@@ -71,9 +71,9 @@ enum {
     VM_RETIRED_BYTES_MAX = 512 * VM_KIB,
     VM_RETIRED_SLABS_MAX = 16,
 
-    /* The page pool keeps dirty free pages up to this, or to a share of what is live, whichever is more. */
+    /* The page pool keeps dirty free pages up to this, or to a share of what is live, or more: see pool.c. */
     VM_DIRTY_BYTES_MIN = 512 * VM_KIB,
-    VM_DIRTY_SHARE_SHIFT = 4, /* 1/16 of the live pages */
+    VM_DIRTY_SHARE_SHIFT = 2, /* 1/4 of the live pages */
 
     /* Arenas. */
     VM_PRIVATE_ARENA_BYTES = 64 * VM_MIB,

@@ -228,10 +228,12 @@ void *vm_large_resize(struct span *span, size_t size)
             return set_bytes(span, bytes);
         return bytes > span->bytes ? move(span, bytes) : span->start;
     }
-    if (bytes > span->bytes)
+    const size_t old_bytes = span->bytes;
+    if (bytes < old_bytes)
+        vm_pool_give_tail(span, bytes);
+    else if (!vm_pool_extend(span, bytes))
         return NULL;
-    count(span, 0, bytes - span->bytes);
-    vm_pool_give_tail(span, bytes);
+    count(span, 0, bytes - old_bytes);
     return span->start;
 }
 

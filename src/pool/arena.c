@@ -32,13 +32,14 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "kernel/kernel.h"
+#include "pool/dirty.h"
 #include "pool/pagemap.h"
 
 enum {
-    TAG_DIRTY = 1,
     MAX_BLOCK_PAGES = 1 << VM_ORDER_MAX,
     RECORD_PAGES_MIN = 16384, /* records are made for so many pages at first: untouched ones cost nothing */
     PURGE_BATCH = 16,
+    TURN_GIVEN = 4096, /* spans given back: what happened two turns ago is forgotten */
 };
 
 struct arena_policy vm_arena_policy = {
@@ -63,6 +64,12 @@ static void publish_counts(struct arena *arena)
     vm_store_relaxed(&arena->x_n_free, arena->buddy.n_free_pages);
     if (n_pages > arena->x_n_pages_max)
         vm_store_relaxed(&arena->x_n_pages_max, n_pages);
+    const uint32_t n_live = n_pages - arena->buddy.n_free_pages;
+    if (n_live > arena->n_live_turn)
+        arena->n_live_turn = n_live;
+    vm_store_relaxed(&arena->x_n_live_recent, arena->n_live_turn > arena->n_live_last_turn
+                                                  ? arena->n_live_turn
+                                                  : arena->n_live_last_turn);
 }
 
 /* Every acquisition of an arena's lock: counted, as many mean that the layers above keep too little. */
@@ -109,78 +116,13 @@ static bool reserve_records(struct arena *arena, size_t n_pages)
     return true;
 }
 
-/* --- dirty pages ---------------------------------------------------------------------------------------- */
-
-/*
- * A page's tag says whether it is dirty (bit 0). The tag of a group's first page, a group being as many pages
- * as the largest order has, also counts the dirty pages of the group, from bit 1 on: clean groups are passed
- * over at once.
- */
-static uint16_t *group_tag(const struct arena *arena, uint32_t index)
-{
-    return &arena->buddy.page[index & ~(uint32_t)(MAX_BLOCK_PAGES - 1)].tag;
-}
-
-/* Pages until the end of the group, or of the range of n_pages. */
-static uint32_t part_in_group(uint32_t index, uint32_t n_pages)
-{
-    const uint32_t n_left = MAX_BLOCK_PAGES - (index & (MAX_BLOCK_PAGES - 1));
-    return n_pages < n_left ? n_pages : n_left;
-}
-
-static uint32_t count_dirty(const struct arena *arena, uint32_t index, uint32_t n_pages)
-{
-    uint32_t n_dirty = 0;
-    while (n_pages) {
-        const uint32_t n_part = part_in_group(index, n_pages), n_in_group = *group_tag(arena, index) >> 1;
-        if (n_part == MAX_BLOCK_PAGES)
-            n_dirty += n_in_group;
-        else if (n_in_group)
-            for (uint32_t i = index; i < index + n_part; i++)
-                n_dirty += arena->buddy.page[i].tag & TAG_DIRTY;
-        index += n_part;
-        n_pages -= n_part;
-    }
-    return n_dirty;
-}
-
-static void mark_dirty_locked(struct arena *arena, uint32_t index, uint32_t n_pages)
-{
-    for (uint32_t i = index; i < index + n_pages; i++) {
-        VM_ASSERT(!(arena->buddy.page[i].tag & TAG_DIRTY));
-        arena->buddy.page[i].tag |= TAG_DIRTY;
-        *group_tag(arena, i) += 2;
-    }
-    vm_counter_add(&arena->x_n_dirty, n_pages);
-}
-
-/* Returns how many pages were dirty. */
-static uint32_t mark_clean_locked(struct arena *arena, uint32_t index, uint32_t n_pages)
-{
-    uint32_t n_dirty = 0;
-    while (n_pages) {
-        const uint32_t n_part = part_in_group(index, n_pages);
-        for (uint32_t i = index; i < index + n_part && *group_tag(arena, index) >> 1; i++) {
-            if (!(arena->buddy.page[i].tag & TAG_DIRTY))
-                continue;
-            arena->buddy.page[i].tag &= (uint16_t)~TAG_DIRTY;
-            *group_tag(arena, i) -= 2;
-            n_dirty++;
-        }
-        index += n_part;
-        n_pages -= n_part;
-    }
-    vm_counter_add(&arena->x_n_dirty, 0U - n_dirty);
-    return n_dirty;
-}
-
 /* The records inside a free block of the largest order say nothing: their whole pages go back to the
    kernel. */
 static void purge_records_locked(struct arena *arena, uint32_t index)
 {
     unsigned order;
     const uint32_t start = vm_buddy_find(&arena->buddy, index, &order);
-    if (start == VM_BUDDY_NONE || order < VM_ORDER_MAX || *group_tag(arena, start) >> 1 ||
+    if (start == VM_BUDDY_NONE || order < VM_ORDER_MAX || vm_dirty_count(arena, start, MAX_BLOCK_PAGES) ||
         !vm_kernel.purge_zeroes)
         return;
     const uintptr_t from = vm_round_up((uintptr_t)&arena->buddy.page[start + 1], vm_kernel.page_bytes);
@@ -200,7 +142,7 @@ static void add_pages_locked(struct arena *arena, uint32_t first)
     vm_buddy_resize(&arena->buddy, n_pages);
     arena->counts.n_grown++;
     if (!vm_kernel.fresh_is_zero)
-        mark_dirty_locked(arena, first, n_pages - first);
+        vm_dirty_mark(arena, first, n_pages - first);
     vm_buddy_give(&arena->buddy, first, n_pages - first, BUDDY_BACK);
     publish_counts(arena);
 }
@@ -352,7 +294,7 @@ static bool trim_locked(struct arena *arena, size_t pad)
         vm_buddy_give(buddy, first, n_gone, BUDDY_BACK);
         return false;
     }
-    mark_clean_locked(arena, first, n_gone);
+    vm_dirty_clear(arena, first, n_gone);
     vm_buddy_resize(buddy, first);
     purge_records_above_locked(arena, first + n_gone);
     arena->break_end -= bytes;
@@ -407,7 +349,7 @@ static bool fill_span_locked(struct arena *arena, uint32_t index, size_t n_pages
     span->start = page_address(arena, index);
     span->bytes = vm_pages_to_bytes(n_pages);
     span->arena_index = (uint16_t)arena->index;
-    span->is_zeroed = mark_clean_locked(arena, index, (uint32_t)n_pages) == 0;
+    span->is_zeroed = vm_dirty_clear(arena, index, (uint32_t)n_pages) == 0;
     arena->counts.n_taken++;
     publish_counts(arena);
     return true;
@@ -426,6 +368,24 @@ bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, st
     return done;
 }
 
+bool vm_arena_extend(struct arena *arena, struct span *span, size_t n_pages)
+{
+    if (vm_load_relaxed(&arena->x_is_frozen))
+        return false;
+    enter(arena);
+    const uint32_t end = (uint32_t)page_index(arena, span->start + span->bytes);
+    const size_t n_more = n_pages - (span->bytes >> vm_kernel.page_shift);
+    const bool done =
+        n_more <= arena->buddy.n_pages - end && vm_buddy_claim(&arena->buddy, end, (uint32_t)n_more);
+    if (done) {
+        vm_dirty_clear(arena, end, (uint32_t)n_more);
+        span->bytes = vm_pages_to_bytes(n_pages);
+        publish_counts(arena);
+    }
+    vm_lock_release(&arena->lock);
+    return done;
+}
+
 bool vm_arena_take_by_search(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span)
 {
     if (n_pages > vm_load_relaxed(&arena->x_n_free) || vm_load_relaxed(&arena->x_is_frozen))
@@ -439,10 +399,14 @@ bool vm_arena_take_by_search(struct arena *arena, size_t n_pages, unsigned align
 
 static void give_pages_locked(struct arena *arena, uint32_t index, uint32_t n_pages, uint32_t n_dirty)
 {
-    mark_dirty_locked(arena, index, n_dirty);
+    vm_dirty_mark(arena, index, n_dirty);
     vm_buddy_give(&arena->buddy, index, n_pages, n_dirty ? BUDDY_FRONT : BUDDY_BACK);
     arena->counts.n_given++;
     publish_counts(arena);
+    if (arena->counts.n_given % TURN_GIVEN == 0) {
+        arena->n_live_last_turn = arena->n_live_turn;
+        arena->n_live_turn = 0;
+    }
 }
 
 static bool is_trim_due(const struct arena *arena)
@@ -504,7 +468,7 @@ static void collect_dirty_locked(struct arena *arena, size_t n_keep, struct purg
             if (vm_load_relaxed(&arena->x_n_dirty) <= n_keep || batch->n_blocks == PURGE_BATCH)
                 return;
             const uint32_t next = buddy->page[index].next,
-                           n_dirty = mark_clean_locked(arena, index, 1U << order);
+                           n_dirty = vm_dirty_clear(arena, index, 1U << order);
             if (n_dirty) {
                 vm_buddy_claim(buddy, index, 1U << order);
                 batch->block[batch->n_blocks].index = index;
@@ -577,7 +541,7 @@ void vm_arena_check(struct arena *arena)
             index++;
             continue;
         }
-        n_dirty += count_dirty(arena, index, 1U << order);
+        n_dirty += vm_dirty_count(arena, index, 1U << order);
         index += 1U << order;
     }
     VM_CHECK(n_dirty == arena->x_n_dirty);                                                      /* A2 */

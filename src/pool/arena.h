@@ -39,13 +39,15 @@ struct arena {
     uint32_t n_refused; /* fewest pages that the kernel refused to grow by, until a trim; 0: none yet */
     bool is_contested;  /* others move the break, maybe at this moment: it stays where it is */
     bool is_inherited;  /* by a fork child: the kernel may remember an older break than we do */
+    uint32_t n_live_turn, n_live_last_turn; /* most pages in use at a time, in this turn and the last */
     struct arena_counts counts;
     bool x_is_frozen;   /* fork child: another thread was changing it; never used again, never given to */
     uint32_t x_n_pages; /* pages that are ours; this and the next two for readers without the lock */
     uint32_t x_n_free;  /* of these, free */
     uint32_t x_n_dirty; /* of the free ones, with contents */
     uint32_t x_n_pages_max;
-    size_t x_middle_bytes; /* of its taken pages, those that are middle blocks: counted by large/large.c */
+    uint32_t x_n_live_recent; /* most pages in use at a time, of late */
+    size_t x_middle_bytes;    /* of its taken pages, those that are middle blocks: counted by large/large.c */
 };
 
 /* Tunables that arenas follow, in bytes; see front/tune.c. */
@@ -74,6 +76,9 @@ bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, st
 
 /* The same for when nothing else helps: looks at every page for a run that buddies did not make. */
 bool vm_arena_take_by_search(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span);
+
+/* Makes a taken span longer, to n_pages in all, if the pages behind it are free; their contents are anything. */
+bool vm_arena_extend(struct arena *arena, struct span *span, size_t n_pages);
 
 /* Gives a span's pages back; those from `start` to `dirty_end` may have contents. Trims the break if it is
    due. */

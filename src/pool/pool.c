@@ -94,11 +94,18 @@ bool vm_pool_take(struct span *span, size_t bytes, size_t alignment)
     return false;
 }
 
+/*
+ * Dirty free pages will likely be used again, and until then are RSS that nobody uses. Up to a share of the live pages
+ * they stay; and up to what was live of late: a program that frees and allocates around one size of its heap then goes
+ * without the kernel, and its RSS not above what it was. But never more than is live, so that RSS falls with the heap.
+ */
 static size_t dirty_pages_max(const struct arena *arena)
 {
     const size_t n_live = vm_load_relaxed(&arena->x_n_pages) - vm_load_relaxed(&arena->x_n_free);
+    const size_t n_recent = vm_max_size(vm_load_relaxed(&arena->x_n_live_recent), n_live);
+    const size_t n_max = vm_max_size(n_live >> VM_DIRTY_SHARE_SHIFT, n_recent - n_live);
     return vm_max_size(vm_kernel_share(VM_DIRTY_BYTES_MIN, 5) >> vm_kernel.page_shift,
-                       n_live >> VM_DIRTY_SHARE_SHIFT);
+                       vm_min_size(n_max, n_live));
 }
 
 static void purge_if_due(struct arena *arena)
@@ -113,6 +120,11 @@ void vm_pool_give(const struct span *span, size_t dirty_bytes)
     struct arena *const arena = vm_pool_arena(span->arena_index);
     vm_arena_give(arena, span, dirty_bytes);
     purge_if_due(arena);
+}
+
+bool vm_pool_extend(struct span *span, size_t bytes)
+{
+    return vm_arena_extend(vm_pool_arena(span->arena_index), span, bytes >> vm_kernel.page_shift);
 }
 
 void vm_pool_give_tail(struct span *span, size_t bytes)

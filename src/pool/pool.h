@@ -18,6 +18,9 @@ bool vm_pool_take(struct span *span, size_t bytes, size_t alignment);
 /* Gives a span's pages back; the first dirty_bytes of them may have contents. May purge. Lock: none held. */
 void vm_pool_give(const struct span *span, size_t dirty_bytes);
 
+/* Makes a taken span longer, to `bytes`, if the pages behind it are free; their contents are anything. */
+bool vm_pool_extend(struct span *span, size_t bytes);
+
 /* Shrinks a span to `bytes`, whole pages; its tail goes back. Lock: none held. */
 void vm_pool_give_tail(struct span *span, size_t bytes);
 

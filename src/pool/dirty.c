@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * dirty.c - see dirty.h. Owns nothing; keeps arena->x_n_dirty.
+ */
+#include "pool/dirty.h"
+#include "base/check.h"
+
+enum { TAG_DIRTY = 1, GROUP_PAGES = 1 << VM_ORDER_MAX };
+
+static uint16_t *group_tag(const struct arena *arena, uint32_t index)
+{
+    return &arena->buddy.page[index & ~(uint32_t)(GROUP_PAGES - 1)].tag;
+}
+
+/* Pages until the end of the group, or of the range of n_pages. */
+static uint32_t part_in_group(uint32_t index, uint32_t n_pages)
+{
+    const uint32_t n_left = GROUP_PAGES - (index & (GROUP_PAGES - 1));
+    return n_pages < n_left ? n_pages : n_left;
+}
+
+uint32_t vm_dirty_count(const struct arena *arena, uint32_t index, uint32_t n_pages)
+{
+    uint32_t n_dirty = 0;
+    while (n_pages) {
+        const uint32_t n_part = part_in_group(index, n_pages), n_in_group = *group_tag(arena, index) >> 1;
+        if (n_part == GROUP_PAGES)
+            n_dirty += n_in_group;
+        else if (n_in_group)
+            for (uint32_t i = index; i < index + n_part; i++)
+                n_dirty += arena->buddy.page[i].tag & TAG_DIRTY;
+        index += n_part;
+        n_pages -= n_part;
+    }
+    return n_dirty;
+}
+
+void vm_dirty_mark(struct arena *arena, uint32_t index, uint32_t n_pages)
+{
+    for (uint32_t i = index; i < index + n_pages; i++) {
+        VM_ASSERT(!(arena->buddy.page[i].tag & TAG_DIRTY));
+        arena->buddy.page[i].tag |= TAG_DIRTY;
+        *group_tag(arena, i) += 2;
+    }
+    vm_counter_add(&arena->x_n_dirty, n_pages);
+}
+
+uint32_t vm_dirty_clear(struct arena *arena, uint32_t index, uint32_t n_pages)
+{
+    uint32_t n_dirty = 0;
+    while (n_pages) {
+        const uint32_t n_part = part_in_group(index, n_pages);
+        for (uint32_t i = index; i < index + n_part && *group_tag(arena, index) >> 1; i++) {
+            if (!(arena->buddy.page[i].tag & TAG_DIRTY))
+                continue;
+            arena->buddy.page[i].tag &= (uint16_t)~TAG_DIRTY;
+            *group_tag(arena, i) -= 2;
+            n_dirty++;
+        }
+        index += n_part;
+        n_pages -= n_part;
+    }
+    vm_counter_add(&arena->x_n_dirty, 0U - n_dirty);
+    return n_dirty;
+}
