@@ -168,5 +168,7 @@ enum vm_address vm_address_kind(const void *pointer)
         return VM_ADDRESS_PROGRAM;
     if (is_libc_block(address))
         return VM_ADDRESS_LIBC;
-    return is_in_break(address) ? VM_ADDRESS_BREAK : VM_ADDRESS_OTHER;
+    if (is_in_break(address))
+        return VM_ADDRESS_BREAK;
+    return vm_kernel_is_unused(pointer) ? VM_ADDRESS_NOTHING : VM_ADDRESS_OTHER;
 }

@@ -61,6 +61,9 @@ bool vm_kernel_protect(void *start, size_t bytes, enum vm_access access);
 void vm_kernel_purge(void *start, size_t bytes);
 void vm_kernel_no_huge_pages(void *start, size_t bytes);
 
+/* Any address; no call of the operating system. */
+bool vm_kernel_is_unused(const void *address);
+
 VM_INLINE size_t vm_pages_to_bytes(size_t n_pages)
 {
     return n_pages << vm_kernel.page_shift;
