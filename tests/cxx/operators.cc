@@ -202,7 +202,8 @@ void check_recovery(const form &f)
     narrow.rlim_cur = pages * static_cast<unsigned long>(sysconf(_SC_PAGESIZE)) + (16u << 20);
     setrlimit(RLIMIT_AS, &narrow);
     std::array<void *, 64> others{};
-    for (auto other = others.begin(); other != others.end() && (*other = std::malloc(wanted_bytes)) != nullptr;) {
+    for (auto other = others.begin();
+         other != others.end() && (*other = std::malloc(wanted_bytes)) != nullptr;) {
         ++other;
     }
     handler_calls = 0;

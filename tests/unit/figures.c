@@ -274,7 +274,8 @@ static void reports(void **state)
 {
     (void)state;
     char first_line[100];
-    snprintf(first_line, sizeof first_line, "vmalloc %s, backend %s, page size", VMALLOC_VERSION, vm_kernel.name);
+    snprintf(first_line, sizeof first_line, "vmalloc %s, backend %s, page size", VMALLOC_VERSION,
+             vm_kernel.name);
     const struct {
         enum stats_format format;
         const char *begin, *end;

@@ -293,8 +293,8 @@ static void settings(void **state)
     struct unit_outcome outcome = unit_rerun(program, "print-policy", verbose);
     char expected[200];
     snprintf(expected, sizeof expected,
-             "vmalloc: version %s, backend %s, page size %zu\nvmalloc: ", VMALLOC_VERSION,
-             vm_kernel.name, vm_kernel.page_bytes);
+             "vmalloc: version %s, backend %s, page size %zu\nvmalloc: ", VMALLOC_VERSION, vm_kernel.name,
+             vm_kernel.page_bytes);
     assert_true(strncmp(outcome.text, expected, strlen(expected)) == 0);
     outcome = unit_rerun(program, "print-policy", check); /* ends before main */
     assert_true(outcome.exited && outcome.code == 1 && !strstr(outcome.text, "threshold"));

@@ -195,7 +195,8 @@ struct vm_kernel_backend *unit_backend(void)
     if (setting && !is_chosen && sscanf(setting, "sim:%zuG", &n_gib) == 1)
         kernel = vm_sim_open(n_gib << 30, 0);
     is_chosen = true;
-    UNIT_REQUIRE(kernel && (n_gib || !setting || strcmp(setting, "linux") == 0 || kernel != &vm_linux_backend));
+    UNIT_REQUIRE(kernel &&
+                 (n_gib || !setting || strcmp(setting, "linux") == 0 || kernel != &vm_linux_backend));
     return kernel;
 }
 
