@@ -39,8 +39,11 @@ void *vm_kernel_cut_aligned(void *(*map)(size_t bytes, enum vm_access access),
 /* The backend that the program installed, or NULL. */
 struct vm_kernel_backend *vm_kernel_installed(void);
 
-/* Where the process's break was when that backend started. */
+/* Where the process's break was when the Linux backend started; NULL if another one did. */
 extern void *vm_linux_first_break;
+
+/* The page of Linux, whatever backend is in force. No call of the kernel. */
+size_t vm_linux_page_bytes(void);
 
 /* Puts a backend in force and starts it. Called once by front/init.c; by tests with a backend of their
    own. */

@@ -171,8 +171,7 @@ static bool purge_in_host(void *context, void *start, size_t bytes)
 
 struct vm_kernel_backend *vm_sim_open(size_t bytes, size_t page_bytes)
 {
-    vm_linux_backend.start(&vm_linux_backend);
-    const size_t unit = vm_max_size(page_bytes, vm_linux_backend.page_size);
+    const size_t unit = vm_max_size(page_bytes, vm_linux_page_bytes());
     const struct vk_config config = {
         .page_bytes = unit,
         .hooks = {.lock = enter, .unlock = leave, .decommit = purge_in_host, .discard = purge_in_host},
