@@ -65,7 +65,8 @@ void *region_sbrk(ptrdiff_t bytes)
 bool region_map_at(void *start)
 {
     if (kernel == NULL)
-        return mmap(start, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == start;
+        return mmap(start, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) ==
+               start;
     const struct vk_map wanted = {.hint = (vk_va)start, .bytes = 4096, .flags = VK_MAP_FIXED_NOREPLACE};
     vk_va at;
     return vk_map(vk_flat_mm(kernel), &wanted, &at) == 0;
