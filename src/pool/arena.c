@@ -74,16 +74,22 @@ static void enter(struct arena *arena)
 
 /* --- records -------------------------------------------------------------------------------------------- */
 
+/* Records that there can be use for: one more than pages, as who grows by a whole number of them asks for. */
+static size_t n_records_max(const struct arena *arena)
+{
+    const size_t bytes = (size_t)(vm_kernel.memory - arena->base) + vm_kernel.memory_bytes;
+    return vm_kernel.memory_bytes ? (bytes >> vm_kernel.page_shift) + 1 : VM_BUDDY_NONE - 1;
+}
+
 /* Makes room for n_pages records. They may move: nobody looks at them without the lock. */
 static bool reserve_records(struct arena *arena, size_t n_pages)
 {
     if (n_pages <= arena->capacity)
         return true;
-    if (n_pages >= VM_BUDDY_NONE)
+    if (n_pages > n_records_max(arena))
         return false;
-    const size_t capacity = vm_max_size(vm_max_size(n_pages, 2 * (size_t)arena->capacity), RECORD_PAGES_MIN);
-    if (capacity >= VM_BUDDY_NONE)
-        return false;
+    const size_t wanted = vm_max_size(vm_max_size(n_pages, 2 * (size_t)arena->capacity), RECORD_PAGES_MIN);
+    const size_t capacity = vm_min_size(wanted, n_records_max(arena));
     const size_t old_bytes = vm_arena_record_bytes(arena->capacity),
                  new_bytes = vm_arena_record_bytes(capacity);
     if (arena->capacity && vm_kernel_resize(arena->buddy.page, old_bytes, new_bytes)) {
@@ -357,15 +363,19 @@ static bool trim_locked(struct arena *arena, size_t pad)
 
 /* --- making --------------------------------------------------------------------------------------------- */
 
+size_t vm_arena_alignment(void)
+{
+    return vm_max_size(vm_kernel_share(vm_pages_to_bytes(MAX_BLOCK_PAGES), 4), vm_kernel.page_bytes);
+}
+
 bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages)
 {
-    const size_t max_block_bytes = vm_pages_to_bytes(MAX_BLOCK_PAGES);
     char *start = vm_kernel_break_now(), *limit = NULL;
     if (kind == ARENA_PRIVATE_BREAK) {
-        const size_t granule = vm_max_size(VM_GRANULE, vm_kernel.page_bytes);
-        const size_t least =
-            vm_round_up(vm_max_size(vm_pages_to_bytes(n_pages), VM_PRIVATE_ARENA_BYTES_MIN), granule);
-        size_t bytes = vm_max_size(VM_PRIVATE_ARENA_BYTES, least);
+        const size_t granule = vm_max_size(vm_kernel_share(VM_GRANULE, 8), vm_kernel.page_bytes);
+        const size_t least = vm_round_up(
+            vm_max_size(vm_pages_to_bytes(n_pages), vm_kernel_share(VM_PRIVATE_ARENA_BYTES_MIN, 3)), granule);
+        size_t bytes = vm_max_size(vm_kernel_share(VM_PRIVATE_ARENA_BYTES, 1), least);
         while (!(start = vm_kernel_map(bytes, granule, VM_ACCESS_NONE)) && bytes / 2 >= least)
             bytes /= 2;
         if (!start)
@@ -378,7 +388,7 @@ bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, si
         .lock = VM_LOCK_INIT(VM_RANK_ARENA),
         .kind = kind,
         .index = index,
-        .base = (char *)vm_round_down((uintptr_t)start, max_block_bytes),
+        .base = (char *)vm_round_down((uintptr_t)start, vm_arena_alignment()),
         .start = start,
         .break_end = start,
         .limit = limit,

@@ -282,7 +282,8 @@ static void reports(void **state)
     } forms[] = {
         {STATS_TEXT, first_line, "max mmap bytes   =          0\n"},
         {STATS_JSON, "{\n \"schema\": 1,\n", "}}\n"},
-        {STATS_GLIBC, "Arena 0:\nsystem bytes     = ", "max mmap bytes   =          0\n"},
+        {STATS_GLIBC, vm_kernel_describe().bytes ? "Backend " : "Arena 0:\nsystem bytes     = ",
+         "max mmap bytes   =          0\n"},
     };
     for (unsigned i = 0; i < sizeof forms / sizeof *forms; i++) {
         enum stats_format format = forms[i].format;

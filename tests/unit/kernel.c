@@ -221,7 +221,7 @@ static void start_odd(struct vm_kernel_backend *self)
 
 static void start_tiny(struct vm_kernel_backend *self)
 {
-    self->page_size = 1024;
+    self->page_size = 512;
 }
 
 static void start_huge(struct vm_kernel_backend *self)

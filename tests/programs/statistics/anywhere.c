@@ -209,7 +209,6 @@ int main(void)
         no_memory();
     closed_stderr();
     not_a_cancellation_point();
-    if (region_bytes() == 0) /* a child that is born inside a simulated kernel is refused everything */
-        in_children();
+    in_children();
     return expect_result();
 }
