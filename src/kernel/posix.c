@@ -2,11 +2,13 @@
 /*
  * posix.c - the kernel wall on any system with mmap and no break that could be used: addresses are reserved, and a
  * simulated kernel in them has the break, the mappings and the remap that the host does not have. Calls of POSIX alone:
- * mmap, mprotect, sysconf, getrlimit.
+ * mmap, mprotect, munmap, sysconf, getrlimit.
  *
  * A reservation costs addresses, no memory: what is used is made accessible, what is not any more is replaced by fresh
  * inaccessible addresses. The first is FIRST_BYTES, each further one as much as there is by then, so that they are few;
- * under a limit of addresses an eighth of that at a time, and in any case less where so much is refused.
+ * under a limit of addresses an eighth of that at a time, and in any case less where so much is refused. One is given
+ * back only if the simulated kernel did not take it, for want of memory for its records; and there is none for more than
+ * the machine has memory, as the records of what nobody could fill would take some of it.
  */
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -26,6 +28,7 @@ enum { LIMIT_SHARE_SHIFT = 3 };
 static const size_t first_bytes = sizeof(void *) == 8 ? 256 * VM_MIB : 32 * VM_MIB, least_bytes = 1 * VM_MIB;
 
 static size_t page_bytes, reserved_bytes;
+static struct vk_region pending; /* reserved last, and not taken by the kernel yet */
 
 static void *map_at(void *start, size_t bytes, int protection, int flags)
 {
@@ -52,8 +55,29 @@ static bool reserve_at_least(size_t least, struct vk_region *region)
     while (!(start = map_at(NULL, bytes, PROT_NONE, MAP_NORESERVE)) && bytes > least)
         bytes = vm_max_size(vm_round_down(bytes / 2, page_bytes), least);
     *region = (struct vk_region){.start = start, .bytes = bytes, .contents = VK_CONTENTS_ZERO};
-    reserved_bytes += start ? bytes : 0;
-    return start != NULL;
+    if (!start)
+        return false;
+    reserved_bytes += bytes;
+    pending = *region;
+    return true;
+}
+
+static size_t memory_of_machine(void)
+{
+#ifdef _SC_PHYS_PAGES
+    const long n_pages = sysconf(_SC_PHYS_PAGES);
+    if (n_pages > 0 && (size_t)n_pages <= PTRDIFF_MAX / page_bytes)
+        return (size_t)n_pages * page_bytes;
+#endif
+    return PTRDIFF_MAX / 2;
+}
+
+static void give_pending_back(void)
+{
+    if (!pending.start || munmap(pending.start, pending.bytes) != 0)
+        return;
+    reserved_bytes -= pending.bytes;
+    pending = (struct vk_region){0};
 }
 
 static bool reserve_first(struct vk_region *region)
@@ -64,13 +88,18 @@ static bool reserve_first(struct vk_region *region)
 static bool reserve_more(void *context, size_t bytes, struct vk_region *added)
 {
     (void)context;
-    return bytes <= PTRDIFF_MAX && reserve_at_least(vm_round_up(bytes, page_bytes), added);
+    give_pending_back();
+    return bytes <= memory_of_machine() && reserve_at_least(vm_round_up(bytes, page_bytes), added);
 }
 
 static bool commit(void *context, void *start, size_t bytes)
 {
     (void)context;
-    return mprotect(start, bytes, PROT_READ | PROT_WRITE) == 0;
+    if (mprotect(start, bytes, PROT_READ | PROT_WRITE) != 0)
+        return false;
+    if (start == pending.start) /* the records, at its start, come first */
+        pending = (struct vk_region){0};
+    return true;
 }
 
 /* Fresh addresses in place of the old memory, which goes. */

@@ -363,21 +363,12 @@ static bool trim_locked(struct arena *arena, size_t pad)
 
 /* --- making --------------------------------------------------------------------------------------------- */
 
-size_t vm_arena_alignment(void)
-{
-    return vm_max_size(vm_kernel_share(vm_pages_to_bytes(MAX_BLOCK_PAGES), 4), vm_kernel.page_bytes);
-}
-
 bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages)
 {
     char *start = vm_kernel_break_now(), *limit = NULL;
     if (kind == ARENA_PRIVATE_BREAK) {
-        const size_t granule = vm_max_size(vm_kernel_share(VM_GRANULE, 8), vm_kernel.page_bytes);
-        const size_t least = vm_round_up(
-            vm_max_size(vm_pages_to_bytes(n_pages), vm_kernel_share(VM_PRIVATE_ARENA_BYTES_MIN, 3)), granule);
-        size_t bytes = vm_max_size(vm_kernel_share(VM_PRIVATE_ARENA_BYTES, 1), least);
-        while (!(start = vm_kernel_map(bytes, granule, VM_ACCESS_NONE)) && bytes / 2 >= least)
-            bytes /= 2;
+        size_t bytes;
+        start = vm_arena_reserve(n_pages, &bytes);
         if (!start)
             return false;
         limit = start + bytes;

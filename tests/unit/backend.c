@@ -6,8 +6,10 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/atomic.h"
@@ -330,6 +332,15 @@ static void posix(void **state)
     assert_null(vm_kernel_map(SIZE_MAX / 2 + 1, SIZE_MAX / 2 + 1, VM_ACCESS_NONE));
 }
 
+static size_t address_space_bytes(void)
+{
+    FILE *const file = fopen("/proc/self/statm", "r");
+    size_t n_pages = 0;
+    UNIT_REQUIRE(file && fscanf(file, "%zu", &n_pages) == 1);
+    fclose(file);
+    return n_pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
 /* The break and what does not fit into the first reservation. What is not used costs nothing. */
 static void posix_grows(void **state)
 {
@@ -354,6 +365,31 @@ static void posix_grows(void **state)
         assert_true(vm_kernel_unmap(blocks[i], SIZE));
     }
     assert_true(vm_kernel_unmap(large, (size_t)SIZE * 12));
+}
+
+/* Reservations for which the kernel has no memory for records are not kept. */
+static void refuse_records(void *argument)
+{
+    (void)argument;
+    vm_kernel_start(vm_posix_open());
+    struct rlimit limit;
+    const size_t bytes = (size_t)512 << 20, before = address_space_bytes();
+    UNIT_REQUIRE(getrlimit(RLIMIT_DATA, &limit) == 0);
+    const struct rlimit none = {.rlim_cur = 4096, .rlim_max = limit.rlim_max};
+    UNIT_REQUIRE(setrlimit(RLIMIT_DATA, &none) == 0);
+    for (unsigned i = 0; i < 10; i++)
+        UNIT_REQUIRE(!vm_kernel_map(bytes, vm_kernel.page_bytes, VM_ACCESS_READ_WRITE));
+    UNIT_REQUIRE(setrlimit(RLIMIT_DATA, &limit) == 0);
+    UNIT_REQUIRE(address_space_bytes() <= before + 2 * bytes);
+    UNIT_REQUIRE(vm_kernel_map(bytes, vm_kernel.page_bytes, VM_ACCESS_READ_WRITE));
+    UNIT_REQUIRE(!vm_kernel_map((size_t)sysconf(_SC_PHYS_PAGES) * vm_kernel.page_bytes, vm_kernel.page_bytes,
+                                VM_ACCESS_NONE));
+}
+
+static void posix_refuses(void **state)
+{
+    (void)state;
+    unit_assert_returns(refuse_records, NULL);
 }
 
 /* --- a fork beside somebody in a simulated kernel ------------------------------------------------------- */
@@ -431,11 +467,17 @@ static void forks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(right),       cmocka_unit_test(wrong),
-        cmocka_unit_test(simulated),   cmocka_unit_test(embedded),
-        cmocka_unit_test(strict),      cmocka_unit_test(in_a_list),
-        cmocka_unit_test(too_late),    cmocka_unit_test(reported),
-        cmocka_unit_test(forks),       cmocka_unit_test_setup(posix, on_posix),
+        cmocka_unit_test(right),
+        cmocka_unit_test(wrong),
+        cmocka_unit_test(simulated),
+        cmocka_unit_test(embedded),
+        cmocka_unit_test(strict),
+        cmocka_unit_test(in_a_list),
+        cmocka_unit_test(too_late),
+        cmocka_unit_test(reported),
+        cmocka_unit_test(forks),
+        cmocka_unit_test(posix_refuses),
+        cmocka_unit_test_setup(posix, on_posix),
         cmocka_unit_test(posix_grows),
     };
     return cmocka_run_group_tests_name("backend", tests, NULL, NULL);

@@ -184,9 +184,8 @@ CASE(huge_alignment, "1.7.g 0.26", "alignments of gigabytes cost no memory and n
     }
     size_t now = proc_status_bytes("VmSize:");
     EXPECT_NOTE(API_UNDER_SANITIZER || rss_bytes() < 100 * MIB, "RSS %.1f MiB", mib(rss_bytes()));
-    const bool has_reservations = getenv("VMALLOC_BACKEND") != NULL; /* which are kept */
-    EXPECT_NOTE(API_UNDER_SANITIZER || has_reservations || now <= before + 512 * MIB,
-                "VmSize %.0f MiB, then %.0f", mib(before), mib(now));
+    EXPECT_NOTE(API_UNDER_SANITIZER || now <= before + 512 * MIB, "VmSize %.0f MiB, then %.0f", mib(before),
+                mib(now));
 }
 
 CASE(aligned_usable_close, "1.7.g 1.12.d",
