@@ -50,6 +50,10 @@ struct vm_kernel_backend {
     void *memory;
     size_t memory_bytes;
 
+    /* The memory is made longer when more of it is asked for, addresses without memory included: no more is
+       reserved than will be used soon. */
+    bool grows_on_demand;
+
     /* Called once, before all else: finds out the facts. NULL: they stand already. */
     void (*start)(struct vm_kernel_backend *self);
 
@@ -102,7 +106,11 @@ enum vm_kernel_result {
     VM_KERNEL_PAGE_SIZE   /* page_size is none that vmalloc can serve: a power of two, 1 to 64 KiB */
 };
 
+#ifdef __ELF__
 #define VM_KERNEL_API __attribute__((visibility("default")))
+#else
+#define VM_KERNEL_API
+#endif
 
 /*
  * Has the allocator take its memory from this backend, which stays the caller's and must last, instead of the
@@ -117,6 +125,12 @@ VM_KERNEL_API enum vm_kernel_result vm_kernel_install(struct vm_kernel_backend *
  * library, constructors. It runs very early, and must not allocate.
  */
 VM_KERNEL_API __attribute__((weak)) void vm_kernel_before_start(void);
+
+/*
+ * Only in a library that was built for a bare target, with threads: to be called by each thread that allocated or
+ * freed, as the last thing it does. What its heap keeps for it then serves others.
+ */
+void vm_kernel_thread_ended(void);
 
 #ifdef __cplusplus
 }

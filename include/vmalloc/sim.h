@@ -181,13 +181,18 @@ int vk_limit(struct vk_mm *mm, enum vk_limit limit, size_t most);
 
 struct vm_kernel_backend;
 
+#ifdef __ELF__
+#define VM_SIM_API __attribute__((visibility("default")))
+#else
+#define VM_SIM_API
+#endif
+
 /*
  * Fills in the backend by which vmalloc takes its memory from this kernel; give it to vm_kernel_install
  * (<vmalloc/kernel.h>). Not in libvmkernel.a: in libvmalloc. If threads use vmalloc, the kernel needs the
  * hooks lock and unlock. VK_EINVAL: its pages are none that vmalloc can serve (1 to 64 KiB).
  */
-__attribute__((visibility("default"))) int vm_sim_backend(struct vm_kernel_backend *backend,
-                                                          struct vk_kernel *kernel);
+VM_SIM_API int vm_sim_backend(struct vm_kernel_backend *backend, struct vk_kernel *kernel);
 
 /* --- what it says of itself ----------------------------------------------------------------------------- */
 

@@ -33,9 +33,13 @@ extern "C" {
 #define VM_ALIGNMENT 16
 
 #if defined(__GNUC__)
-#define VM_API __attribute__((visibility("default"), nothrow))
-#define VM_API_ALLOC(...) VM_API __attribute__((malloc, warn_unused_result, alloc_size(__VA_ARGS__)))
+#ifdef __ELF__
 #define VM_API_DATA __attribute__((visibility("default")))
+#else
+#define VM_API_DATA
+#endif
+#define VM_API VM_API_DATA __attribute__((nothrow))
+#define VM_API_ALLOC(...) VM_API __attribute__((malloc, warn_unused_result, alloc_size(__VA_ARGS__)))
 #else
 #define VM_API
 #define VM_API_DATA

@@ -6,6 +6,10 @@
 #ifndef VM_BASE_ATOMIC_H
 #define VM_BASE_ATOMIC_H
 
+#include "base/config.h"
+
+#if VM_THREADS
+
 #define vm_load_relaxed(pointer) __atomic_load_n((pointer), __ATOMIC_RELAXED)
 #define vm_load_acquire(pointer) __atomic_load_n((pointer), __ATOMIC_ACQUIRE)
 #define vm_store_relaxed(pointer, value) __atomic_store_n((pointer), (value), __ATOMIC_RELAXED)
@@ -17,6 +21,39 @@
 /* True if *pointer was *expected and is `desired` now; else *expected is what it was. */
 #define vm_compare_exchange(pointer, expected, desired)                                                      \
     __atomic_compare_exchange_n((pointer), (expected), (desired), false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
+
+#else /* the same for one thread: small processors have no atomic instructions, or none for 64 bits */
+
+#define vm_load_relaxed(pointer) (*(pointer))
+#define vm_load_acquire(pointer) (*(pointer))
+#define vm_store_relaxed(pointer, value) ((void)(*(pointer) = (value)))
+#define vm_store_release(pointer, value) ((void)(*(pointer) = (value)))
+#define vm_exchange(pointer, value) vm_read_and_write_((pointer), (value))
+#define vm_fetch_or(pointer, value) vm_read_and_write_((pointer), was_ | (value))
+#define vm_fetch_add_relaxed(pointer, value) vm_read_and_write_((pointer), was_ + (value))
+#define vm_fetch_sub_relaxed(pointer, value) vm_read_and_write_((pointer), was_ - (value))
+#define vm_compare_exchange(pointer, expected, desired)                                                      \
+    __extension__({                                                                                          \
+        __typeof__(pointer) at_ = (pointer);                                                                 \
+        __typeof__(*at_) *const expected_ = (expected);                                                      \
+        const bool is_same_ = *at_ == *expected_;                                                            \
+        if (is_same_)                                                                                        \
+            *at_ = (desired);                                                                                \
+        else                                                                                                 \
+            *expected_ = *at_;                                                                               \
+        is_same_;                                                                                            \
+    })
+
+/* What was there; the new value is made of it, under the name was_. */
+#define vm_read_and_write_(pointer, value)                                                                   \
+    __extension__({                                                                                          \
+        __typeof__(pointer) at_ = (pointer);                                                                 \
+        const __typeof__(*at_) was_ = *at_;                                                                  \
+        *at_ = (value);                                                                                      \
+        was_;                                                                                                \
+    })
+
+#endif
 
 /* Adds to a counter that one thread (or one lock's holder) writes and others may read: no locked
    instruction. */

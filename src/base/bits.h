@@ -6,8 +6,14 @@
 #include <limits.h>
 #include "base/compiler.h"
 
-/* The unit of every bitmap: what one instruction handles. */
-typedef unsigned long vm_word;
+/* The unit of every bitmap: what one instruction handles. As wide as an address, which `long` is not everywhere. */
+typedef uintptr_t vm_word;
+
+#if UINTPTR_MAX <= ULONG_MAX
+#define VM_WORD_BUILTIN(name) __builtin_##name##l
+#else
+#define VM_WORD_BUILTIN(name) __builtin_##name##ll
+#endif
 
 enum { VM_WORD_BITS = sizeof(vm_word) * CHAR_BIT, VM_WORD_SHIFT = sizeof(vm_word) == 8 ? 6 : 5 };
 _Static_assert(1 << VM_WORD_SHIFT == VM_WORD_BITS, "words of 32 or 64 bits");
@@ -20,7 +26,7 @@ VM_INLINE size_t vm_bits_lowest(vm_word word)
     __asm__("rep bsfq %1, %0" : "=r"(index) : "r"(word) : "cc");
     return index;
 #else
-    return (size_t)__builtin_ctzl(word);
+    return (size_t)VM_WORD_BUILTIN(ctz)(word);
 #endif
 }
 
@@ -32,7 +38,7 @@ VM_INLINE vm_word vm_bits_low_mask(unsigned n_bits)
 
 VM_INLINE unsigned vm_bits_count(vm_word word)
 {
-    return (unsigned)__builtin_popcountl(word);
+    return (unsigned)VM_WORD_BUILTIN(popcount)(word);
 }
 
 /* Sets bit `index` modulo the word's bits in *word; returns whether it was set already. */
@@ -77,7 +83,7 @@ VM_INLINE bool vm_is_power_of_two(size_t value)
 /* Index of the highest set bit. Needs value != 0. */
 VM_INLINE unsigned vm_floor_log2(size_t value)
 {
-    return (unsigned)(VM_WORD_BITS - 1) - (unsigned)__builtin_clzl((unsigned long)value);
+    return (unsigned)(VM_WORD_BITS - 1) - (unsigned)VM_WORD_BUILTIN(clz)(value);
 }
 
 /* Least n with 2^n >= value. Needs value != 0. */

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/config.h"
 
 #define VM_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define VM_UNLIKELY(condition) __builtin_expect(!!(condition), 0)
@@ -32,7 +33,13 @@
 
 /* One thread-local word, reached without a call: anything else would let the loader allocate inside
    malloc. */
+#if !VM_THREADS
+#define VM_THREAD_LOCAL
+#elif defined(_WIN32)
+#define VM_THREAD_LOCAL __thread /* one model; GCC's asks the C library's malloc, which we are not there */
+#else
 #define VM_THREAD_LOCAL __thread __attribute__((tls_model("initial-exec")))
+#endif
 
 /*
  * Exports the function `target` of this file under the C library's name `name` too. Only the libraries that
@@ -61,7 +68,13 @@
  */
 VM_INLINE uintptr_t vm_thread_id(void)
 {
-#if defined(__x86_64__) && defined(__LP64__)
+#if !VM_THREADS
+    return 1;
+#elif defined(_WIN64) && defined(__x86_64__)
+    uintptr_t id;
+    __asm__("mov %%gs:0x30, %0" : "=r"(id));
+    return id;
+#elif defined(__x86_64__) && defined(__LP64__)
     uintptr_t id;
     __asm__("mov %%fs:0, %0" : "=r"(id));
     return id;

@@ -99,6 +99,12 @@ _Static_assert(VM_DYNAMIC_MMAP_THRESHOLD_MAX >= VM_DEFAULT_MMAP_THRESHOLD,
 _Static_assert(VM_DEFAULT_MMAP_THRESHOLD > VM_SLAB_BLOCK_MAX,
                "slabs never serve what gets a mapping by default");
 
+/* 0 for a target without threads: no atomic instruction, no thread-local variable, and nobody waits for a lock. */
+#ifndef VM_THREADS
+#define VM_THREADS 1
+#endif
+_Static_assert(VM_THREADS == 0 || VM_THREADS == 1, "with threads or without");
+
 /* How much the code checks itself: 0 what users can cause, 1 cheap asserts, 2 and lock order, 3 and whole
    rooms. */
 #ifndef VM_CHECK_LEVEL

@@ -14,8 +14,20 @@ struct lock_waiter vm_lock_waiter;
 
 enum { SPINS_BEFORE_SLEEP = 100 };
 
+VM_COLD VM_NORETURN static void refuse_second_call(void)
+{
+    struct message message = {0};
+    vm_message_text(
+        &message,
+        "vmalloc: called while a call is under way: by the handler of an interrupt, or by a hook, and "
+        "there is no thread to wait for\n");
+    vm_report_fatal(&message);
+}
+
 void vm_lock_acquire_slow(struct lock *lock)
 {
+    if (!VM_THREADS)
+        refuse_second_call();
     for (unsigned spin = 0; spin < SPINS_BEFORE_SLEEP; spin++) {
         vm_cpu_relax();
         if (vm_load_relaxed(&lock->x_word) == 0 && vm_lock_try(lock))

@@ -7,10 +7,23 @@
 #include "base/report.h"
 #include "vmalloc/kernel.h"
 
+/* --- start.c, bare.c --- */
+
+/* Finds the kernel that serves, and whatever else has to be there before the first block. Called once, by one
+   thread. */
+void vm_front_set_up(void);
+
+/* init.c, for both: where memory is little, less of it is kept, and slabs serve small sizes alone. To be called once the
+   kernel is there; settings may change it after that. */
+void vm_front_fit_to_memory(void);
+
+/* start.c: whether the C library's own calls of malloc and free arrive here. */
+bool vm_front_is_process_malloc(void);
+
 /* --- malloc.c --- */
 
-/* Whether the C library's own calls of malloc and free arrive here. */
-bool vm_front_is_process_malloc(void);
+/* Set by each free(NULL). */
+extern bool vm_front_x_null_was_freed;
 
 /* M_PERTURB: fills `bytes` of a fresh block, unless it is NULL or nothing is to be filled. Returns the block. */
 void *vm_front_fill_fresh(void *block, size_t bytes);

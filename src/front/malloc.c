@@ -22,8 +22,8 @@ static void *out_of_memory(void)
     return NULL;
 }
 
-/* The pool has nothing for the class: once more with what others keep, then from a larger class. That block is
-   zeroed, as calloc clears no more than the smaller class's bytes. */
+/* The pool has nothing for the class: once more with what others keep, then whatever free block there is, if need be of a
+   larger class. That block is zeroed, as calloc clears no more than the smaller class's bytes. */
 VM_COLD static void *alloc_when_short(unsigned class_index)
 {
     vm_front_relieve();
@@ -83,19 +83,12 @@ VM_COLD static void fill_freed(struct span *span, void *block)
         __builtin_memset(block, byte, span->block_bytes);
 }
 
-static bool x_null_was_freed;
-
-bool vm_front_is_process_malloc(void)
-{
-    vm_store_relaxed(&x_null_was_freed, false);
-    vm_process_have_null_freed();
-    return vm_load_relaxed(&x_null_was_freed);
-}
+bool vm_front_x_null_was_freed;
 
 VM_NOINLINE void vm_free_slow(void *block)
 {
     if (!block) {
-        vm_store_relaxed(&x_null_was_freed, true);
+        vm_store_relaxed(&vm_front_x_null_was_freed, true);
         return;
     }
     struct span *const span = vm_pagemap_find(block);

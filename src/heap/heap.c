@@ -487,6 +487,17 @@ void *vm_heap_alloc(unsigned class_index)
     return block;
 }
 
+/* The search in turn stops early; this one does not: the class's next block is from a slab with free ones, if the heap has
+   one at all. */
+static void search_all_locked(struct heap *heap, unsigned class_index)
+{
+    struct list_node *node = heap->slabs[class_index].first;
+    while (node && !has_free(vm_slab_of_node(node)))
+        node = node->next;
+    if (node)
+        move_to_front(heap, vm_slab_of_node(node));
+}
+
 void *vm_heap_alloc_spare(unsigned class_index)
 {
     struct heap *const heap = vm_thread_enter();
@@ -495,13 +506,15 @@ void *vm_heap_alloc_spare(unsigned class_index)
     struct list emptied = {0};
     void *block = NULL;
     vm_lock_acquire(&heap->lock);
-    while (!block && ++class_index < VM_N_CLASSES)
+    for (; !block && class_index < VM_N_CLASSES; class_index++) {
+        search_all_locked(heap, class_index);
         block = take_locked(heap, class_index, &emptied);
+        if (block)
+            __builtin_memset(block, 0, vm_class_bytes(class_index));
+    }
     vm_lock_release(&heap->lock);
     vm_heap_destroy_slabs(&emptied);
     vm_thread_leave(heap);
-    if (block)
-        __builtin_memset(block, 0, vm_class_bytes(class_index));
     return block;
 }
 

@@ -55,8 +55,8 @@ VM_NORETURN void vm_heap_bad_free(const void *block);
 /* A block of the class for the calling thread. NULL: out of memory. Lock: none held. */
 void *vm_heap_alloc(unsigned class_index);
 
-/* A block of a larger class than that, zeroed, from what the thread's heap has: for when there is no memory for
-   more slabs. NULL: there is none. Lock: none held. */
+/* A block of the class or a larger one, zeroed, from what the thread's heap has, wherever it is: for when there is no
+   memory for more slabs. NULL: there is none. Cost: a look at each slab of those classes. Lock: none held. */
 void *vm_heap_alloc_spare(unsigned class_index);
 
 /* Frees block `index` of a slab that the page map knows. Lock: none held. */

@@ -235,6 +235,7 @@ static void fault_start(struct vm_kernel_backend *self)
     self->purge_zeroes = inner->purge_zeroes;
     self->memory = inner->memory;
     self->memory_bytes = inner->memory_bytes;
+    self->grows_on_demand = inner->grows_on_demand;
     vm_oplog_begin(inner);
 }
 

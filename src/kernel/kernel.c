@@ -60,6 +60,7 @@ void vm_kernel_start(struct vm_kernel_backend *new_backend)
         .has_remap = backend->has_remap,
         .fresh_is_zero = backend->fresh_is_zero,
         .purge_zeroes = backend->purge_zeroes,
+        .grows_on_demand = backend->grows_on_demand,
         .name = backend->name,
     };
     if (backend->memory_bytes) {

@@ -12,11 +12,11 @@
 #include "base/config.h"
 #include "vmalloc/kernel.h"
 
-/* Facts of the backend in force, constant once the allocator is set up: front/init.c may take has_break away. */
+/* Facts of the backend in force, constant once the allocator is set up: front/start.c may take has_break away. */
 struct kernel_facts {
     size_t page_bytes;
     unsigned page_shift;
-    bool has_break, has_remap, fresh_is_zero, purge_zeroes;
+    bool has_break, has_remap, fresh_is_zero, purge_zeroes, grows_on_demand;
     const char *name;
     char *memory; /* whole pages around what the backend calls its memory */
     size_t memory_bytes;
@@ -49,7 +49,7 @@ extern void *vm_linux_first_break;
 /* The page of Linux, whatever backend is in force. No call of the kernel. */
 size_t vm_linux_page_bytes(void);
 
-/* Puts a backend in force and starts it. Called once by front/init.c; by tests with a backend of their
+/* Puts a backend in force and starts it. Called once, by front/start.c or bare.c; by tests with a backend of their
    own. */
 void vm_kernel_start(struct vm_kernel_backend *backend);
 

@@ -134,6 +134,7 @@ int vm_sim_backend(struct vm_kernel_backend *backend, struct vk_kernel *kernel)
         .context = vk_flat_mm(kernel),
         .memory = (void *)usage.low,
         .memory_bytes = usage.can_grow ? 0 : usage.high - usage.low,
+        .grows_on_demand = usage.can_grow,
         .page_size = page_bytes,
         .has_break = true,
         .has_remap = true,

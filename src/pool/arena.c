@@ -77,8 +77,9 @@ static void enter(struct arena *arena)
 /* Records that there can be use for: one more than pages, as who grows by a whole number of them asks for. */
 static size_t n_records_max(const struct arena *arena)
 {
-    const size_t bytes = (size_t)(vm_kernel.memory - arena->base) + vm_kernel.memory_bytes;
-    return vm_kernel.memory_bytes ? (bytes >> vm_kernel.page_shift) + 1 : VM_BUDDY_NONE - 1;
+    const char *const memory_end = vm_kernel.memory_bytes ? vm_kernel.memory + vm_kernel.memory_bytes : NULL;
+    const char *const end = arena->limit ? arena->limit : memory_end;
+    return end ? ((size_t)(end - arena->base) >> vm_kernel.page_shift) + 1 : VM_BUDDY_NONE - 1;
 }
 
 /* Makes room for n_pages records. They may move: nobody looks at them without the lock. */

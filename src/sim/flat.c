@@ -212,14 +212,50 @@ static void flat_advise(struct vk_mm *mm, vk_va start, size_t bytes, unsigned pr
     }
 }
 
-static bool flat_grow(struct vk_kernel *kernel, size_t bytes)
+/* The last region, if there are records for so many bytes behind it; NULL: there are not. */
+static const struct flat_region *last_with_room(const struct vk_kernel *kernel, size_t bytes)
+{
+    const struct flat_region *last = vk_flat_first(kernel);
+    for (const struct flat_region *next; (next = vk_flat_next(last)); last = next)
+        ;
+    return (size_t)(last->n_pages_max - last->buddy.n_pages) << kernel->page_shift >= bytes ? last : NULL;
+}
+
+/* Memory from the hook; zero bytes: none. */
+static struct vk_region ask(const struct vk_kernel *kernel, size_t bytes)
 {
     const struct vk_hooks *const hooks = &kernel->hooks;
     struct vk_region added = {0};
-    /* A region of its own spends a part of itself on records: generously, a quarter and three pages. */
-    const size_t asked = bytes + bytes / 4 + 3 * kernel->page_bytes;
-    return hooks->grow && asked > bytes && hooks->grow(hooks->context, asked, &added) &&
-           vk_flat_add(kernel, &added) == 0;
+    return hooks->grow && hooks->grow(hooks->context, bytes, &added) ? added : (struct vk_region){0};
+}
+
+/* Memory that continues no region becomes one of its own: makes it longer by what goes for records, if more follows it. */
+static void add_room_for_records(struct vk_kernel *kernel, struct vk_region *added, size_t bytes)
+{
+    struct vk_region more = ask(kernel, bytes);
+    if (more.bytes && more.start == (char *)added->start + added->bytes) {
+        added->bytes += more.bytes;
+        if (more.contents != added->contents)
+            added->contents = VK_CONTENTS_UNKNOWN;
+    } else if (more.bytes) {
+        vk_flat_add(kernel, &more);
+    }
+}
+
+/* Asks for just what is needed if that will continue a region; if not, generously, for a quarter and three pages more,
+   which records take. */
+static bool flat_grow(struct vk_kernel *kernel, size_t bytes)
+{
+    const size_t for_records = bytes / 4 + 3 * kernel->page_bytes;
+    const struct flat_region *const last = last_with_room(kernel, bytes);
+    if (bytes > SIZE_MAX - for_records)
+        return false;
+    struct vk_region added = ask(kernel, last ? bytes : bytes + for_records);
+    if (!added.bytes)
+        return false;
+    if (last && (vk_va)added.start != last->end)
+        add_room_for_records(kernel, &added, for_records);
+    return vk_flat_add(kernel, &added) == 0;
 }
 
 const struct vk_backing vk_flat_backing = {

@@ -149,8 +149,9 @@ bool vk_mm_find_place(struct vk_mm *mm, size_t bytes, size_t alignment, vk_va *p
     };
     if (find_gap(mm, &wanted, place))
         return true;
-    return bytes <= SIZE_MAX - wanted.alignment &&
-           mm->kernel->backing->grow(mm->kernel, bytes + wanted.alignment) && find_gap(mm, &wanted, place);
+    const size_t slack = wanted.alignment - mm->kernel->page_bytes;
+    return bytes <= SIZE_MAX - slack && mm->kernel->backing->grow(mm->kernel, bytes + slack) &&
+           find_gap(mm, &wanted, place);
 }
 
 static int place_fixed(struct vk_mm *mm, const struct vk_map *wanted, size_t bytes)

@@ -113,6 +113,7 @@ static struct {
     bool is_locked, may_commit;
     size_t committed_pages;
     size_t n_stretches; /* that the grow hook has given away, with those at the start */
+    size_t asked_bytes; /* the last time */
 } hook;
 
 static void hook_lock(void *context)
@@ -134,6 +135,7 @@ static bool hook_grow(void *context, size_t bytes, struct vk_region *added)
 {
     (void)context;
     hook.n_grows++;
+    hook.asked_bytes = bytes;
     const size_t n = (bytes + STRETCH - 1) / STRETCH;
     if (n > N_STRETCHES - hook.n_stretches)
         return false;
@@ -216,6 +218,32 @@ static void grows_by_the_hook(void **state)
     assert_int_equal(vk_brk(mm, (vk_va)stretches[5]), (vk_va)stretches[1] + PAGE); /* in vain: not asked */
     assert_int_equal(hook.n_grows, 3);
     assert_int_equal(vk_brk(mm, low), low);
+    vk_check(machine.kernel);
+}
+
+/* What continues a region is just what is needed; what cannot, as others took memory meanwhile, becomes a region with
+   room for its own records. */
+static void asks_the_hook_for_what_is_needed(void **state)
+{
+    (void)state;
+    memset(&hook, 0, sizeof hook);
+    hook.n_stretches = 1;
+    const struct vk_config config = {.hooks = {.context = &hook, .grow = hook_grow}};
+    struct vk_region first = stretch(0, 1);
+    first.bytes_max = N_STRETCHES * STRETCH;
+    struct vk_mm *const mm = start_in_stretch(&first, &config);
+    vk_va at;
+    assert_int_equal(map_anywhere(mm, STRETCH, &at), 0);
+    assert_int_equal(hook.n_grows, 1);
+    assert_int_equal(hook.asked_bytes, STRETCH);
+    assert_int_equal(at, (vk_va)stretches[1]);
+
+    hook.n_stretches++; /* somebody else's */
+    const size_t n_before = hook.n_stretches;
+    assert_int_equal(map_anywhere(mm, STRETCH, &at), 0);
+    assert_int_equal(hook.n_grows, 3);
+    assert_int_equal(hook.n_stretches, n_before + 2);
+    assert_true(at > (vk_va)stretches[n_before]); /* behind records, and in both stretches */
     vk_check(machine.kernel);
 }
 
@@ -366,9 +394,13 @@ int main(void)
 {
     unit_report_to_stderr();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(regions_are_apart),           cmocka_unit_test(a_region_is_continued),
-        cmocka_unit_test(locks_around_each_call),      cmocka_unit_test(grows_by_the_hook),
-        cmocka_unit_test(takes_records_from_the_hook), cmocka_unit_test(protects_for_real),
+        cmocka_unit_test(regions_are_apart),
+        cmocka_unit_test(a_region_is_continued),
+        cmocka_unit_test(locks_around_each_call),
+        cmocka_unit_test(grows_by_the_hook),
+        cmocka_unit_test(asks_the_hook_for_what_is_needed),
+        cmocka_unit_test(takes_records_from_the_hook),
+        cmocka_unit_test(protects_for_real),
         cmocka_unit_test(moves_what_is_protected),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);

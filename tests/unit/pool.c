@@ -345,6 +345,32 @@ static void few_addresses(void **state)
     unit_assert_returns(use_few_addresses, NULL);
 }
 
+/* Where addresses take memory, reservations follow what is used. */
+static void reserve_little(void *argument)
+{
+    enum { BYTES = 64 << 10 };
+    (void)argument;
+    begin(WITHOUT_BREAK);
+    vm_kernel.grows_on_demand = true;
+    struct span span = {0};
+    for (size_t bytes = BYTES; bytes < (size_t)24 << 20; bytes += BYTES) {
+        UNIT_REQUIRE(vm_pool_take(&span, BYTES, 4096));
+        size_t reserved = 0;
+        const struct arena *arena;
+        for (size_t i = 0; (arena = vm_pool_arena(i)); i++)
+            reserved += (size_t)(arena->limit - arena->start);
+        UNIT_REQUIRE(reserved <= bytes + bytes / 4 + VM_PRIVATE_ARENA_BYTES_MIN);
+    }
+    vm_pool_check();
+    UNIT_REQUIRE(n_arenas() < 16); /* which come to be a quarter of all */
+}
+
+static void grows_on_demand(void **state)
+{
+    (void)state;
+    unit_assert_returns(reserve_little, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,6 +378,7 @@ int main(void)
         cmocka_unit_test(break_is_refused),  cmocka_unit_test(more_arenas),
         cmocka_unit_test(memory_is_refused), cmocka_unit_test(nothing_at_first),
         cmocka_unit_test(few_addresses),     cmocka_unit_test(room_of_newest),
+        cmocka_unit_test(grows_on_demand),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }

@@ -100,6 +100,28 @@ static void expect_refusals(void)
     }
 }
 
+/* With all memory taken, a block that is freed, wherever among the others, can be had again. */
+static void expect_freed_again(void)
+{
+    struct link *before = head;
+    for (size_t i = 0; before != NULL && before->next != NULL && i < 100; i++) {
+        struct link *const freed = before->next, *const after = freed->next;
+        const size_t size = freed->n_bytes;
+        api_free(freed);
+        struct link *const taken = api_malloc(size);
+        EXPECT_NOTE(taken != NULL, "a block of %zu, freed at the end of memory, is not to be had again",
+                    size);
+        if (taken == NULL) {
+            before->next = after;
+            return;
+        }
+        *taken = (struct link){.next = after, .n_bytes = size, .id = n_blocks++};
+        stamp_fill(taken + 1, size - sizeof *taken, taken->id);
+        before->next = taken;
+        before = taken;
+    }
+}
+
 int main(int argc, char **argv)
 {
     REQUIRE(argc == 2);
@@ -112,6 +134,7 @@ int main(int argc, char **argv)
         size_t taken = take_all(size, most);
         EXPECT_NOTE(taken < most, "blocks of %zu: there is no limit; took %zu", size, taken);
         expect_refusals();
+        expect_freed_again();
         size_t freed = give_back(2);
         size_t again = take_all(size, most);
         size_t third = give_back(3);

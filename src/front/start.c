@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * start.c - the allocator in a process: what setting up does there, what is done before the program begins, and at its
+ * exit the reports.
+ *
+ * Nothing is torn down at exit: other libraries' destructors and detached threads go on allocating.
+ */
+#include "base/atomic.h"
+#include "front/front.h"
+#include "front/print.h"
+#include "heap/heap_fast.h"
+#include "kernel/fault.h"
+#include "kernel/kernel.h"
+#include "large/large.h"
+#include "vmalloc/vmalloc.h"
+
+static bool has_environment;
+
+/* The argument may be another copy's of this library: the C libraries of two loader namespaces (dlmopen) number their
+   keys alike and keep the values in the same place. */
+static void thread_ended(void *argument)
+{
+    (void)argument;
+    vm_kernel_thread_ended();
+}
+
+bool vm_front_is_process_malloc(void)
+{
+    vm_store_relaxed(&vm_front_x_null_was_freed, false);
+    vm_process_have_null_freed();
+    return vm_load_relaxed(&vm_front_x_null_was_freed);
+}
+
+/*
+ * Loaded beside another malloc, by a plug-in that is linked with us, we leave the break to that: sbrk has no lock,
+ * and two mallocs that move the break at the same moment get the same memory. (The core library of the unit
+ * tests, which has no C library names, shares it with the C library's malloc on purpose.)
+ */
+static void leave_break_to_other_malloc(void)
+{
+#ifdef VM_LIBC_NAMES
+    if (!vm_front_is_process_malloc())
+        vm_kernel.has_break = false;
+#endif
+}
+
+void vm_front_set_up(void)
+{
+    vm_process_start_reports();
+    vm_kernel_start(vm_backend_choose());
+    vm_process_start(thread_ended);
+    vm_lock_waiter.forked = vm_fork_repair;
+    vm_front_fit_to_memory();
+    has_environment = vm_tune_read_environment();
+    leave_break_to_other_malloc();
+}
+
+static void add_identity(struct message *message)
+{
+    vm_message_text(message, "version " VMALLOC_VERSION ", backend ");
+    vm_message_text(message, vm_kernel.name);
+    vm_message_text(message, ", page size ");
+    vm_message_unsigned(message, vm_kernel.page_bytes);
+    const struct vm_kernel_region region = vm_kernel_describe();
+    if (region.bytes)
+        vm_message_text(message, ", ");
+    vm_message_region(message, &region);
+}
+
+/*
+ * The main thread's heap, the first arena on the process's break and what else a first block needs, before the
+ * program begins: so nobody takes it for the program's own memory, and a program that moves the break itself
+ * finds ours below.
+ */
+static void make_first_blocks(void)
+{
+    vm_free(VM_OPAQUE(vm_malloc(1)));
+    vm_free(VM_OPAQUE(vm_malloc(vm_large_policy.x_slab_max + 1)));
+}
+
+VM_CONSTRUCTOR static void start(void)
+{
+    vm_heap_first_call();
+    if (!has_environment) /* another library's constructor allocated before the C library was set up */
+        has_environment = vm_tune_read_environment();
+    make_first_blocks();
+    vm_process_at_fork(vm_fork_in_child);
+    struct message message = {0};
+    vm_message_text(&message, "vmalloc: ");
+    if (vm_front_settings.is_check) {
+        const bool in_effect = vm_front_is_process_malloc();
+        vm_message_text(&message,
+                        in_effect ? "in effect: " : "not in effect: malloc of the process is another one's");
+        if (in_effect)
+            add_identity(&message);
+        vm_message_text(&message, ", pid ");
+        vm_message_unsigned(&message, (uint64_t)vm_process_id());
+        vm_message_text(&message, "\n");
+        vm_report_send(&message);
+        vm_process_exit_now(in_effect ? 0 : 1);
+    }
+    if (vm_front_settings.stats != STATS_NONE || vm_fault_plan.n_rules)
+        vm_process_keep_error_file();
+    if (vm_front_settings.is_verbose) {
+        add_identity(&message);
+        vm_message_text(&message, "\n");
+        vm_report_send(&message);
+        vm_tune_report();
+    }
+}
+
+VM_DESTRUCTOR static void stop(void)
+{
+    if (vm_front_settings.stats != STATS_NONE)
+        vm_stats_report((enum stats_format)vm_front_settings.stats);
+    vm_fault_report();
+}
