@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""What a job is, and the workloads of bench/workloads as jobs.
+
+A job runs on one allocator and returns its figures, a dictionary: seconds (by the clock) and cpu, rss_peak, rss_end and
+rss_floor in KiB as far as it knows them, and a checksum, which must be the same on every allocator and in each run. It
+raises Failure if anything went wrong.
+"""
+import contextlib
+import os
+import threading
+from dataclasses import dataclass
+from typing import Callable
+
+from .process import Failure, key_values
+
+WORKLOAD, PROGRAM = "workload", "program"
+GROUPS = {WORKLOAD: "workloads", PROGRAM: "real programs"}
+TEXTS = ("name", "checksum", "status")
+
+
+@dataclass
+class Job:
+    name: str
+    group: str
+    imitates: str
+    why: str
+    run: Callable
+    time_key: str = "seconds"  # which figure is compared: seconds, or cpu where a client runs beside
+    missing: str = ""  # why it cannot be run here
+    threads: int = 0  # how many it takes unless told otherwise; 0: the number is part of the workload
+    prepare: Callable = lambda: None  # once before the first round
+
+
+def workload_programs(machinery):
+    folder = machinery.build / "bench/workloads"
+    return sorted(path for path in folder.glob("*") if path.is_file() and os.access(path, os.X_OK))
+
+
+def workloads(machinery, quick):
+    """The programs of bench/workloads, each described by itself."""
+    found = []
+    for program in workload_programs(machinery):
+        about = key_values(machinery.run(None, [program, "--describe"], timeout=60).check(program.name).stdout)
+        arguments = ["--quick"] if quick else []
+        found.append(
+            Job(
+                name=about["name"],
+                group=WORKLOAD,
+                imitates=about["imitates"],
+                why=about["why"] + (f" (after {about['after']})" if about.get("after") else ""),
+                run=lambda allocator, program=program, arguments=arguments: run_workload(
+                    machinery, allocator, program, arguments
+                ),
+                threads=int(about.get("threads", 0)),
+            )
+        )
+    return found
+
+
+def run_workload(machinery, allocator, program, arguments, **more):
+    """One run of a program with the key=value interface."""
+    outcome = machinery.run(allocator, [program, *arguments], **more)
+    told = key_values(outcome.stdout)
+    status = told.get("status", "")
+    if status.startswith("failed"):
+        raise Failure(status)
+    outcome.check(program.name)
+    if status != "ok":
+        raise Failure("it does not say that it is ready")
+    figures = {key: float(value) for key, value in told.items() if key not in TEXTS}
+    figures["checksum"] = told.get("checksum", "")
+    return figures
+
+
+def run_with_samples(machinery, allocator, program, arguments):
+    """The time series of one run: (seconds, live bytes, RSS in KiB), and its figures."""
+    reading, writing = os.pipe()
+    lines = []
+
+    def collect():
+        with open(reading, encoding="ascii") as file:
+            lines.extend(file)
+
+    collector = threading.Thread(target=collect)
+    collector.start()
+    try:
+        with contextlib.closing(os.fdopen(writing, "wb")):
+            environment = {"VMBENCH_SAMPLES": str(writing)}
+            figures = run_workload(
+                machinery, allocator, program, arguments, env=environment, pass_fds=(writing,)
+            )
+    finally:
+        collector.join()
+    samples = [line.split()[1:] for line in lines if line.startswith("sample ")]
+    return [[float(word) for word in sample] for sample in samples], figures

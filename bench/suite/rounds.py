@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: MIT
+"""Who runs when, and progress on the terminal.
+
+A round goes through the jobs in a random order; each job runs on one allocator after the other, in a random order, too. So
+whatever slows the machine for a while, or favours who runs first, hits all allocators alike. The orders come from a seed.
+"""
+import random
+import sys
+import time
+
+from .allocators import BASE
+from .process import Failure
+
+
+class Progress:
+    """One line that is written over on a terminal; one line a job elsewhere."""
+
+    def __init__(self, title, n_steps):
+        self.title, self.n_steps = title, n_steps
+        self.done, self.began = 0, time.monotonic()
+        self.terminal = sys.stderr.isatty()
+
+    def step(self, text):
+        """Before each step."""
+        passed = time.monotonic() - self.began
+        left = passed / self.done * (self.n_steps - self.done) if self.done else 0
+        self.done += 1
+        line = f"{self.title}: {self.done} of {self.n_steps}, {text}"
+        if self.done > 1:
+            line += f", about {left / 60:.0f} min left" if left >= 90 else f", about {left:.0f} s left"
+        self.write(line)
+
+    def write(self, line):
+        if self.terminal:
+            sys.stderr.write(f"\r\x1b[K{line[:110]}")
+            sys.stderr.flush()
+        else:
+            print(line, file=sys.stderr)
+
+    def say(self, line):
+        """A line that stays."""
+        if self.terminal:
+            sys.stderr.write("\r\x1b[K")
+        print(line, file=sys.stderr)
+
+    def end(self):
+        self.say(f"{self.title}: {self.done} steps in {time.monotonic() - self.began:.0f} s")
+
+
+class Series:
+    """The runs of one job on one allocator; why it failed, if it did."""
+
+    def __init__(self):
+        self.runs, self.failure = [], ""
+
+    def as_dict(self):
+        return {"runs": self.runs, "failure": self.failure}
+
+
+def measure(jobs, allocators, rounds, seed):
+    """Runs everything: {job: {allocator: Series}}. A failed pair is not run again. Ctrl-C ends it after what there is."""
+    generator = random.Random(seed)
+    series = {job.name: {allocator.name: Series() for allocator in allocators} for job in jobs}
+    progress = Progress("rounds", rounds * len(jobs) * len(allocators))
+    interrupted = False
+    try:
+        prepare(jobs, series, progress)
+        for number in range(1, rounds + 1):
+            for job in generator.sample(jobs, len(jobs)):
+                for allocator in generator.sample(allocators, len(allocators)):
+                    progress.step(f"round {number}, {job.name} on {allocator.name}")
+                    run_once(job, allocator, number, series[job.name][allocator.name], progress)
+    except KeyboardInterrupt:
+        interrupted = True
+    progress.end()
+    for job in jobs:
+        compare_checksums(series[job.name], progress)
+    return series, interrupted
+
+
+def prepare(jobs, series, progress):
+    for job in jobs:
+        try:
+            job.prepare()
+        except Failure as failure:
+            for one in series[job.name].values():
+                one.failure = f"cannot be prepared: {failure}"
+            progress.say(f"failed: {job.name}: {failure}")
+
+
+def run_once(job, allocator, number, series, progress):
+    if series.failure:
+        return
+    try:
+        figures = job.run(allocator)
+    except Failure as failure:
+        series.failure = str(failure)
+        progress.say(f"failed: {job.name} on {allocator.name}: {failure}")
+        return
+    series.runs.append({"round": number, **figures})
+
+
+def compare_checksums(series, progress):
+    """A job whose result is not that of the base has failed, however fast it was."""
+    base = next((run["checksum"] for run in series[BASE].runs), "")
+    for name, one in series.items():
+        wrong = [run for run in one.runs if run["checksum"] != base] if base else []
+        if wrong and not one.failure:
+            first = wrong[0]
+            one.failure = f"round {first['round']}: its result {first['checksum']} is not {base}, that of {BASE}"
+            progress.say(f"failed on {name}: {one.failure}")
