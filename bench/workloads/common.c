@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * common.c - main() of all workloads: NAME [--quick] [--threads N] | --describe
+ *
+ * Prints key=value lines. rss_start, rss_peak and rss_end are KiB before the measured phase, at most, and right after the last
+ * free; rss_floor a second later, in which nothing is called. With VMBENCH_SAMPLES=FD, lines "sample SECONDS LIVE_BYTES RSS_KIB" go
+ * to that descriptor about ten times a second.
+ */
+#include "common.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { QUICK_PART = 6, SAMPLE_NS = 100 * 1000 * 1000, SAMPLES_OF_REST = 10 };
+
+struct worker workers[MOST_THREADS];
+int n_threads;
+static bool is_quick;
+static int samples_fd = -1;
+static int status_fd;
+static uint64_t started_ns, next_sample_ns;
+static int64_t peak_live;
+
+_Noreturn void fail(const char *why)
+{
+    char text[200];
+    int length = snprintf(text, sizeof text, "name=%s\nstatus=failed: %s\n", workload.name, why);
+    (void)!write(STDOUT_FILENO, text, (size_t)length);
+    _exit(1);
+}
+
+/* ---- clocks and resident memory ---- */
+
+uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static double cpu_seconds(int who)
+{
+    struct rusage usage;
+    getrusage(who, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+/* A line of /proc/self/status, in KiB. */
+static long status_kib(const char *name)
+{
+    static char text[8192];
+    ssize_t n_read = pread(status_fd, text, sizeof text - 1, 0);
+    text[n_read < 0 ? 0 : n_read] = '\0';
+    const char *line = strstr(text, name);
+    if (line == NULL) {
+        fail("cannot read /proc/self/status");
+    }
+    return strtol(line + strlen(name), NULL, 10);
+}
+
+static int64_t live_bytes(void)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < MOST_THREADS; i++) {
+        sum += __atomic_load_n(&workers[i].live, __ATOMIC_RELAXED);
+    }
+    return sum;
+}
+
+/* ---- samples ---- */
+
+static void write_sample(uint64_t at_ns, int64_t live)
+{
+    char text[100];
+    uint64_t us = (at_ns - started_ns) / 1000;
+    int length = snprintf(text, sizeof text, "sample %lu.%06lu %lld %ld\n", (unsigned long)(us / 1000000),
+                          (unsigned long)(us % 1000000), (long long)live, status_kib("VmRSS:"));
+    if (write(samples_fd, text, (size_t)length) != length) {
+        fail("cannot write a sample");
+    }
+}
+
+void watch(void)
+{
+    int64_t live = live_bytes();
+    if (live > peak_live) {
+        peak_live = live;
+    }
+    if (samples_fd >= 0) {
+        uint64_t at = now_ns();
+        if (at >= next_sample_ns) {
+            write_sample(at, live);
+            next_sample_ns = at + SAMPLE_NS;
+        }
+    }
+}
+
+/* A second in which nothing is called; the samples go on. */
+static void rest(int64_t live)
+{
+    for (int i = 0; i < SAMPLES_OF_REST; i++) {
+        if (samples_fd >= 0) {
+            write_sample(now_ns(), live);
+        }
+        nanosleep(&(struct timespec){.tv_nsec = SAMPLE_NS}, NULL);
+    }
+}
+
+/* ---- workers ---- */
+
+uint64_t steps_of(uint64_t full)
+{
+    return is_quick ? full / QUICK_PART : full;
+}
+
+void start_thread(pthread_t *thread, void *(*body)(void *), void *argument)
+{
+    if (pthread_create(thread, NULL, body, argument) != 0) {
+        fail("cannot start a thread");
+    }
+}
+
+void join_thread(pthread_t thread)
+{
+    if (pthread_join(thread, NULL) != 0) {
+        fail("cannot join a thread");
+    }
+}
+
+static void (*work_of_all)(struct worker *worker);
+
+static void *thread_body(void *worker)
+{
+    work_of_all(worker);
+    return NULL;
+}
+
+void run_workers(int n, void (*work)(struct worker *worker))
+{
+    work_of_all = work;
+    for (int i = 1; i < n; i++) {
+        start_thread(&workers[i].thread, thread_body, &workers[i]);
+    }
+    work(&workers[0]);
+    for (int i = 1; i < n; i++) {
+        join_thread(workers[i].thread);
+    }
+}
+
+/* ---- main ---- */
+
+static void describe(void)
+{
+    printf("name=%s\nimitates=%s\nwhy=%s\nafter=%s\nthreads=%d\n", workload.name, workload.imitates,
+           workload.why, workload.after, workload.n_threads);
+}
+
+/* The whole text as a number of least..most; the program ends if it is none. */
+static int number(const char *text, int least, int most)
+{
+    char *end;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || value < least || value > most) {
+        fail("a number is wrong");
+    }
+    return (int)value;
+}
+
+static void read_arguments(int argc, char **argv)
+{
+    n_threads = workload.n_threads;
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--quick") == 0) {
+            is_quick = true;
+        } else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc && workload.n_threads > 0) {
+            n_threads = number(argv[++i], 1, MOST_THREADS);
+        } else {
+            fail("usage: [--quick] [--threads N], if the number is not part of the workload; or --describe");
+        }
+    }
+    const char *samples = getenv("VMBENCH_SAMPLES");
+    if (samples != NULL) {
+        samples_fd = number(samples, 0, 1 << 20);
+    }
+}
+
+static void print_results(double seconds, double cpu, long start_kib, long peak_kib, long end_kib)
+{
+    uint64_t n_ops = 0, checksum = 0;
+    for (int i = 0; i < MOST_THREADS; i++) {
+        n_ops += workers[i].n_ops;
+        checksum += workers[i].checksum;
+    }
+    printf("name=%s\nops=%llu\nseconds=%.6f\ncpu=%.6f\n", workload.name, (unsigned long long)n_ops, seconds,
+           cpu);
+    printf("peak_live=%lld\nrss_start=%ld\nrss_peak=%ld\nrss_end=%ld\nrss_floor=%ld\n", (long long)peak_live,
+           start_kib, peak_kib, end_kib, status_kib("VmRSS:"));
+    if (workload.report != NULL) {
+        workload.report();
+    }
+    printf("live_end=%lld\nchecksum=%016llx\nstatus=ok\n", (long long)live_bytes(),
+           (unsigned long long)checksum);
+}
+
+int main(int argc, char **argv)
+{
+    static char buffer[4096];
+    setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
+    if (argc == 2 && strcmp(argv[1], "--describe") == 0) {
+        describe();
+        return 0;
+    }
+    read_arguments(argc, argv);
+    status_fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    for (int i = 0; i < MOST_THREADS; i++) {
+        workers[i].index = i;
+        workers[i].rng.state = mix((uint64_t)i + 1);
+    }
+    long start_kib = status_kib("VmRSS:");
+    double start_cpu = cpu_seconds(RUSAGE_SELF);
+    started_ns = now_ns();
+    workload.run();
+    double seconds = (double)(now_ns() - started_ns) / 1e9;
+    double cpu = cpu_seconds(RUSAGE_SELF) - start_cpu + cpu_seconds(RUSAGE_CHILDREN);
+    long end_kib = status_kib("VmRSS:");
+    long peak_kib = status_kib("VmHWM:");
+    rest(live_bytes());
+    print_results(seconds, cpu, start_kib, peak_kib, end_kib);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
