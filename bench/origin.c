@@ -13,7 +13,8 @@
 int main(void)
 {
     static const char *const names[] = {
-        "malloc", "calloc", "realloc", "free", "aligned_alloc", "posix_memalign", "memalign", "malloc_usable_size",
+        "malloc",        "calloc",         "realloc",  "free",
+        "aligned_alloc", "posix_memalign", "memalign", "malloc_usable_size",
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         Dl_info origin;

@@ -6,12 +6,14 @@ objects is switched off (PYTHONMALLOC=malloc), so that each object is a block of
 """
 import hashlib
 import random
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .jobs import PROGRAM, Job
+from .process import Failure
 
 
 @dataclass
@@ -27,6 +29,8 @@ class Batch:
     environment: dict = field(default_factory=dict)
     stdin: str = ""  # a file of bench/programs
     result: str = ""  # the file that the command writes; else its standard output
+    pick: str = ""  # a pattern: only what it finds in the output is compared
+    time_key: str = "seconds"
     prepare: object = lambda: None
 
 
@@ -44,12 +48,14 @@ def as_job(machinery, batch):
         imitates=batch.imitates,
         why=batch.why,
         run=lambda allocator: run_batch(machinery, batch, allocator),
+        time_key=batch.time_key,
         missing="" if found else f"not installed: package {batch.package}",
         prepare=batch.prepare,
     )
 
 
 def run_batch(machinery, batch, allocator):
+    check_dynamic(machinery, batch, allocator)
     stdin = open(source(machinery, batch.stdin), "rb") if batch.stdin else None
     try:
         outcome = machinery.run(allocator, batch.command, env=batch.environment, stdin=stdin).check(batch.name)
@@ -57,7 +63,18 @@ def run_batch(machinery, batch, allocator):
         if stdin:
             stdin.close()
     result = Path(batch.result).read_bytes() if batch.result else outcome.stdout.encode()
-    return {**outcome.figures, "checksum": hashlib.sha256(result).hexdigest()[:16] if result else ""}
+    if batch.pick:
+        result = b"\n".join(re.findall(batch.pick.encode(), result))
+    if not result:
+        raise Failure("no result that could be compared")
+    return {**outcome.figures, "checksum": hashlib.sha256(result).hexdigest()[:16]}
+
+
+def check_dynamic(machinery, batch, allocator):
+    """Fails if the loader would not load the library into the program, as it does not into a static one."""
+    command = ["env", "LD_TRACE_LOADED_OBJECTS=1", shutil.which(batch.command[0], path=machinery.environment["PATH"])]
+    if allocator.path not in machinery.run(allocator, command, timeout=60).stdout:
+        raise Failure("the loader does not load the library into the program")
 
 
 def source(machinery, name):
@@ -124,6 +141,13 @@ def batches(machinery, quick):
              "-dGraphicsAlphaBits=4", "-o", bitmap, "-c", f"/pages {size(16, 3)} def",
              "-f", source(machinery, "pages.ps")],
             result=bitmap,
+        ),
+        Batch(
+            "rocksdb", "rocksdb-tools", "db_bench of RocksDB, two threads that fill, overwrite, read at random and in order",
+            "Arenas of large pieces, cached blocks of any size, and threads in the background that free what others took",
+            ["db_bench", "--benchmarks=fillrandom,overwrite,readrandom,readseq", f"--num={size(120000, 15000)}",
+             "--threads=2", "--seed=3", "--compression_type=none", f"--db={machinery.work / 'rocksdb'}"],
+            pick=r"\(\d+ of \d+ found\)|readseq.* (\d+) operations", time_key="cpu",
         ),
     ]  # fmt: skip
 
