@@ -45,7 +45,7 @@ def find(machinery, added, only):
         unknown = sorted(set(only) - set(paths) - set(absent))
         if unknown:
             raise Failure(f"no allocator is called {unknown[0]}; --lib {unknown[0]}=PATH adds it")
-        paths = {name: path for name, path in paths.items() if name in only or name == BASE}
+        paths = {name: path for name, path in paths.items() if name in only or name in added or name == BASE}
         absent = {name: why for name, why in absent.items() if name in only}
     found = []
     for name, path in paths.items():

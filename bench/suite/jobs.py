@@ -2,8 +2,8 @@
 """What a job is, and the workloads of bench/workloads as jobs.
 
 A job runs on one allocator and returns its figures, a dictionary: seconds (by the clock) and cpu, rss_peak, rss_end and
-rss_floor in KiB as far as it knows them, and a checksum, which must be the same on every allocator and in each run. It
-raises Failure if anything went wrong.
+rss_floor in KiB as far as it knows them, perhaps samples (seconds, live bytes, RSS in KiB), and a checksum, which must be
+the same on every allocator and in each run. It raises Failure if anything went wrong.
 """
 import contextlib
 import os
@@ -27,6 +27,7 @@ class Job:
     run: Callable
     time_key: str = "seconds"  # which figure is compared: seconds, or cpu where a client runs beside
     missing: str = ""  # why it cannot be run here
+    program: object = None  # of a workload: the path
     threads: int = 0  # how many it takes unless told otherwise; 0: the number is part of the workload
     prepare: Callable = lambda: None  # once before the first round
 
@@ -51,29 +52,15 @@ def workloads(machinery, quick):
                 run=lambda allocator, program=program, arguments=arguments: run_workload(
                     machinery, allocator, program, arguments
                 ),
+                program=program,
                 threads=int(about.get("threads", 0)),
             )
         )
     return found
 
 
-def run_workload(machinery, allocator, program, arguments, **more):
-    """One run of a program with the key=value interface."""
-    outcome = machinery.run(allocator, [program, *arguments], **more)
-    told = key_values(outcome.stdout)
-    status = told.get("status", "")
-    if status.startswith("failed"):
-        raise Failure(status)
-    outcome.check(program.name)
-    if status != "ok":
-        raise Failure("it does not say that it is ready")
-    figures = {key: float(value) for key, value in told.items() if key not in TEXTS}
-    figures["checksum"] = told.get("checksum", "")
-    return figures
-
-
-def run_with_samples(machinery, allocator, program, arguments):
-    """The time series of one run: (seconds, live bytes, RSS in KiB), and its figures."""
+def run_workload(machinery, allocator, program, arguments):
+    """One run of a program with the key=value interface; its samples come through a pipe of their own."""
     reading, writing = os.pipe()
     lines = []
 
@@ -86,10 +73,24 @@ def run_with_samples(machinery, allocator, program, arguments):
     try:
         with contextlib.closing(os.fdopen(writing, "wb")):
             environment = {"VMBENCH_SAMPLES": str(writing)}
-            figures = run_workload(
-                machinery, allocator, program, arguments, env=environment, pass_fds=(writing,)
-            )
+            outcome = machinery.run(allocator, [program, *arguments], env=environment, pass_fds=(writing,))
     finally:
         collector.join()
+    figures = figures_of(outcome, program.name)
     samples = [line.split()[1:] for line in lines if line.startswith("sample ")]
-    return [[float(word) for word in sample] for sample in samples], figures
+    figures["samples"] = [[float(word) for word in sample] for sample in samples]
+    return figures
+
+
+def figures_of(outcome, name):
+    """What a program told on its standard output, if it says that it is well."""
+    told = key_values(outcome.stdout)
+    status = told.get("status", "")
+    if status.startswith("failed"):
+        raise Failure(status)
+    outcome.check(name)
+    if status != "ok":
+        raise Failure("it does not say that it is ready")
+    figures = {key: float(value) for key, value in told.items() if key not in TEXTS}
+    figures["checksum"] = told.get("checksum", "")
+    return figures

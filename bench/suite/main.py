@@ -16,6 +16,7 @@ from .process import Failure, Machinery
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = 1
 FULL_ROUNDS, QUICK_ROUNDS = 7, 1
+QUICK_ALLOCATORS = "vmalloc,jemalloc"
 
 
 def arguments():
@@ -33,7 +34,7 @@ def arguments():
     parser.add_argument("--rounds", type=positive, metavar="N", help=f"rounds ({FULL_ROUNDS}; {QUICK_ROUNDS} with --quick)")
     parser.add_argument("--only", action="append", default=[], metavar="PATTERN", help="only these (*, ?; commas between)")
     parser.add_argument("--lib", action="append", default=[], metavar="NAME=PATH", help="another library to compare")
-    parser.add_argument("--allocators", default="", metavar="LIST", help="only these libraries, and glibc")
+    parser.add_argument("--allocators", default="", metavar="LIST", help=f"only these libraries, glibc, and those of --lib (all; {QUICK_ALLOCATORS} with --quick)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the order within the rounds (1)")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the results go (build-bench/results)")
     parser.add_argument("--write-docs", action="store_true", help="also write docs/benchmarks.md")
@@ -105,10 +106,12 @@ def run(options, machinery):
         list_names(found)
         return None
     jobs = [job for job in found if wanted(job.name, patterns)]
-    sections = [name for name in extras.SECTIONS if wanted(name, patterns)]
+    left_out = extras.NOT_QUICK if options.quick and not patterns else ()
+    sections = [name for name in extras.SECTIONS if wanted(name, patterns) and name not in left_out]
     if not jobs and not sections:
         raise Failure(f"nothing is called {', '.join(patterns)}; --list shows the names")
-    compared, absent = allocators.find(machinery, libraries(options.lib), options.allocators.split(",") if options.allocators else [])
+    chosen = options.allocators or (QUICK_ALLOCATORS if options.quick else "")
+    compared, absent = allocators.find(machinery, libraries(options.lib), chosen.split(",") if chosen else [])
     announce(compared, absent, jobs)
     facts = machine.facts(ROOT)
     present = [job for job in jobs if not job.missing]

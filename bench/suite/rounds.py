@@ -13,29 +13,29 @@ from .process import Failure
 
 
 class Progress:
-    """One line that is written over on a terminal; one line a job elsewhere."""
+    """One line that is written over on a terminal; elsewhere a line whenever another job begins."""
 
     def __init__(self, title, n_steps):
         self.title, self.n_steps = title, n_steps
         self.done, self.began = 0, time.monotonic()
-        self.terminal = sys.stderr.isatty()
+        self.terminal, self.last = sys.stderr.isatty(), ""
 
-    def step(self, text):
-        """Before each step."""
+    def step(self, what, where):
+        """Before each step: what is run, and on which library."""
         passed = time.monotonic() - self.began
         left = passed / self.done * (self.n_steps - self.done) if self.done else 0
         self.done += 1
-        line = f"{self.title}: {self.done} of {self.n_steps}, {text}"
+        line = f"{self.title}: {self.done} of {self.n_steps}, {what}"
+        if self.terminal:
+            line += f" on {where}"
         if self.done > 1:
             line += f", about {left / 60:.0f} min left" if left >= 90 else f", about {left:.0f} s left"
-        self.write(line)
-
-    def write(self, line):
         if self.terminal:
             sys.stderr.write(f"\r\x1b[K{line[:110]}")
             sys.stderr.flush()
-        else:
+        elif what != self.last:
             print(line, file=sys.stderr)
+        self.last = what
 
     def say(self, line):
         """A line that stays."""
@@ -48,13 +48,13 @@ class Progress:
 
 
 class Series:
-    """The runs of one job on one allocator; why it failed, if it did."""
+    """The runs of one job on one allocator, the memory over time of the first, and why it failed, if it did."""
 
     def __init__(self):
-        self.runs, self.failure = [], ""
+        self.runs, self.samples, self.failure = [], [], ""
 
     def as_dict(self):
-        return {"runs": self.runs, "failure": self.failure}
+        return {"runs": self.runs, "samples": self.samples, "failure": self.failure}
 
 
 def measure(jobs, allocators, rounds, seed):
@@ -68,7 +68,7 @@ def measure(jobs, allocators, rounds, seed):
         for number in range(1, rounds + 1):
             for job in generator.sample(jobs, len(jobs)):
                 for allocator in generator.sample(allocators, len(allocators)):
-                    progress.step(f"round {number}, {job.name} on {allocator.name}")
+                    progress.step(f"round {number}, {job.name}", allocator.name)
                     run_once(job, allocator, number, series[job.name][allocator.name], progress)
     except KeyboardInterrupt:
         interrupted = True
@@ -97,6 +97,8 @@ def run_once(job, allocator, number, series, progress):
         series.failure = str(failure)
         progress.say(f"failed: {job.name} on {allocator.name}: {failure}")
         return
+    samples = figures.pop("samples", [])
+    series.samples = series.samples or samples
     series.runs.append({"round": number, **figures})
 
 

@@ -82,8 +82,23 @@ def text(results, summary):
         lines.append("")
         lines.append(f"{title + f', ratio to {BASE}':{width}} " + " ".join(f"{name:>17}" for name in names))
         lines += [f"{name:{width}} " + " ".join(f"{cell:>17}" for cell in cells) for name, cells in rows]
-    noise = [value for value in summary["spread"].values() if value is not None]
-    if noise:
-        lines.append("")
-        lines.append(f"noise: the middle half of {BASE}'s runs lies within {max(noise):.1%} (worst), {sorted(noise)[len(noise) // 2]:.1%} (median)")
-    return "\n".join(lines)
+    text_of_noise = noise(summary)
+    return "\n".join(lines + (["", f"noise: {text_of_noise}"] if text_of_noise else []))
+
+
+def noise(summary):
+    """How much the base's own runs differ; empty if there is only one round."""
+    values = sorted(value for value in summary["spread"].values() if value is not None)
+    if not values:
+        return ""
+    return (
+        f"the middle half of {BASE}'s runs differs by {values[len(values) // 2]:.1%} of its median "
+        f"(middle workload), {values[-1]:.1%} (worst)"
+    )
+
+
+def number(value, key):
+    """A figure of the summary as text: seconds, or KiB as MiB."""
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if key == "seconds" else f"{value / 1024:.1f}"
