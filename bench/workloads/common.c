@@ -2,9 +2,9 @@
 /*
  * common.c - main() of all workloads: NAME [--quick] [--threads N] | --describe
  *
- * Prints key=value lines. rss_start, rss_peak and rss_end are KiB before the measured phase, at most, and right after the last
- * free; rss_floor a second later, in which nothing is called. With VMBENCH_SAMPLES=FD, lines "sample SECONDS LIVE_BYTES RSS_KIB" go
- * to that descriptor about ten times a second.
+ * Prints key=value lines. rss_start, rss_peak and rss_end are KiB before the measured phase, at most, and
+ * right after the last free; rss_floor a second later, in which nothing is called. With VMBENCH_SAMPLES=FD,
+ * lines "sample SECONDS LIVE_BYTES RSS_KIB" go to that descriptor about ten times a second.
  */
 #include "common.h"
 #include <errno.h>
@@ -21,11 +21,20 @@ int n_threads;
 static bool is_quick;
 static int samples_fd = -1;
 static int status_fd;
+static pid_t process;
 static uint64_t started_ns, next_sample_ns;
 static int64_t peak_live;
 
+/* Only one thread of this process writes why; a child only ends, and its parent says so. */
 _Noreturn void fail(const char *why)
 {
+    static bool is_failing;
+    if (getpid() != process) {
+        _exit(1);
+    }
+    while (__atomic_exchange_n(&is_failing, true, __ATOMIC_RELAXED)) {
+        pause();
+    }
     char text[200];
     int length = snprintf(text, sizeof text, "name=%s\nstatus=failed: %s\n", workload.name, why);
     (void)!write(STDOUT_FILENO, text, (size_t)length);
@@ -158,14 +167,21 @@ static void describe(void)
            workload.why, workload.after, workload.n_threads);
 }
 
-/* The whole text as a number of least..most; the program ends if it is none. */
+static _Noreturn void usage(void)
+{
+    fprintf(stderr, "usage: %s [--quick]%s | --describe; VMBENCH_SAMPLES is an open descriptor\n",
+            workload.name, workload.n_threads > 0 ? " [--threads 1..64]" : "");
+    exit(2);
+}
+
+/* The whole text as a number of least..most. */
 static int number(const char *text, int least, int most)
 {
     char *end;
     errno = 0;
     long value = strtol(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || value < least || value > most) {
-        fail("a number is wrong");
+        usage();
     }
     return (int)value;
 }
@@ -179,7 +195,7 @@ static void read_arguments(int argc, char **argv)
         } else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc && workload.n_threads > 0) {
             n_threads = number(argv[++i], 1, MOST_THREADS);
         } else {
-            fail("usage: [--quick] [--threads N], if the number is not part of the workload; or --describe");
+            usage();
         }
     }
     const char *samples = getenv("VMBENCH_SAMPLES");
@@ -188,17 +204,22 @@ static void read_arguments(int argc, char **argv)
     }
 }
 
-static void print_results(double seconds, double cpu, long start_kib, long peak_kib, long end_kib)
+struct results {
+    double seconds, cpu;
+    long start_kib, peak_kib, end_kib, floor_kib;
+};
+
+static void print_results(const struct results *results)
 {
     uint64_t n_ops = 0, checksum = 0;
     for (int i = 0; i < MOST_THREADS; i++) {
         n_ops += workers[i].n_ops;
         checksum += workers[i].checksum;
     }
-    printf("name=%s\nops=%llu\nseconds=%.6f\ncpu=%.6f\n", workload.name, (unsigned long long)n_ops, seconds,
-           cpu);
+    printf("name=%s\nops=%llu\nseconds=%.6f\ncpu=%.6f\n", workload.name, (unsigned long long)n_ops,
+           results->seconds, results->cpu);
     printf("peak_live=%lld\nrss_start=%ld\nrss_peak=%ld\nrss_end=%ld\nrss_floor=%ld\n", (long long)peak_live,
-           start_kib, peak_kib, end_kib, status_kib("VmRSS:"));
+           results->start_kib, results->peak_kib, results->end_kib, results->floor_kib);
     if (workload.report != NULL) {
         workload.report();
     }
@@ -215,20 +236,24 @@ int main(int argc, char **argv)
         return 0;
     }
     read_arguments(argc, argv);
+    process = getpid();
     status_fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
     for (int i = 0; i < MOST_THREADS; i++) {
         workers[i].index = i;
         workers[i].rng.state = mix((uint64_t)i + 1);
     }
-    long start_kib = status_kib("VmRSS:");
+    nanosleep(&(struct timespec){0},
+              NULL); /* its page of the C library is resident before the first figure */
+    struct results results = {.start_kib = status_kib("VmRSS:")};
     double start_cpu = cpu_seconds(RUSAGE_SELF);
     started_ns = now_ns();
     workload.run();
-    double seconds = (double)(now_ns() - started_ns) / 1e9;
-    double cpu = cpu_seconds(RUSAGE_SELF) - start_cpu + cpu_seconds(RUSAGE_CHILDREN);
-    long end_kib = status_kib("VmRSS:");
-    long peak_kib = status_kib("VmHWM:");
+    results.seconds = (double)(now_ns() - started_ns) / 1e9;
+    results.cpu = cpu_seconds(RUSAGE_SELF) - start_cpu + cpu_seconds(RUSAGE_CHILDREN);
+    results.end_kib = status_kib("VmRSS:");
+    results.peak_kib = status_kib("VmHWM:");
     rest(live_bytes());
-    print_results(seconds, cpu, start_kib, peak_kib, end_kib);
+    results.floor_kib = status_kib("VmRSS:");
+    print_results(&results);
     return fflush(stdout) == 0 ? 0 : 1;
 }

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * common.h - what all workloads share: command line, random numbers, workers, accounts, samples, stamps, output.
+ * common.h - what all workloads share: command line, random numbers, workers, accounts, samples, stamps,
+ * output.
  *
- * A workload is one program: a `workload` and a run function; main() is in common.c. It calls the C library's malloc by name, so
- * that the allocator comes from a preload. What the harness itself needs is static. Randomness has fixed seeds, and sums do not
- * depend on the order of threads: operations and checksum are the same for every allocator and in each run.
+ * A workload is one program: a `workload` and a run function; main() is in common.c. It calls the C library's
+ * malloc by name, so that the allocator comes from a preload. What the harness itself needs is static.
+ * Randomness has fixed seeds, and sums do not depend on the order of threads: operations and checksum are the
+ * same for every allocator and in each run.
  *
- * Each worker counts its own live bytes and operations; a block may be counted by one and counted off by another, only the
- * sum over all workers means something. Worker 0 looks at that sum now and then, and writes the time series.
+ * Each worker counts its own live bytes and operations; a block may be counted by one and counted off by
+ * another, only the sum over all workers means something. Worker 0 looks at that sum now and then, and writes
+ * the time series.
  */
 #ifndef BENCH_WORKLOADS_COMMON_H
 #define BENCH_WORKLOADS_COMMON_H
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include "../random.h"
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,7 +27,8 @@
 
 enum { MOST_THREADS = 64, CACHE_LINE_PAIR = 128, MIB = 1 << 20 };
 
-/* What a program is; each defines one. The texts are its row in docs/benchmarks.md, plain sentences of one line. */
+/* What a program is; each defines one. The texts are its row in docs/benchmarks.md, plain sentences of one
+   line. */
 struct workload {
     const char *name;
     const char *imitates; /* which programs do this, and what exactly is done */
@@ -35,11 +40,8 @@ struct workload {
 };
 extern const struct workload workload;
 
-struct rng {
-    uint64_t state;
-};
-
-/* One line of execution, also across several threads that follow each other. Fields are the running thread's own, but `live`. */
+/* One line of execution, also across several threads that follow each other. Fields are the running thread's
+   own, but `live`. */
 struct worker {
     _Alignas(CACHE_LINE_PAIR) struct rng rng;
     int64_t live; /* requested bytes; worker 0 reads all of them */
@@ -55,7 +57,8 @@ extern int n_threads;
 /* How many of `full` steps to make: all, or a part of them with --quick. */
 uint64_t steps_of(uint64_t full);
 
-/* Calls work for each of the first n workers, worker 0 on this thread; with n = 1 the process stays single-threaded. */
+/* Calls work for each of the first n workers, worker 0 on this thread; with n = 1 the process stays
+   single-threaded. */
 void run_workers(int n, void (*work)(struct worker *worker));
 void start_thread(pthread_t *thread, void *(*body)(void *), void *argument);
 void join_thread(pthread_t thread);
@@ -70,39 +73,6 @@ void watch(void);
 
 /* Ends the program: "status=failed: WHY", status 1. Any thread, any time. */
 _Noreturn void fail(const char *why);
-
-/* ---- random numbers ---- */
-
-/* The finaliser of splitmix64 (Steele, Lea, Flood 2014). */
-static inline uint64_t mix(uint64_t value)
-{
-    value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9u;
-    value = (value ^ value >> 27) * 0x94d049bb133111ebu;
-    return value ^ value >> 31;
-}
-
-static inline uint64_t next_random(struct rng *rng)
-{
-    return mix(rng->state += 0x9e3779b97f4a7c15u);
-}
-
-/* 0 .. n-1 out of 32 random bits. */
-static inline uint32_t scale(uint32_t random, uint32_t n)
-{
-    return (uint32_t)((uint64_t)random * n >> 32);
-}
-
-static inline uint32_t below(struct rng *rng, uint32_t n)
-{
-    return scale((uint32_t)(next_random(rng) >> 32), n);
-}
-
-/* A size of least << 0..n_doublings: each doubling as probable as another, even inside of it. Few are large, as in real programs. */
-static inline size_t skewed(uint64_t random, uint32_t least, uint32_t n_doublings)
-{
-    uint32_t start = least << scale((uint32_t)random, n_doublings);
-    return start + scale((uint32_t)(random >> 32), start);
-}
 
 /* ---- blocks ---- */
 
@@ -146,7 +116,7 @@ static inline void step(struct worker *worker)
     }
 }
 
-/* ---- stamps: the key of a block, known besides, in its first 8 bytes, and its complement in the last 8 ---- */
+/* ---- stamps: the key of a block, known besides, in its first 8 bytes, and its complement in the last 8 --- */
 
 static inline void stamp(void *block, size_t size, uint64_t key)
 {

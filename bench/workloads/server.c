@@ -2,9 +2,9 @@
 /*
  * server.c - threads of a server that die and hand their objects to a successor.
  *
- * After the benchmark that P. Larson and M. Krishnan describe in "Memory Allocation for Long-Running Server Applications", ISMM 1998:
- * each of several lines of threads has an array of blocks of random sizes; a thread replaces random ones of them for a while, then
- * starts a thread that goes on with the array, and ends.
+ * After the benchmark that P. Larson and M. Krishnan describe in "Memory Allocation for Long-Running Server
+ * Applications", ISMM 1998: each of several lines of threads has an array of blocks of random sizes; a thread
+ * replaces random ones of them for a while, then starts a thread that goes on with the array, and ends.
  */
 #include "common.h"
 #include <semaphore.h>
@@ -63,7 +63,7 @@ static void *live(void *argument)
 
 static void run(void)
 {
-    lives_of_a_line = steps_of(600) / (uint64_t)n_threads + 1;
+    lives_of_a_line = steps_of(1000) / (uint64_t)n_threads + 1;
     sem_init(&finished, 0, 0);
     for (int i = 0; i < n_threads; i++) {
         start_thread(&workers[i].thread, live, &workers[i]);

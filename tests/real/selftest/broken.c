@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * broken.c - allocators that are wrong on purpose, for tests/real/selftest/run: the comparison must notice them.
+ * broken.c - allocators that are wrong on purpose, for tests/real/selftest/run and tests/bench/run: what compares or
+ * checks must notice them.
  *
  * Compiled once for each fault, by -DFAULT=NAME:
  *   FAULT_CALLOC    calloc returns junk instead of zeros
  *   FAULT_REALLOC   realloc keeps only the first half of the block
  *   FAULT_MALLOC    after 8 blocks malloc, and with it the rest, finds no memory
+ *   FAULT_OVERLAP   each ONE_OF-th block that malloc returns is the same memory
  *   FAULT_NAMES     correct, but exported under a symbol version, so that no program gets to it
  * and with -DVICTIMS='" NAME NAME "', the programs in which the fault shows: in the shell and the tools of a job
  * everything is right, so that only the programs under test can make the case fail. The memory itself comes from
@@ -21,6 +23,11 @@
 #define FAULT_REALLOC 2
 #define FAULT_MALLOC 3
 #define FAULT_NAMES 4
+#define FAULT_OVERLAP 5
+
+#ifndef ONE_OF
+#define ONE_OF 64
+#endif
 
 enum { BLOCKS_BEFORE_FAILURE = 8 };
 
@@ -28,6 +35,7 @@ void *__libc_malloc(size_t size);
 void __libc_free(void *block);
 
 static unsigned n_blocks;
+static _Alignas(4096) char one_for_many[64 << 20];
 
 /* Whether the fault shows here. The C library knows the program's name only once it is initialised. */
 static int is_broken(int fault)
@@ -45,19 +53,38 @@ static int is_broken(int fault)
     return 0;
 }
 
-void *malloc(size_t size)
+static unsigned count_block(void)
 {
-    if (is_broken(FAULT_MALLOC) &&
-        __atomic_add_fetch(&n_blocks, 1, __ATOMIC_RELAXED) > BLOCKS_BEFORE_FAILURE) {
+    return __atomic_add_fetch(&n_blocks, 1, __ATOMIC_RELAXED);
+}
+
+static void *allocate(size_t size)
+{
+    if (is_broken(FAULT_MALLOC) && count_block() > BLOCKS_BEFORE_FAILURE) {
         errno = ENOMEM;
         return NULL;
     }
     return __libc_malloc(size);
 }
 
+void *malloc(size_t size)
+{
+    if (is_broken(FAULT_OVERLAP) && size <= sizeof one_for_many && count_block() % ONE_OF == 0) {
+        return one_for_many;
+    }
+    return allocate(size);
+}
+
 void free(void *block)
 {
-    __libc_free(block);
+    if (block != one_for_many) {
+        __libc_free(block);
+    }
+}
+
+static size_t bytes_of(void *block)
+{
+    return block == one_for_many ? sizeof one_for_many : malloc_usable_size(block);
 }
 
 void *calloc(size_t count, size_t size)
@@ -67,7 +94,7 @@ void *calloc(size_t count, size_t size)
         errno = ENOMEM;
         return NULL;
     }
-    void *block = malloc(bytes);
+    void *block = allocate(bytes);
     if (block != NULL) {
         memset(block, is_broken(FAULT_CALLOC) ? 0xa5 : 0, bytes);
     }
@@ -78,7 +105,7 @@ void *realloc(void *block, size_t size)
 {
     void *moved = malloc(size);
     if (block != NULL && moved != NULL) {
-        size_t old_size = malloc_usable_size(block);
+        size_t old_size = bytes_of(block);
         size_t kept = old_size < size ? old_size : size;
         memcpy(moved, block, is_broken(FAULT_REALLOC) ? kept / 2 : kept);
         free(block);

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * single.c - one thread: pairs over all sizes, batches freed in three orders, calloc, realloc, aligned
+ * blocks.
+ */
+#include "../random.h"
+#include "micro.h"
+#include <stdlib.h>
+#include <string.h>
+
+enum { BATCH = 1000, KIB = 1024, MIB = 1024 * KIB };
+
+static const char wrong[] = "a live block was overwritten";
+static void *blocks[BATCH];
+static uint32_t order[BATCH];
+
+/* malloc and free at once: the block that was just freed comes back. */
+static void pair(struct bench_run *run)
+{
+    for (uint64_t i = 0; i < run->n_iterations; i++) {
+        void *block = got(malloc(run->argument));
+        mark(block, run->argument, i);
+        free(block);
+    }
+}
+
+/* Up to 1000 blocks, freed as `order` says. */
+static void batches(struct bench_run *run)
+{
+    for (uint64_t n_left = run->n_iterations; n_left > 0;) {
+        uint32_t n_blocks = n_left < BATCH ? (uint32_t)n_left : BATCH;
+        for (uint32_t i = 0; i < n_blocks; i++) {
+            blocks[i] = got(malloc(run->argument));
+            mark(blocks[i], run->argument, i);
+        }
+        for (uint32_t i = 0; i < BATCH; i++) {
+            uint32_t which = order[i];
+            if (which < n_blocks) {
+                if (!is_marked(blocks[which], run->argument, which)) {
+                    bench_fail(run, wrong);
+                }
+                free(blocks[which]);
+            }
+        }
+        n_left -= n_blocks;
+    }
+}
+
+static void first_in_first_out(struct bench_run *run)
+{
+    (void)run;
+    for (uint32_t i = 0; i < BATCH; i++) {
+        order[i] = i;
+    }
+}
+
+static void last_in_first_out(struct bench_run *run)
+{
+    (void)run;
+    for (uint32_t i = 0; i < BATCH; i++) {
+        order[i] = BATCH - 1 - i;
+    }
+}
+
+static void any_order(struct bench_run *run)
+{
+    struct rng rng = {1};
+    first_in_first_out(run);
+    for (uint32_t i = BATCH - 1; i > 0; i--) {
+        uint32_t other = below(&rng, i + 1), place = order[i];
+        order[i] = order[other];
+        order[other] = place;
+    }
+}
+
+/* The block is zero where it is looked at, and written, so that the next one has to be cleared again. */
+static void zeroed(struct bench_run *run)
+{
+    for (uint64_t i = 0; i < run->n_iterations; i++) {
+        void *block = got(calloc(1, run->argument));
+        if (!is_marked(block, run->argument, 0)) {
+            bench_fail(run, "calloc returned memory that is not zero");
+        }
+        mark(block, run->argument, ~(uint64_t)0);
+        free(block);
+    }
+}
+
+/* A vector from 16 bytes to the argument, by a half each time; an iteration is a whole vector. */
+static void growth(struct bench_run *run)
+{
+    for (uint64_t i = 0; i < run->n_iterations; i++) {
+        size_t size = 16;
+        char *vector = got(malloc(size));
+        mark(vector, size, i);
+        while (size < run->argument) {
+            size_t grown = size + size / 2;
+            vector = got(realloc(vector, grown));
+            if (!is_marked(vector, size, i)) {
+                bench_fail(run, "realloc lost what was in the block");
+            }
+            mark(vector, grown, i);
+            size = grown;
+        }
+        free(vector);
+    }
+}
+
+/* 100 bytes, aligned to the argument. */
+static void aligned(struct bench_run *run)
+{
+    for (uint64_t i = 0; i < run->n_iterations; i++) {
+        void *block;
+        if (posix_memalign(&block, run->argument, 100) != 0 || (uintptr_t)block % run->argument != 0) {
+            bench_fail(run, "no aligned block");
+            return;
+        }
+        mark(block, 100, i);
+        free(block);
+    }
+}
+
+void add_single_cases(void)
+{
+    bench_add(&(struct bench_case){.name = "pair", .body = pair, .first = 8, .last = 64 * MIB, .factor = 2});
+    bench_add(&(struct bench_case){.name = "batch-lifo",
+                                   .body = batches,
+                                   .prepare = last_in_first_out,
+                                   .first = 16,
+                                   .last = 16 * KIB,
+                                   .factor = 8});
+    bench_add(&(struct bench_case){.name = "batch-fifo",
+                                   .body = batches,
+                                   .prepare = first_in_first_out,
+                                   .first = 16,
+                                   .last = 16 * KIB,
+                                   .factor = 8});
+    bench_add(&(struct bench_case){.name = "batch-random",
+                                   .body = batches,
+                                   .prepare = any_order,
+                                   .first = 16,
+                                   .last = 16 * KIB,
+                                   .factor = 8});
+    bench_add(
+        &(struct bench_case){.name = "calloc", .body = zeroed, .first = 16, .last = 4 * MIB, .factor = 8});
+    bench_add(&(struct bench_case){
+        .name = "realloc-growth", .body = growth, .first = 256, .last = 16 * MIB, .factor = 16});
+    bench_add(
+        &(struct bench_case){.name = "aligned", .body = aligned, .first = 32, .last = 32 * KIB, .factor = 4});
+}
