@@ -6,7 +6,7 @@
  * the idle process (return-idle) no thread calls the allocator again; in the busy one (return-busy) each goes on
  * with a few small blocks, a hundred pairs a millisecond. Meanwhile the first thread looks at the resident memory.
  *
- * Prints beside the figures of all workloads: freed_at (seconds from the start to the last free), return_peak, return_end (KiB
+ * Prints beside the figures of all workloads: freed_at and watched_until (seconds from the start to the last free, and to the end of the watch), return_peak, return_end (KiB
  * right after the last free), return_floor (the least after it), return_seconds (from the last free until nine tenths of the way
  * from the peak to the floor are done, and not undone later; missing if half of the peak or more stays).
  */
@@ -155,8 +155,10 @@ static void report(void)
     while (first_near > 0 && looks[first_near - 1].kib <= near_kib) {
         first_near--;
     }
-    printf("freed_at=%.3f\nreturn_peak=%ld\nreturn_end=%ld\nreturn_floor=%ld\n",
-           (double)(freed_ns - began_ns) / 1e9, peak_kib, looks[0].kib, floor_kib);
+    printf("freed_at=%.3f\nwatched_until=%.3f\nreturn_peak=%ld\nreturn_end=%ld\nreturn_floor=%ld\n",
+           (double)(freed_ns - began_ns) / 1e9,
+           (double)(freed_ns - began_ns) / 1e9 + looks[n_looks - 1].seconds, peak_kib, looks[0].kib,
+           floor_kib);
     if (floor_kib <= peak_kib / 2 && first_near < n_looks) {
         printf("return_seconds=%.3f\n", looks[first_near].seconds);
     }

@@ -41,10 +41,11 @@ or as a bar. The geometric means are resampled job by job. Two libraries whose i
 path of the C library itself shows what the whole suite makes of no difference at all, and `--compare A.json B.json` how far two runs
 are apart.
 
-**Time** is the clock's, of the measured phase alone where a program of ours is run. Servers, and RocksDB with its threads in the
-background, are compared by their processor time; the client of a server runs on the C library. **Memory** is the peak of the resident
-set (for servers with several processes the sum of PSS, sampled). The starter of all commands is a tiny program of its own, as a
-process inherits the peak of the one that it was forked from.
+**Time** is that of the processors, user and system, wherever nothing waits: programs of one thread, and servers, whose client runs
+on the C library beside them. It hardly changes when other processes take the machine away for a while. Workloads of several threads
+are compared by the clock, as threads that wait for each other take no processor time. Of programs of ours it is the measured phase
+alone, without the start. **Memory** is the peak of the resident set (for servers with several processes the sum of PSS, sampled).
+The starter of all commands is a tiny program of its own, as a process inherits the peak of the one that it was forked from.
 
 **Right results.** Each program of ours checks the contents of its blocks; of real programs the output is compared with that on {BASE}.
 A library that gives a wrong result, or crashes, has failed in that job, and has no geometric mean: leaving the job out could make

@@ -90,7 +90,11 @@ def memory_return(machinery, _jobs, allocators, quick, progress):
             except Failure as failure:
                 return {**row, "failure": str(failure)}
             row.update({key: value for key, value in figures.items() if key.startswith("return_")})
-            row["samples"] = [[at - figures["freed_at"], live, rss] for at, live, rss in figures["samples"]]
+            row["samples"] = [
+                [at - figures["freed_at"], live, rss]
+                for at, live, rss in figures["samples"]
+                if at <= figures["watched_until"]  # then the threads end, which gives memory back, too
+            ]
             return row
 
         with ThreadPoolExecutor(len(allocators)) as pool:

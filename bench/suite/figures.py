@@ -44,8 +44,8 @@ def ratios(results, summary, folder):
     section = Section(
         "Time and memory",
         f"Each point is the median of the ratios to {BASE} within a round, its bar the interval that holds 95 % of the "
-        "medians of resampled rounds. Left of 1 is faster, or leaner. Servers are compared by the processor time of the "
-        "server alone.",
+        "medians of resampled rounds. Left of 1 is faster, or leaner. Time is that of the processors; with several "
+        "threads, the clock's.",
     )
     names = compared(results)
     titles = {TIME: ("time", "time"), MEMORY: ("memory", "peak RSS")}
@@ -102,7 +102,7 @@ def memory_curves(folder, file, title, label, samples):
     area = [(at, live / 2**20) for at, live, _ in samples.get(BASE, [])]
     if not series:
         return []
-    return [plot.curves(folder, file, title, plot.Axis(label), plot.Axis("MiB"), series, area)]
+    return [plot.curves(folder, file, title, plot.Axis(label), plot.Axis("RSS, MiB"), series, area)]
 
 
 def timeline(results, folder):
@@ -151,12 +151,14 @@ def latency(results, folder):
         "last points are also the machine's: interrupts and other processes are in them.",
     )
     tics = tuple((name, index) for index, name in enumerate(PERCENTILES))
+    units = ((1, "ns"), (1000, "µs"), (1000000, "ms"), (1000000000, "s"))
+    times = tuple((f"{step} {unit}", step * factor) for factor, unit in units for step in (1, 10, 100))
     for (job, function), by_allocator in latencies(results).items():
         series = {name: [(index, max(value, 1)) for index, value in enumerate(values)] for name, values in by_allocator.items()}
         section.pictures.append(plot.curves(
             folder, f"latency-{job}-{function}", f"Latency of {function} in the workload {job}",
             plot.Axis("part of the calls that take at most so long", tics=tics),
-            plot.Axis("nanoseconds (logarithmic)", log=True), series,
+            plot.Axis("time of a call (logarithmic)", log=True, tics=times), series,
         ))  # fmt: skip
     return section
 

@@ -25,10 +25,10 @@ class Job:
     imitates: str
     why: str
     run: Callable
-    time_key: str = "seconds"  # which figure is compared: seconds, or cpu where a client runs beside
+    time_key: str = "cpu"  # which figure is compared: seconds where threads wait for each other
     missing: str = ""  # why it cannot be run here
     program: object = None  # of a workload: the path
-    threads: int = 0  # how many it takes unless told otherwise; 0: the number is part of the workload
+    threads: int = 0  # how many it takes unless told otherwise; 0: one, and it cannot be told otherwise
     prepare: Callable = lambda: None  # once before the first round
 
 
@@ -43,6 +43,7 @@ def workloads(machinery, quick):
     for program in workload_programs(machinery):
         about = key_values(machinery.run(None, [program, "--describe"], timeout=60).check(program.name).stdout)
         arguments = ["--quick"] if quick else []
+        n_threads = int(about.get("threads", 0))
         found.append(
             Job(
                 name=about["name"],
@@ -53,7 +54,8 @@ def workloads(machinery, quick):
                     machinery, allocator, program, arguments
                 ),
                 program=program,
-                threads=int(about.get("threads", 0)),
+                threads=n_threads,
+                time_key="seconds" if n_threads > 0 else "cpu",
             )
         )
     return found

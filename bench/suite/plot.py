@@ -42,9 +42,9 @@ def head(title, width, height):
 
 def axis_lines(letter, axis):
     lines = [f"set {letter}label {quote(axis.label)}"]
+    lines.append(f'set format {letter} "%g"')
     if axis.log:
-        lines.append(f"set logscale {letter} 10" if not axis.tics else f"set logscale {letter} 2")
-        lines.append(f'set format {letter} "%g"')
+        lines.append(f"set logscale {letter}")
     if axis.tics:
         lines.append(f"set {letter}tics (" + ", ".join(f"{quote(text)} {value}" for text, value in axis.tics) + ")")
     return lines
@@ -82,6 +82,7 @@ def dots(folder, name, title, label, rows, base):
         f"set ytics ({tics})",
         f"set yrange [{len(rows) - 0.4}:-0.6]",
         "set grid noytics",
+        f"set xrange [{min([1, *values]) / 1.1}:{max([1, *values]) * 1.1}]",
         "set key outside top center horizontal samplen 1 spacing 1.2",
         f'set arrow from first 1, graph 0 to first 1, graph 1 nohead lc rgb "{TEXT}" lw 1.6',
         f'set label {quote(base + " = 1")} at first 1, graph 1.012 center font "{FONT},11"',

@@ -30,7 +30,6 @@ class Batch:
     stdin: str = ""  # a file of bench/programs
     result: str = ""  # the file that the command writes; else its standard output
     pick: str = ""  # a pattern: only what it finds in the output is compared
-    time_key: str = "seconds"
     prepare: object = lambda: None
 
 
@@ -48,7 +47,6 @@ def as_job(machinery, batch):
         imitates=batch.imitates,
         why=batch.why,
         run=lambda allocator: run_batch(machinery, batch, allocator),
-        time_key=batch.time_key,
         missing="" if found else f"not installed: package {batch.package}",
         prepare=batch.prepare,
     )
@@ -147,7 +145,7 @@ def batches(machinery, quick):
             "Arenas of large pieces, cached blocks of any size, and threads in the background that free what others took",
             ["db_bench", "--benchmarks=fillrandom,overwrite,readrandom,readseq", f"--num={size(120000, 15000)}",
              "--threads=2", "--seed=3", "--compression_type=none", f"--db={machinery.work / 'rocksdb'}"],
-            pick=r"\(\d+ of \d+ found\)|readseq.* (\d+) operations", time_key="cpu",
+            pick=r"\(\d+ of \d+ found\)|readseq.* (\d+) operations",
         ),
     ]  # fmt: skip
 

@@ -43,7 +43,7 @@ def servers(machinery, quick):
 def job(machinery, name, programs, packages, run, imitates, why, prepare=lambda: None):
     lacking = [one for one in programs if not shutil.which(one, path=machinery.environment["PATH"])]
     missing = f"not installed: {' '.join(lacking)} (packages: {packages})" if lacking else ""
-    return Job(name, PROGRAM, imitates, why, run, time_key="cpu", missing=missing, prepare=prepare)
+    return Job(name, PROGRAM, imitates, why, run, missing=missing, prepare=prepare)
 
 
 # ---- what all of them use ----
