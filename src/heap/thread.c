@@ -49,10 +49,13 @@ static uint32_t x_n_own; /* threads that have a heap of their own */
 enum { N_SHARED_MAX = 8 };
 static struct heap *x_shared[N_SHARED_MAX];
 
-/* Slabs on their way from an abandoned heap to another, plus ONE_HOLD for each who wants them to stay. One word, so
-   that of two who come at a time one sees the other. */
+/* Slabs on their way from an abandoned heap to another, or being purged, plus ONE_HOLD for each who wants them to
+   stay. One word, so that of two who come at a time one sees the other. */
 static uint32_t x_moves;
 enum { ONE_HOLD = 1 << 16 };
+enum {
+    WAITS_MAX = 1000
+}; /* a second: who is waited for may be the caller's own thread, below a signal handler */
 
 static struct heap *pop_abandoned(void)
 {
@@ -205,11 +208,20 @@ void vm_thread_slab_arrived(void)
         vm_fetch_sub_relaxed(&x_moves, 1);    /* the lock under which it was listed orders it */
 }
 
+void vm_thread_slab_leaves(void)
+{
+    for (unsigned i = 0; !begin_move(); i++) {
+        if (i == WAITS_MAX) {
+            vm_fetch_add_relaxed(&x_moves, 1);
+            return;
+        }
+        if (vm_lock_waiter.wait)
+            vm_lock_waiter.wait(&x_moves, vm_load_relaxed(&x_moves));
+    }
+}
+
 void vm_thread_hold_slabs(void)
 {
-    enum {
-        WAITS_MAX = 1000
-    }; /* a second: the one on its way may be the caller's own, in a handler that exits */
     vm_fetch_add_relaxed(&x_moves, ONE_HOLD);
     for (unsigned i = 0; i < WAITS_MAX; i++) {
         const uint32_t moves = vm_load_acquire(&x_moves);

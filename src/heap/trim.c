@@ -74,22 +74,36 @@ static size_t count_listed(const struct heap *heap, unsigned class_index)
     return n;
 }
 
+/* Purges the first LISTED slab of the class, and lists it last. False: there is none. Lock: none held. */
+static bool trim_first(struct heap *heap, unsigned class_index, size_t *n_pages)
+{
+    struct slab *slab = NULL;
+    vm_thread_slab_leaves(); /* a picture of all slabs is not to miss this one */
+    vm_lock_acquire(&heap->lock);
+    if (vm_load_relaxed(&heap->x_state) != HEAP_FROZEN)
+        slab = first_listed(heap, class_index);
+    if (slab)
+        vm_heap_unlist_locked(heap, slab);
+    vm_lock_release(&heap->lock);
+    if (slab) {
+        *n_pages += purge_free_pages(slab);
+        vm_lock_acquire(&heap->lock);
+        vm_heap_list_locked(heap, slab); /* at the end */
+        vm_lock_release(&heap->lock);
+    }
+    vm_thread_slab_arrived();
+    return slab != NULL;
+}
+
 /* Purges each LISTED slab of the class. Returns the pages. Lock: none held; the list may change meanwhile. */
 static size_t trim_class(struct heap *heap, unsigned class_index)
 {
-    size_t n_pages = 0;
     vm_lock_acquire(&heap->lock);
-    for (size_t n_left = count_listed(heap, class_index); n_left; n_left--) {
-        struct slab *const slab = first_listed(heap, class_index);
-        if (!slab || vm_load_relaxed(&heap->x_state) == HEAP_FROZEN)
-            break;
-        vm_heap_unlist_locked(heap, slab);
-        vm_lock_release(&heap->lock);
-        n_pages += purge_free_pages(slab);
-        vm_lock_acquire(&heap->lock);
-        vm_heap_list_locked(heap, slab); /* at the end */
-    }
+    size_t n_left = count_listed(heap, class_index);
     vm_lock_release(&heap->lock);
+    size_t n_pages = 0;
+    while (n_left && trim_first(heap, class_index, &n_pages))
+        n_left--;
     return n_pages;
 }
 

@@ -2,17 +2,18 @@
 /*
  * adopted.c - blocks of dead threads are counted while their slabs pass from heap to heap. Threads die and leave slabs
  * with a hole in each; others come, fill holes, which makes the slabs theirs, free what they filled, and die, too. The
- * blocks that nobody frees are in every report, and once.
+ * blocks that nobody frees are in every report, and once; also while another thread purges their slabs for malloc_trim.
  */
 #include <pthread.h>
 
 #include "report.h"
 
-enum { N_DEAD = 12, N_EACH = 640, N_VISITORS = 3, N_VISITS = 12000, SIZE = 1008 };
+enum { N_DEAD = 12, N_EACH = 640, N_VISITORS = 3, N_VISITS = 12000, N_TRIMS = 1000, SIZE = 1008 };
 
 static void *kept[N_DEAD][N_EACH];
 static pthread_barrier_t all_have_heaps;
 static size_t n_visits;
+static bool are_trimmed;
 
 static void *die_early(void *argument)
 {
@@ -48,6 +49,30 @@ static void *send_visitors(void *argument)
     return argument;
 }
 
+static pthread_barrier_t trims;
+
+static void *trim_often(void *argument)
+{
+    pthread_barrier_wait(&trims);
+    for (size_t i = 0; i < N_TRIMS; i++)
+        api_malloc_trim(0);
+    __atomic_store_n(&are_trimmed, true, __ATOMIC_RELEASE);
+    return argument;
+}
+
+/* Nobody allocates or frees: the figure stays as it is. */
+static void expect_same_while_trimmed(void)
+{
+    pthread_t trimmer;
+    pthread_barrier_init(&trims, NULL, 2);
+    REQUIRE(pthread_create(&trimmer, NULL, trim_often, NULL) == 0);
+    const size_t used = api_mallinfo2().uordblks;
+    pthread_barrier_wait(&trims);
+    while (!__atomic_load_n(&are_trimmed, __ATOMIC_ACQUIRE))
+        EXPECT_EQ(api_mallinfo2().uordblks, used);
+    pthread_join(trimmer, NULL);
+}
+
 static size_t kept_bytes(void)
 {
     size_t sum = 0;
@@ -75,6 +100,7 @@ int main(void)
     join_all(threads, N_DEAD);
     const size_t least = before + kept_bytes();
     EXPECT(api_mallinfo2().uordblks >= least);
+    expect_same_while_trimmed();
     for (size_t i = 0; i < N_VISITORS; i++)
         REQUIRE(pthread_create(&threads[i], NULL, send_visitors, NULL) == 0);
     /* Their blocks, those of the C library for threads, and a second time what is freed while it is counted. */
