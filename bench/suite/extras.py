@@ -4,11 +4,12 @@
 A row with "failure" is one that counts as a failed workload; a row with "unavailable" only says why there is no figure.
 """
 import json
+import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
 from .allocators import BASE
-from .jobs import WORKLOAD, run_workload
+from .jobs import run_workload
 from .process import Failure, last_line
 from .rounds import Progress
 
@@ -24,13 +25,12 @@ REPEATS = 3  # of what is taken in rounds of its own; one with --quick
 
 
 def measure(machinery, sections, jobs, allocators, options):
-    """{section: rows}, and whether Ctrl-C ended it. The workloads of jobs, or all if there are none among them."""
+    """{section: rows}, and whether Ctrl-C ended it; jobs: the workloads that take any number of threads."""
     rows = {}
-    own = [job for job in jobs if job.group == WORKLOAD]
     try:
         for section in sections:
             progress = Progress(section, 1)
-            rows[section] = MEASURES[section](machinery, own, allocators, options.quick, progress)
+            rows[section] = MEASURES[section](machinery, jobs, allocators, options.quick, progress)
             progress.end()
     except KeyboardInterrupt:
         return rows, True
@@ -54,11 +54,10 @@ def quick_argument(quick):
 def threads(machinery, jobs, allocators, quick, progress):
     numbers = QUICK_THREADS if quick else THREADS
     repeats = 1 if quick else REPEATS
-    able = [job for job in jobs if job.threads > 0]
-    progress.n_steps = len(able) * len(numbers) * len(allocators) * repeats
+    progress.n_steps = len(jobs) * len(numbers) * len(allocators) * repeats
     rows = []
     for repeat in range(1, repeats + 1):
-        for job in able:
+        for job in jobs:
             for number in numbers:
                 for allocator in allocators:
                     progress.step(f"{job.name} with {number}", allocator.name)
@@ -125,7 +124,7 @@ def instructions(machinery, _jobs, allocators, quick, progress):
 
 
 def micro(machinery, _jobs, allocators, quick, progress):
-    """One row a benchmark, allocator and repeat, in nanoseconds of the clock."""
+    """One row a benchmark, allocator and repeat, in nanoseconds: of the processor, unless the benchmark says otherwise."""
     program = machinery.build / "bench/micro"
     repeats = 1 if quick else REPEATS
     progress.n_steps = repeats * len(allocators)
@@ -146,14 +145,19 @@ def micro_rows(machinery, program, allocator, repeat, quick):
     nanoseconds = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
     return [
         {
-            "name": one["name"],
+            "name": re.sub(r"/(real_time|manual_time|iterations:\d+)", "", one["name"]),
             "allocator": allocator.name,
             "round": repeat,
-            "nanoseconds": one["real_time"] * nanoseconds[one["time_unit"]],
+            "nanoseconds": one[time_of(one["name"])] * nanoseconds[one["time_unit"]],
         }
         for one in json.loads(outcome.stdout)["benchmarks"]
         if one.get("run_type", "iteration") == "iteration"
     ]
+
+
+def time_of(name):
+    """Which of its two times a benchmark is compared by: its name says so if it is the clock's, or one of its own."""
+    return "real_time" if "/real_time" in name or "/manual_time" in name else "cpu_time"
 
 
 MEASURES = {

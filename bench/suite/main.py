@@ -15,7 +15,7 @@ from .process import Failure, Machinery
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = 1
-FULL_ROUNDS, QUICK_ROUNDS = 7, 1
+FULL_ROUNDS, QUICK_ROUNDS = 5, 1
 QUICK_ALLOCATORS = "vmalloc,jemalloc"
 
 
@@ -36,7 +36,8 @@ def arguments():
     parser.add_argument("--lib", action="append", default=[], metavar="NAME=PATH", help="another library to compare")
     parser.add_argument("--allocators", default="", metavar="LIST", help=f"only these libraries, glibc, and those of --lib (all; {QUICK_ALLOCATORS} with --quick)")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the order within the rounds (1)")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the results go (build-bench/results)")
+    parser.add_argument("--build", type=Path, metavar="FOLDER", help="measure this build, as it is (build-bench, a release)")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the results go (results, in the build folder)")
     parser.add_argument("--write-docs", action="store_true", help="also write docs/benchmarks.md")
     parser.add_argument("--from", dest="source", type=Path, metavar="JSON", help="measure nothing: write all from these results")
     parser.add_argument("--compare", nargs=2, type=Path, metavar="JSON", help="how far apart two results are, and end")
@@ -57,12 +58,13 @@ def main():
     try:
         if options.compare:
             return compare.compare(*(read(path) for path in options.compare))
-        build = ROOT / "build-bench"
+        build = (options.build or ROOT / "build-bench").absolute()
         out = (options.out or build / "results").absolute()
         if options.source:
             results = read(options.source)
         else:
-            make(build)
+            if not options.build:
+                make(build)
             with tempfile.TemporaryDirectory(prefix="vmalloc-bench.") as work:
                 Path(work).chmod(0o755)  # a server may run as another user
                 results = run(options, Machinery(ROOT, build, Path(work)))
@@ -105,11 +107,12 @@ def run(options, machinery):
     if options.list:
         list_names(found)
         return None
+    for pattern in patterns:
+        if not fnmatch.filter([*(job.name for job in found), *extras.SECTIONS], pattern):
+            raise Failure(f"nothing is called {pattern}; --list shows the names")
     jobs = [job for job in found if wanted(job.name, patterns)]
     left_out = extras.NOT_QUICK if options.quick and not patterns else ()
     sections = [name for name in extras.SECTIONS if wanted(name, patterns) and name not in left_out]
-    if not jobs and not sections:
-        raise Failure(f"nothing is called {', '.join(patterns)}; --list shows the names")
     chosen = options.allocators or (QUICK_ALLOCATORS if options.quick else "")
     compared, absent = allocators.find(machinery, libraries(options.lib), chosen.split(",") if chosen else [])
     announce(compared, absent, jobs)
@@ -132,7 +135,8 @@ def run(options, machinery):
         "interrupted": interrupted,
     }
     if not interrupted:
-        results["extras"], results["interrupted"] = extras.measure(machinery, sections, present, compared, options)
+        threaded = [job for job in (present if any(job.threads for job in present) else found) if job.threads]
+        results["extras"], results["interrupted"] = extras.measure(machinery, sections, threaded, compared, options)
     return results
 
 

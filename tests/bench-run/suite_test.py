@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""The arithmetic and the order of bench/suite, on numbers that are known."""
+import random
+import unittest
+
+from suite import analysis, plot, rounds, statistic
+from suite.allocators import Allocator
+from suite.jobs import WORKLOAD, Job
+from suite.process import Failure
+
+BASE, OTHER = Allocator("glibc", "", ""), Allocator("other", "", "")
+
+
+def runs(*seconds):
+    return [{"round": number + 1, "cpu": value, "rss_peak": 1000} for number, value in enumerate(seconds)]
+
+
+def series(base, other, failure=""):
+    return {"job": {"glibc": {"runs": base, "failure": ""}, "other": {"runs": other, "failure": failure}}}
+
+
+def summary(*arguments):
+    jobs = [{"name": "job", "group": WORKLOAD, "time_key": "cpu"}]
+    return analysis.summarise(jobs, series(*arguments), ["glibc", "other"])
+
+
+class Ratios(unittest.TestCase):
+    def test_are_taken_within_a_round(self):
+        """The machine is ten times slower in the second round: no ratio may be across it."""
+        one = summary(runs(1, 10, 1), runs(0.5, 5, 0.5))["jobs"]["job"]["other"]["time"]
+        self.assertEqual((one["ratio"], one["low"], one["high"]), (0.5, 0.5, 0.5))
+
+    def test_leave_out_rounds_that_one_of_them_missed(self):
+        self.assertEqual(statistic.paired_ratios(runs(2, 4, 6)[1:], runs(1, 1), "cpu"), [4])
+
+    def test_intervals_hold_the_median(self):
+        ratios = [1.0, 1.2, 0.9, 1.1, 1.3]
+        one = statistic.estimate(ratios)
+        self.assertEqual(one["ratio"], 1.1)
+        self.assertTrue(0.9 <= one["low"] < 1.1 < one["high"] <= 1.3)
+
+    def test_wider_for_noisier_runs(self):
+        noisy, calm = statistic.estimate([0.5, 1, 1.5, 0.7, 1.3]), statistic.estimate([0.99, 1, 1.01, 1, 1])
+        self.assertGreater(noisy["high"] - noisy["low"], calm["high"] - calm["low"])
+
+    def test_the_mean_is_geometric(self):
+        mean = statistic.mean_estimate([[2.0] * 5, [0.5] * 5])
+        self.assertAlmostEqual(mean["ratio"], 1)
+        self.assertAlmostEqual(mean["low"], 1)
+
+    def test_an_interval_leaves_out_a_fortieth_at_each_end(self):
+        self.assertEqual(statistic.interval(list(range(1000))), (25, 974))
+
+
+class Failures(unittest.TestCase):
+    def test_who_failed_has_neither_ratio_nor_mean(self):
+        found = summary(runs(1, 1), runs(0.1), "wrong memory")
+        self.assertIsNone(found["jobs"]["job"]["other"]["time"])
+        self.assertIsNone(found["means"]["all"]["other"]["time"])
+        self.assertEqual(found["means"]["all"]["other"]["failed"], ["job"])
+
+    def test_another_checksum_is_a_failure(self):
+        one = measured(lambda allocator: {"cpu": 1, "checksum": "a" if allocator is BASE else "b"})
+        self.assertIn("b is not a", one["job"]["other"].failure)
+        self.assertEqual(one["job"]["glibc"].failure, "")
+
+    def test_a_base_that_differs_from_itself_is_a_failure(self):
+        words = iter("abcdefgh")
+        one = measured(lambda allocator: {"cpu": 1, "checksum": next(words)})
+        self.assertNotEqual(one["job"]["glibc"].failure, "")
+
+    def test_who_failed_once_is_not_run_again(self):
+        calls = []
+
+        def run(allocator):
+            calls.append(allocator.name)
+            if allocator is OTHER:
+                raise Failure("once")
+            return {"cpu": 1, "checksum": ""}
+
+        one = measured(run, n_rounds=3)
+        self.assertEqual(calls.count("other"), 1)
+        self.assertEqual(len(one["job"]["glibc"].runs), 3)
+        self.assertEqual(one["job"]["other"].failure, "once")
+
+
+def measured(run, n_rounds=2, n_jobs=1):
+    jobs = [Job("job" if n_jobs == 1 else f"job {number}", WORKLOAD, "", "", run) for number in range(n_jobs)]
+    return rounds.measure(jobs, [BASE, OTHER], n_rounds, seed=1)[0]
+
+
+class Order(unittest.TestCase):
+    def test_the_libraries_of_a_job_follow_each_other_in_changing_order(self):
+        calls = []
+
+        def run(allocator):
+            calls.append(allocator.name)
+            return {"cpu": 1, "checksum": ""}
+
+        measured(run, n_rounds=8, n_jobs=2)
+        pairs = [tuple(calls[index : index + 2]) for index in range(0, len(calls), 2)]
+        self.assertEqual(len(pairs), 16)
+        self.assertEqual(set(pairs), {("glibc", "other"), ("other", "glibc")})
+
+
+class Labels(unittest.TestCase):
+    def test_names_at_the_ends_of_lines_never_lie_on_each_other(self):
+        generator = random.Random(1)
+        for _ in range(200):
+            ends = {str(number): generator.random() ** 4 for number in range(6)}
+            placed = plot.spread_out(ends)
+            heights = sorted(placed.values())
+            self.assertTrue(all(b - a > plot.LABEL_GAP - 1e-9 for a, b in zip(heights, heights[1:])))
+            self.assertEqual(sorted(ends, key=ends.get), sorted(placed, key=placed.get))
+
+
+if __name__ == "__main__":
+    unittest.main()
