@@ -63,7 +63,9 @@ def threads(machinery, jobs, allocators, quick, progress):
                     progress.step(f"{job.name} with {number}", allocator.name)
                     row = {"name": job.name, "allocator": allocator.name, "round": repeat, "threads": number}
                     try:
-                        figures = run_workload(machinery, allocator, job.program, ["--quick", "--threads", str(number)])
+                        figures = run_workload(
+                            machinery, allocator, job.program, ["--quick", "--threads", str(number)]
+                        )
                         row.update({key: figures[key] for key in ("ops", "seconds", "cpu", "rss_peak")})
                     except Failure as failure:
                         row["failure"] = str(failure)

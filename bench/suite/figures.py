@@ -58,9 +58,13 @@ def ratios(results, summary, folder):
             ]
             if rows and names:
                 rows.append(mean_row(summary["means"][group], names, figure))
-                title_text = f"{title.capitalize() if figure == TIME else 'Peak RSS'} of {group_title}, ratio to {BASE}"
+                title_text = (
+                    f"{title.capitalize() if figure == TIME else 'Peak RSS'} of {group_title}, ratio to {BASE}"
+                )
                 section.pictures.append(
-                    plot.dots(folder, f"{file}-{group}", title_text, f"{title}, ratio to {BASE} (logarithmic)", rows, BASE)
+                    plot.dots(
+                        folder, f"{file}-{group}", title_text, f"{title}, ratio to {BASE} (logarithmic)", rows, BASE
+                    )
                 )
     points = scatter_points(summary["means"]["all"], [BASE, *names])
     if len(points) > 1:
@@ -84,7 +88,9 @@ def mean_row(means, names, figure):
 
 
 def scatter_points(means, names):
-    return {name: (means[name][TIME], means[name][MEMORY]) for name in names if means[name][TIME] and means[name][MEMORY]}
+    return {
+        name: (means[name][TIME], means[name][MEMORY]) for name in names if means[name][TIME] and means[name][MEMORY]
+    }
 
 
 def rows_by_name(results, section):
@@ -154,7 +160,10 @@ def latency(results, folder):
     units = ((1, "ns"), (1000, "µs"), (1000000, "ms"), (1000000000, "s"))
     times = tuple((f"{step} {unit}", step * factor) for factor, unit in units for step in (1, 10, 100))
     for (job, function), by_allocator in latencies(results).items():
-        series = {name: [(index, max(value, 1)) for index, value in enumerate(values)] for name, values in by_allocator.items()}
+        series = {
+            name: [(index, max(value, 1)) for index, value in enumerate(values)]
+            for name, values in by_allocator.items()
+        }
         section.pictures.append(plot.curves(
             folder, f"latency-{job}-{function}", f"Latency of {function} in the workload {job}",
             plot.Axis("part of the calls that take at most so long", tics=tics),
@@ -245,5 +254,3 @@ def micro(results, folder):
 
 def parts(rows, most):
     return [rows[start : start + most] for start in range(0, len(rows), most)]
-
-

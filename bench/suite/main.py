@@ -30,18 +30,39 @@ def arguments():
         + ". To see the noise of the machine itself, compare the C library with itself: --lib again=PATH-OF-LIBC.SO.6. "
         "Exit status: 0 if all is well, 1 if a workload failed, 2 if the suite could not run, 130 after Ctrl-C.",
     )
-    parser.add_argument("--quick", action="store_true", help="short runs, under three minutes: a look, no figures to quote")
-    parser.add_argument("--rounds", type=positive, metavar="N", help=f"rounds ({FULL_ROUNDS}; {QUICK_ROUNDS} with --quick)")
-    parser.add_argument("--only", action="append", default=[], metavar="PATTERN", help="only these (*, ?; commas between)")
+    parser.add_argument(
+        "--quick", action="store_true", help="short runs, under three minutes: a look, no figures to quote"
+    )
+    parser.add_argument(
+        "--rounds", type=positive, metavar="N", help=f"rounds ({FULL_ROUNDS}; {QUICK_ROUNDS} with --quick)"
+    )
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="PATTERN", help="only these (*, ?; commas between)"
+    )
     parser.add_argument("--lib", action="append", default=[], metavar="NAME=PATH", help="another library to compare")
-    parser.add_argument("--allocators", default="", metavar="LIST", help=f"only these libraries, glibc, and those of --lib (all; {QUICK_ALLOCATORS} with --quick)")
+    parser.add_argument(
+        "--allocators",
+        default="",
+        metavar="LIST",
+        help=f"only these libraries, glibc, and those of --lib (all; {QUICK_ALLOCATORS} with --quick)",
+    )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of the order within the rounds (1)")
-    parser.add_argument("--build", type=Path, metavar="FOLDER", help="measure this build, as it is (build-bench, a release)")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the results go (results, in the build folder)")
+    parser.add_argument(
+        "--build", type=Path, metavar="FOLDER", help="measure this build, as it is (build-bench, a release)"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="where the results go (results, in the build folder)"
+    )
     parser.add_argument("--write-docs", action="store_true", help="also write docs/benchmarks.md")
-    parser.add_argument("--from", dest="source", type=Path, metavar="JSON", help="measure nothing: write all from these results")
-    parser.add_argument("--compare", nargs=2, type=Path, metavar="JSON", help="how far apart two results are, and end")
-    parser.add_argument("--list", action="store_true", help="print the names of workloads, programs and sections, and end")
+    parser.add_argument(
+        "--from", dest="source", type=Path, metavar="JSON", help="measure nothing: write all from these results"
+    )
+    parser.add_argument(
+        "--compare", nargs=2, type=Path, metavar="JSON", help="how far apart two results are, and end"
+    )
+    parser.add_argument(
+        "--list", action="store_true", help="print the names of workloads, programs and sections, and end"
+    )
     parser.add_argument("--no-install", action="store_true", help="install no packages")
     return parser.parse_args()
 

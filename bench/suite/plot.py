@@ -77,7 +77,9 @@ def dots(folder, name, title, label, rows, base):
     axis = Axis(label, log=True, tics=ratio_tics([*values, 1]))
     lines = head(title, WIDTH, MARGIN_HEIGHT + ROW_HEIGHT * len(rows))
     lines += axis_lines("x", axis)
-    tics = ", ".join(f"{bold(text) if is_mean else quote(text)} {index}" for index, (text, _, _, is_mean) in enumerate(rows))
+    tics = ", ".join(
+        f"{bold(text) if is_mean else quote(text)} {index}" for index, (text, _, _, is_mean) in enumerate(rows)
+    )
     lines += [
         f"set ytics ({tics})",
         f"set yrange [{len(rows) - 0.4}:-0.6]",

@@ -7,6 +7,7 @@ for itself and its part of what they share (PSS), sampled five times a second.
 import hashlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -249,7 +250,7 @@ class Postgres:
         )
 
     def stop(self, running):
-        running.stop(subprocess.signal.SIGINT)  # a fast shutdown
+        running.stop(signal.SIGINT)  # a fast shutdown
         return running.finish(60).check("postgres")
 
     def answers(self, folder):

@@ -42,7 +42,12 @@ def mean_rows(summary, allocators, figure):
     for group in (*GROUPS, "all"):
         means = summary["means"][group]
         if any(means[name][figure] or means[name]["failed"] for name in allocators):
-            rows.append((f"geometric mean, {GROUPS.get(group, group)}", [mean_cell(means[name], figure) for name in allocators]))
+            rows.append(
+                (
+                    f"geometric mean, {GROUPS.get(group, group)}",
+                    [mean_cell(means[name], figure) for name in allocators],
+                )
+            )
     return rows
 
 

@@ -59,6 +59,13 @@ class Failures(unittest.TestCase):
         self.assertIsNone(found["means"]["all"]["other"]["time"])
         self.assertEqual(found["means"]["all"]["other"]["failed"], ["job"])
 
+    def test_a_failure_in_one_job_takes_the_mean_of_all_away(self):
+        jobs = [{"name": name, "group": WORKLOAD, "time_key": "cpu"} for name in ("job", "second")]
+        both = {**series(runs(1), runs(1), "crashed"), "second": series(runs(1), runs(0.1))["job"]}
+        means = analysis.summarise(jobs, both, ["glibc", "other"])["means"]["all"]
+        self.assertIsNone(means["other"]["time"])
+        self.assertEqual(means["glibc"]["time"]["jobs"], 2)
+
     def test_another_checksum_is_a_failure(self):
         one = measured(lambda allocator: {"cpu": 1, "checksum": "a" if allocator is BASE else "b"})
         self.assertIn("b is not a", one["job"]["other"].failure)
@@ -107,7 +114,8 @@ class Labels(unittest.TestCase):
     def test_names_at_the_ends_of_lines_never_lie_on_each_other(self):
         generator = random.Random(1)
         for _ in range(200):
-            ends = {str(number): generator.random() ** 4 for number in range(6)}
+            power = generator.choice((0.2, 1, 5))  # crowded at the top, evenly, at the bottom
+            ends = {str(number): generator.random() ** power for number in range(6)}
             placed = plot.spread_out(ends)
             heights = sorted(placed.values())
             self.assertTrue(all(b - a > plot.LABEL_GAP - 1e-9 for a, b in zip(heights, heights[1:])))
