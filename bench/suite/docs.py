@@ -102,7 +102,7 @@ def conditions(results, summary):
     text = (
         f"{machine['date']}; {machine['processor']}, {machine['cores']} cores, {machine['memory']}; {machine['system']}, "
         f"Linux {machine['kernel']}, huge pages: {machine['huge pages']}; {machine['compiler']}. {libraries}. "
-        f"{settings['rounds']} rounds{', quick' if settings['quick'] else ''}. "
+        f"Rounds: {settings['rounds']}{', quick' if settings['quick'] else ''}. "
     )
     if results["absent"]:
         text += "Absent: " + ", ".join(f"{name} ({why})" for name, why in results["absent"].items()) + ". "

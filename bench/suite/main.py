@@ -4,6 +4,7 @@ import argparse
 import fnmatch
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -76,6 +77,7 @@ def positive(text):
 
 def main():
     options = arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what runs, and writes what there is, as Ctrl-C
     try:
         if options.compare:
             return compare.compare(*(read(path) for path in options.compare))

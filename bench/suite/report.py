@@ -91,7 +91,7 @@ def means(results, summary):
         rows = tables.mean_rows(summary, names, figure)
         if rows:
             parts.append(table([f"{title}, ratio to {tables.BASE}", *names], rows))
-    return "<h2>In one line</h2>" + "".join(parts) if parts else ""
+    return "<h2>Summary</h2>" + "".join(parts) if parts else ""
 
 
 def all_ratios(results, summary):

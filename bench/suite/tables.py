@@ -30,9 +30,11 @@ def write_csv(results, path):
 
 
 def ratio(figure):
-    """A ratio with its interval; the dash of a figure that is not there."""
+    """A ratio with its interval, if it has any extent; the dash of a figure that is not there."""
     if not figure:
         return "-"
+    if figure["low"] == figure["high"]:
+        return f"{figure['ratio']:.2f}"
     return f"{figure['ratio']:.2f} ({figure['low']:.2f}..{figure['high']:.2f})"
 
 
