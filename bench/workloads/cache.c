@@ -149,7 +149,7 @@ static uint32_t draw_key(struct worker *worker, uint64_t at)
 static void run(void)
 {
     struct worker *worker = &workers[0];
-    uint64_t n_steps = steps_of(5000000);
+    uint64_t n_steps = steps_of(8000000);
     for (uint64_t at = 0; at < n_steps; at++) {
         uint32_t middle = sizes_of_epoch[at * N_EPOCHS / n_steps];
         uint32_t number = draw_key(worker, at);

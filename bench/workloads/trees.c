@@ -73,7 +73,7 @@ static void drop(struct worker *worker, struct node *node, uint64_t key, int dep
     if (node->key != key || (node->left == NULL) != (depth == 0)) {
         fail("a node of a tree was overwritten");
     }
-    worker->checksum += mix(node->key);
+    worker->checksum += node->key;
     if (depth > 0) {
         drop(worker, node->left, left_of(key), depth - 1);
         drop(worker, node->right, left_of(key) + 1, depth - 1);
@@ -123,7 +123,7 @@ static void remove_edge(struct worker *worker, struct vertex *from)
         fail("an edge was overwritten");
     }
     from->edges = edge->next;
-    worker->checksum += mix(edge->length + (uint64_t)edge->to->index);
+    worker->checksum += edge->length;
     give(worker, edge, sizeof *edge);
 }
 
