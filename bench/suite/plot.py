@@ -10,7 +10,9 @@ from .process import Failure
 
 FONT = "DejaVu Sans"
 FALLBACK = "DejaVu Sans, Verdana, Arial, sans-serif"
-WIDTH, ROW_HEIGHT, MARGIN_HEIGHT = 940, 30, 130
+WIDTH, MARGIN_HEIGHT = 940, 150
+ROW_HEIGHT, POINT_HEIGHT = 12, 7  # of a row of points, and for each allocator in it
+SCATTER_SIZE = (760, 560)
 LABEL_GAP = 0.055  # of the height of the plot, between the names at the ends of lines
 
 
@@ -75,7 +77,7 @@ def dots(folder, name, title, label, rows, base):
     chosen = looks(names)
     values = [value for row in rows for one in row[1].values() for value in (one["low"], one["high"])]
     axis = Axis(label, log=True, tics=ratio_tics([*values, 1]))
-    lines = head(title, WIDTH, MARGIN_HEIGHT + ROW_HEIGHT * len(rows))
+    lines = head(title, WIDTH, MARGIN_HEIGHT + (ROW_HEIGHT + POINT_HEIGHT * len(names)) * len(rows))
     lines += axis_lines("x", axis)
     tics = ", ".join(
         f"{bold(text) if is_mean else quote(text)} {index}" for index, (text, _, _, is_mean) in enumerate(rows)
@@ -174,25 +176,54 @@ def spread_out(ends):
 def scatter(folder, name, title, x_label, y_label, points):
     """A point with crossing intervals, and its name, for each {allocator: (estimate, estimate)}."""
     chosen = looks(list(points))
-    lines = head(title, 760, 560)
+    lines = head(title, *SCATTER_SIZE)
+    spots = {allocator: [] for allocator in points}
     for letter, index, label in (("x", 0, x_label), ("y", 1, y_label)):
         values = [value for pair in points.values() for value in (pair[index]["low"], pair[index]["high"])]
+        bottom, top = min(values) / 1.12, max(values) * 1.25
         lines += axis_lines(letter, Axis(label, log=True, tics=ratio_tics(values)))
-        lines.append(f"set {letter}range [{min(values) / 1.12}:{max(values) * 1.25}]")
-    lines += ["unset key", 'set label "better" at graph 0.012, graph 0.025 left font "DejaVu Sans,11"']
+        lines.append(f"set {letter}range [{bottom}:{top}]")
+        for allocator, pair in points.items():
+            spots[allocator].append(height(pair[index]["ratio"], bottom, top, log=True))
+    lines += ["unset key", f'set label "better" at graph 0.012, graph 0.025 left font "{FONT},11"']
+    for allocator, (x, y, side) in names_beside(spots).items():
+        colour = chosen[allocator].colour
+        lines.append(f'set label {quote(allocator)} at graph {x:.4f}, graph {y:.4f} {side} textcolor rgb "{colour}"')
     plots = []
     for number, (allocator, (x, y)) in enumerate(points.items()):
         look = chosen[allocator]
         row = (x["ratio"], y["ratio"], x["low"], x["high"], y["low"], y["high"])
         lines += block(f"data{number}", [row])
-        lines.append(
-            f"set label {quote(allocator)} at first {x['ratio']}, first {y['ratio']} left offset 0.9,0.7 "
-            f'textcolor rgb "{look.colour}"'
-        )
-        plots.append(
-            f'$data{number} using 1:2:3:4:5:6 with xyerrorbars lc rgb "{look.colour}" lw {look.width} pt {look.marker} ps 1.2'
-        )
+        bars = f'lc rgb "{look.colour}" lw {look.width} pt {look.marker} ps 1.2'
+        plots.append(f"$data{number} using 1:2:3:4:5:6 with xyerrorbars {bars}")
     return draw(folder, name, title, lines, plots)
+
+
+def names_beside(spots):
+    """{name: (x, y, side)} for {name: (x, y)}: each name beside its point, where no other point or name is, if there is
+    such a place. All as parts of the plot's width and height."""
+    taken = [(x - 0.012, y - 0.015, x + 0.012, y + 0.015) for x, y in spots.values()]
+    placed = {}
+    for name, (x, y) in spots.items():
+        length = 0.013 * len(name)
+        places = [
+            (x + 0.015 if side == "left" else x - 0.015, y + up, side)
+            for up in (0.03, -0.03, 0.06, -0.06)
+            for side in ("left", "right")
+        ]
+        boxes = [
+            (at - (length if side == "right" else 0), y - 0.014, at + (length if side == "left" else 0), y + 0.014)
+            for at, y, side in places
+        ]
+        free = [index for index, box in enumerate(boxes) if not any(overlap(box, other) for other in taken)]
+        best = free[0] if free else 0
+        placed[name] = places[best]
+        taken.append(boxes[best])
+    return placed
+
+
+def overlap(one, other):
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def draw(folder, name, title, lines, plots):

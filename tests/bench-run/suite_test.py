@@ -121,6 +121,11 @@ class Labels(unittest.TestCase):
             self.assertTrue(all(b - a > plot.LABEL_GAP - 1e-9 for a, b in zip(heights, heights[1:])))
             self.assertEqual(sorted(ends, key=ends.get), sorted(placed, key=placed.get))
 
+    def test_names_beside_points_find_a_free_place(self):
+        spots = {"one": (0.5, 0.5), "two": (0.51, 0.51), "three": (0.5, 0.49), "four": (0.2, 0.2)}
+        placed = plot.names_beside(spots)
+        self.assertEqual(len({(side, round(y, 3)) for _, y, side in placed.values()}), 4)
+
 
 if __name__ == "__main__":
     unittest.main()
