@@ -178,6 +178,7 @@ def scatter(folder, name, title, x_label, y_label, points):
     chosen = looks(list(points))
     lines = head(title, *SCATTER_SIZE)
     spots = {allocator: [] for allocator in points}
+    ends = {allocator: [] for allocator in points}
     for letter, index, label in (("x", 0, x_label), ("y", 1, y_label)):
         values = [value for pair in points.values() for value in (pair[index]["low"], pair[index]["high"])]
         bottom, top = min(values) / 1.12, max(values) * 1.25
@@ -185,8 +186,9 @@ def scatter(folder, name, title, x_label, y_label, points):
         lines.append(f"set {letter}range [{bottom}:{top}]")
         for allocator, pair in points.items():
             spots[allocator].append(height(pair[index]["ratio"], bottom, top, log=True))
+            ends[allocator].append([height(pair[index][edge], bottom, top, log=True) for edge in ("low", "high")])
     lines += ["unset key", f'set label "better" at graph 0.012, graph 0.025 left font "{FONT},11"']
-    for allocator, (x, y, side) in names_beside(spots).items():
+    for allocator, (x, y, side) in names_beside(spots, ends).items():
         colour = chosen[allocator].colour
         lines.append(f'set label {quote(allocator)} at graph {x:.4f}, graph {y:.4f} {side} textcolor rgb "{colour}"')
     plots = []
@@ -199,10 +201,14 @@ def scatter(folder, name, title, x_label, y_label, points):
     return draw(folder, name, title, lines, plots)
 
 
-def names_beside(spots):
-    """{name: (x, y, side)} for {name: (x, y)}: each name beside its point, where no other point or name is, if there is
-    such a place. All as parts of the plot's width and height."""
-    taken = [(x - 0.012, y - 0.015, x + 0.012, y + 0.015) for x, y in spots.values()]
+def names_beside(spots, ends):
+    """{name: (x, y, side)} for {name: (x, y)} and {name: (ends of its bar along x, along y)}: each name beside its point,
+    where no point, bar or other name is, if there is such a place. All as parts of the plot's width and height."""
+    taken = []
+    for name, (x, y) in spots.items():
+        (left, right), (bottom, top) = ends[name]
+        taken.append((left - 0.012, y - 0.015, right + 0.012, y + 0.015))
+        taken.append((x - 0.012, bottom - 0.015, x + 0.012, top + 0.015))
     placed = {}
     for name, (x, y) in spots.items():
         length = 0.013 * len(name)

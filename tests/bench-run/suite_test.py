@@ -121,10 +121,14 @@ class Labels(unittest.TestCase):
             self.assertTrue(all(b - a > plot.LABEL_GAP - 1e-9 for a, b in zip(heights, heights[1:])))
             self.assertEqual(sorted(ends, key=ends.get), sorted(placed, key=placed.get))
 
-    def test_names_beside_points_find_a_free_place(self):
-        spots = {"one": (0.5, 0.5), "two": (0.51, 0.51), "three": (0.5, 0.49), "four": (0.2, 0.2)}
-        placed = plot.names_beside(spots)
+    def test_names_beside_points_lie_on_no_other_name_and_on_no_bar(self):
+        spots = {"one": (0.5, 0.5), "two": (0.52, 0.53), "three": (0.5, 0.48), "four": (0.2, 0.2)}
+        ends = {name: ((x - 0.2, x + 0.2), (y, y)) for name, (x, y) in spots.items()}
+        placed = plot.names_beside(spots, ends)
         self.assertEqual(len({(side, round(y, 3)) for _, y, side in placed.values()}), 4)
+        for name, (_, y, _) in placed.items():
+            for other in spots:
+                self.assertGreater(abs(y - spots[other][1]), 0.02, f"{name} on the bar of {other}")
 
 
 if __name__ == "__main__":
