@@ -4,8 +4,10 @@ import glob
 import os
 import platform
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from .process import Failure
 
@@ -20,7 +22,7 @@ PACKAGES = {
 
 @dataclass(frozen=True)
 class Allocator:
-    """A malloc library. Path is what LD_PRELOAD holds."""
+    """A malloc library. Path is what LD_PRELOAD holds; every user may read it, as some servers refuse root."""
 
     name: str
     path: str
@@ -52,7 +54,7 @@ def find(machinery, added, only):
         path = os.path.realpath(path)
         if not os.path.exists(path):
             raise Failure(f"no library {path} for {name}")
-        allocator = Allocator(name, path, version_of(machinery, name, path))
+        allocator = Allocator(name, readable(machinery, name, path), version_of(machinery, name, path))
         why = not_in_effect(machinery, allocator)
         if not why:
             found.append(allocator)
@@ -61,6 +63,17 @@ def find(machinery, added, only):
         else:
             absent[name] = why
     return found, absent
+
+
+def readable(machinery, name, path):
+    """The path itself, or that of a copy if other users cannot get to it."""
+    parents = Path(path).parents
+    if os.stat(path).st_mode & 0o004 and all(os.stat(parent).st_mode & 0o001 for parent in parents):
+        return path
+    copy = machinery.work / f"{name}-{os.path.basename(path)}"
+    shutil.copyfile(path, copy)
+    copy.chmod(0o755)
+    return str(copy)
 
 
 def libc_path():

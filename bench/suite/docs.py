@@ -64,6 +64,7 @@ def write(results, summary, path):
         "## Figures\n\n" + conditions(results, summary),
         means(results, summary),
         *(jobs_table(results, summary, figure, group) for figure in tables.FIGURES for group in GROUPS),
+        after_the_last_free(results, summary),
         memory_return(results),
         latency(results),
         threads(results),
@@ -144,6 +145,22 @@ def by_name(results, section, text, cell):
     return text + "\n" + table(["", *names], rows)
 
 
+def after_the_last_free(results, summary):
+    """What stays of each job that frees everything before it ends."""
+    names = [one["name"] for one in results["allocators"]]
+    rows = []
+    for job in results["jobs"]:
+        cells = [summary["jobs"][job["name"]][name]["rss_floor_kib"] for name in names]
+        if any(cells):
+            rows.append((f"`{job['name']}`", *(tables.number(cell, "rss_floor_kib") for cell in cells)))
+    if not rows:
+        return ""
+    text = (
+        "RSS in MiB a second after the last free, with no call made meanwhile; of redis two seconds after FLUSHALL."
+    )
+    return "### After the last free\n\n" + wrapped(text) + "\n" + table(["MiB", *names], rows)
+
+
 def memory_return(results):
     def cell(rows):
         row = rows[0]
@@ -151,9 +168,16 @@ def memory_return(results):
         return f"{seconds}, {row['return_floor'] / 1024:.1f} MiB"
 
     text = "A process fills 128 MiB and frees all of it in random order: seconds from the last free until nine tenths of what comes "
-    text += "back have come back, within 12 seconds, and the least RSS after it. Never: at least half of it stays. Idle processes call "
+    text += f"back have come back, within {watched(results):.0f} seconds, and the least RSS after it. Never: at least half of it stays. Idle processes call "
     text += "nothing meanwhile, busy ones go on with a few small blocks in each thread."
     return by_name(results, "return", "### Memory that comes back\n\n" + wrapped(text), cell)
+
+
+def watched(results):
+    """How many seconds after the last free memory was looked at."""
+    return max(
+        (row["samples"][-1][0] for row in results["extras"].get("return", []) if row.get("samples")), default=0
+    )
 
 
 def latency(results):

@@ -147,7 +147,7 @@ def run(options, machinery):
         "schema": SCHEMA,
         "machine": facts,
         "settings": {"rounds": n_rounds, "seed": options.seed, "quick": options.quick, "only": patterns},
-        "allocators": [{"name": one.name, "version": one.version, "path": one.path} for one in compared],
+        "allocators": [{"name": one.name, "version": one.version} for one in compared],
         "absent": absent,
         "skipped": {job.name: job.missing for job in jobs if job.missing},
         "jobs": [
