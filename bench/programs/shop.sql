@@ -1,29 +1,34 @@
 -- SPDX-License-Identifier: MIT
--- A database in memory: inserts, indexes, joins, windows, JSON, full text, updates that are taken back, a vacuum.
+-- The books of a shop, in memory: customers, orders and their lines, indexes, joins, windows, JSON, full text, an update that
+-- is taken back, a clean-up.
 PRAGMA cache_size = -20000;
-CREATE TABLE item (id INTEGER PRIMARY KEY, grp INTEGER, name TEXT, price REAL, data BLOB);
-WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 120000)
-INSERT INTO item SELECT i, i * 7919 % 1009, printf('item-%06d-%s', i * 7907 % 120000, hex(i * 31)),
-    i * 3 % 1000 / 7.0, zeroblob(i % 150) FROM n;
-CREATE INDEX item_name ON item (name);
-CREATE INDEX item_grp ON item (grp, price);
+CREATE TABLE customer (id INTEGER PRIMARY KEY, name TEXT, town TEXT);
+CREATE TABLE line (id INTEGER PRIMARY KEY, customer INTEGER, article TEXT, amount REAL, note BLOB);
+WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+INSERT INTO customer SELECT i, printf('%s %d', char(65 + i % 26, 97 + i * 7 % 26), i * 6007 % 3000),
+    substr('northsoutheast west ', i % 4 * 5 + 1, 5) FROM n;
+WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 130000)
+INSERT INTO line SELECT i, i * 2654435761 % 3000 + 1, printf('article %05d of %x', i * 48271 % 20000, i * 77),
+    i * 13 % 997 / 10.0, zeroblob(i * 31 % 170) FROM n;
+CREATE INDEX line_customer ON line (customer, amount);
+CREATE INDEX line_article ON line (article);
 ANALYZE;
-SELECT count(*), sum(length(name)), sum(length(data)), round(sum(price), 4) FROM item;
-SELECT sum(n) FROM (SELECT a.grp, count(*) AS n, max(b.name) FROM item a JOIN item b ON b.id = a.id * 3 % 120000 + 1
-    GROUP BY a.grp);
-SELECT sum(length(name) * rank) FROM (SELECT name, rank() OVER (PARTITION BY grp ORDER BY price DESC, id) AS rank
-    FROM item) WHERE rank <= 5;
-SELECT length(group_concat(name, ',')) FROM (SELECT name FROM item ORDER BY data, price DESC, name);
-SELECT sum(length(json_extract(list, '$[#-1].name'))), sum(length(list)) FROM
-    (SELECT json_group_array(json_object('id', id, 'name', name, 'price', price)) AS list FROM item GROUP BY grp);
-CREATE VIRTUAL TABLE text USING fts5(body);
-INSERT INTO text SELECT group_concat(name, ' ') FROM item WHERE id <= 40000 GROUP BY grp;
-SELECT count(*) FROM text WHERE text MATCH 'item AND 0*';
-BEGIN;
-UPDATE item SET name = name || '-changed' WHERE grp % 3 = 0;
-SELECT count(*) FROM item WHERE name LIKE '%changed';
-ROLLBACK;
-DELETE FROM item WHERE grp % 2 = 0;
+SELECT town, count(*), round(sum(amount), 2), max(article) FROM customer JOIN line ON customer = customer.id GROUP BY town;
+SELECT sum(length(article) * place) FROM
+    (SELECT article, row_number() OVER (PARTITION BY customer ORDER BY amount DESC, id) AS place FROM line) WHERE place < 6;
+SELECT length(group_concat(article, '; ')) FROM (SELECT article FROM line ORDER BY note, amount, article DESC);
+SELECT sum(length(books)), sum(json_array_length(books)), max(json_extract(books, '$[2].article')) FROM
+    (SELECT json_group_array(json_object('number', id, 'article', article, 'amount', amount)) AS books
+    FROM line GROUP BY customer);
+CREATE VIRTUAL TABLE words USING fts5(article);
+INSERT INTO words SELECT article FROM line WHERE id % 4 = 0;
+SELECT count(*) FROM words WHERE words MATCH 'article AND 01*';
+SAVEPOINT before_the_sale;
+UPDATE line SET amount = amount * 0.9, article = article || ', reduced' WHERE customer % 3 = 1;
+SELECT count(*), round(sum(amount)) FROM line WHERE article GLOB '*reduced';
+ROLLBACK TO before_the_sale;
+RELEASE before_the_sale;
+DELETE FROM line WHERE customer % 2 = 0;
 VACUUM;
-PRAGMA integrity_check;
-SELECT count(*), min(name), max(name) FROM item;
+PRAGMA quick_check;
+SELECT count(*), round(sum(amount), 1), min(article) FROM line;

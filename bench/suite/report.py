@@ -71,7 +71,7 @@ def conditions(results, summary):
     libraries = [(one["name"], [one["version"]]) for one in results["allocators"]]
     libraries += [(name, [f"absent: {why}"]) for name, why in results["absent"].items()]
     libraries += [(name, [f"skipped: {why}"]) for name, why in results["skipped"].items()]
-    return table(["machine", ""], rows) + table(["library", "version"], libraries)
+    return as_text(table(["machine", ""], rows) + table(["library", "version"], libraries))
 
 
 def failed(results):
@@ -123,4 +123,9 @@ def about(results):
     rows = [(job["name"], [job["imitates"], job["why"]]) for job in results["jobs"]]
     if not rows:
         return ""
-    return "<h2>What is run</h2>" + table(["name", "what it does", "why"], rows).replace("<td>", "<td class=about>")
+    return "<h2>What is run</h2>" + as_text(table(["name", "what it does", "why"], rows))
+
+
+def as_text(tables_of_texts):
+    """Tables whose cells are words: they begin at the left, and may be broken."""
+    return tables_of_texts.replace("<td>", "<td class=about>")
