@@ -357,6 +357,24 @@ static bool trim_locked(struct arena *arena, size_t pad)
 
 /* --- making --------------------------------------------------------------------------------------------- */
 
+/* Whether a mapping could be made for the tables that go with an arena: a leaf of the page map, descriptors, records. */
+static bool is_room_for_tables(void)
+{
+    char *const room = vm_kernel_map(VM_PRIVATE_ARENA_BYTES_MIN, vm_kernel.page_bytes, VM_ACCESS_NONE);
+    return room && vm_kernel_unmap(room, VM_PRIVATE_ARENA_BYTES_MIN);
+}
+
+/* Addresses for a private break: `bytes` of them or, where they are short, a half of that, a quarter, down to `least`. */
+static char *reserve_addresses(size_t *bytes, size_t least, size_t granule)
+{
+    for (;; *bytes /= 2) {
+        char *const start = vm_kernel_map(*bytes, granule, VM_ACCESS_NONE);
+        const bool is_least = *bytes / 2 < least;
+        if (is_least || (start && is_room_for_tables()) || (start && !vm_kernel_unmap(start, *bytes)))
+            return start;
+    }
+}
+
 bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages)
 {
     const size_t max_block_bytes = vm_pages_to_bytes(MAX_BLOCK_PAGES);
@@ -366,8 +384,7 @@ bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, si
         const size_t least =
             vm_round_up(vm_max_size(vm_pages_to_bytes(n_pages), VM_PRIVATE_ARENA_BYTES_MIN), granule);
         size_t bytes = vm_max_size(VM_PRIVATE_ARENA_BYTES, least);
-        while (!(start = vm_kernel_map(bytes, granule, VM_ACCESS_NONE)) && bytes / 2 >= least)
-            bytes /= 2;
+        start = reserve_addresses(&bytes, least, granule);
         if (!start)
             return false;
         limit = start + bytes;
