@@ -35,7 +35,8 @@ random order. What slows the machine down for a while, so, hits all of them. The
 the ratio to {BASE} *within* the round.
 
 **Intervals.** The rounds are resampled a thousand times (bootstrap); 95 % of the medians lie in the interval that stands in brackets
-or as a bar. The geometric means are resampled job by job. Two libraries whose intervals overlap are not told apart by this run.
+or as a bar. The geometric means are resampled job by job. Jobs of which an interval is wider than a tenth after all rounds get up to as
+many rounds again; who is ahead has no part in that. Two libraries whose intervals overlap are not told apart by this run.
 
 **Noise.** The spread of {BASE}'s own runs is shown: the distance of the quartiles as a part of the median. `--lib again=PATH` with the
 path of the C library itself shows what the whole suite makes of no difference at all, and `--compare A.json B.json` how far two runs

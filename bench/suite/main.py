@@ -35,7 +35,10 @@ def arguments():
         "--quick", action="store_true", help="short runs, under three minutes: a look, no figures to quote"
     )
     parser.add_argument(
-        "--rounds", type=positive, metavar="N", help=f"rounds ({FULL_ROUNDS}; {QUICK_ROUNDS} with --quick)"
+        "--rounds",
+        type=positive,
+        metavar="N",
+        help=f"rounds ({FULL_ROUNDS}; {QUICK_ROUNDS} with --quick); without --quick up to twice as many for what is uncertain",
     )
     parser.add_argument(
         "--only", action="append", default=[], metavar="PATTERN", help="only these (*, ?; commas between)"
@@ -142,7 +145,7 @@ def run(options, machinery):
     facts = machine.facts(ROOT)
     present = [job for job in jobs if not job.missing]
     n_rounds = options.rounds or (QUICK_ROUNDS if options.quick else FULL_ROUNDS)
-    series, interrupted = rounds.measure(present, compared, n_rounds, options.seed)
+    series, interrupted = rounds.measure(present, compared, n_rounds, options.seed, more=not options.quick)
     results = {
         "schema": SCHEMA,
         "machine": facts,

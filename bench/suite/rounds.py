@@ -3,6 +3,9 @@
 
 A round goes through the jobs in a random order; each job runs on one allocator after the other, in a random order, too. So
 whatever slows the machine for a while, or favours who runs first, hits all allocators alike. The orders come from a seed.
+
+Jobs whose ratios are still uncertain after the rounds get up to as many again. Whether they do depends on the width of their
+intervals alone, not on who is ahead.
 """
 import random
 import sys
@@ -10,6 +13,10 @@ import time
 
 from .allocators import BASE
 from .process import Failure
+from .statistic import estimate, paired_ratios
+
+
+UNCERTAIN = 1.1  # the upper end of an interval, divided by the lower one
 
 
 class Progress:
@@ -57,8 +64,9 @@ class Series:
         return {"runs": self.runs, "samples": self.samples, "failure": self.failure}
 
 
-def measure(jobs, allocators, rounds, seed):
-    """Runs everything: {job: {allocator: Series}}. A failed pair is not run again. Ctrl-C ends it after what there is."""
+def measure(jobs, allocators, rounds, seed, more=False):
+    """Runs everything: {job: {allocator: Series}}, and whether Ctrl-C ended it. A failed pair is not run again. With more,
+    uncertain jobs get further rounds."""
     generator = random.Random(seed)
     series = {job.name: {allocator.name: Series() for allocator in allocators} for job in jobs}
     progress = Progress("rounds", rounds * len(jobs) * len(allocators))
@@ -66,16 +74,30 @@ def measure(jobs, allocators, rounds, seed):
     try:
         prepare(jobs, series, progress)
         for number in range(1, rounds + 1):
-            for job in generator.sample(jobs, len(jobs)):
-                for allocator in generator.sample(allocators, len(allocators)):
-                    progress.step(f"round {number}, {job.name}", allocator.name)
-                    run_once(job, allocator, number, series[job.name][allocator.name], progress)
+            run_round(number, jobs, allocators, generator, series, progress)
+        for number in range(rounds + 1, 2 * rounds + 1) if more else ():
+            left = [job for job in jobs if is_uncertain(job, series[job.name])]
+            progress.n_steps += len(left) * len(allocators)
+            run_round(number, left, allocators, generator, series, progress)
     except KeyboardInterrupt:
         interrupted = True
     progress.end()
     for job in jobs:
         compare_checksums(series[job.name], progress)
     return series, interrupted
+
+
+def run_round(number, jobs, allocators, generator, series, progress):
+    for job in generator.sample(jobs, len(jobs)):
+        for allocator in generator.sample(allocators, len(allocators)):
+            progress.step(f"round {number}, {job.name}", allocator.name)
+            run_once(job, allocator, number, series[job.name][allocator.name], progress)
+
+
+def is_uncertain(job, series):
+    base = series[BASE].runs
+    found = [estimate(paired_ratios(one.runs, base, job.time_key)) for one in series.values()]
+    return any(one["high"] > one["low"] * UNCERTAIN for one in found if one)
 
 
 def prepare(jobs, series, progress):

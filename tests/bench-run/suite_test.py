@@ -110,6 +110,27 @@ class Order(unittest.TestCase):
         self.assertEqual(set(pairs), {("glibc", "other"), ("other", "glibc")})
 
 
+class MoreRounds(unittest.TestCase):
+    def runs_of(self, *seconds, more=True):
+        """How often a job is run if its seconds on the other library are these, again and again; on the base always 1."""
+        clock = iter(seconds * 10)
+
+        def run(allocator):
+            return {"cpu": 1 if allocator is BASE else next(clock), "checksum": ""}
+
+        jobs = [Job("job", WORKLOAD, "", "", run)]
+        return len(rounds.measure(jobs, [BASE, OTHER], 4, seed=1, more=more)[0]["job"]["glibc"].runs)
+
+    def test_come_for_what_is_uncertain(self):
+        self.assertEqual(self.runs_of(1, 2, 1.5), 8)
+
+    def test_do_not_come_for_what_is_certain(self):
+        self.assertEqual(self.runs_of(2, 2.01, 2.02), 4)
+
+    def test_do_not_come_unless_asked_for(self):
+        self.assertEqual(self.runs_of(1, 2, 1.5, more=False), 4)
+
+
 class Labels(unittest.TestCase):
     def test_names_at_the_ends_of_lines_never_lie_on_each_other(self):
         generator = random.Random(1)
