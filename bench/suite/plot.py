@@ -89,7 +89,7 @@ def dots(folder, name, title, label, rows, base):
         f"set xrange [{min([1, *values]) / 1.1}:{max([1, *values]) * 1.1}]",
         "set key outside top center horizontal samplen 1 spacing 1.2",
         f'set arrow from first 1, graph 0 to first 1, graph 1 nohead lc rgb "{TEXT}" lw 1.6',
-        f'set label {quote(base + " = 1")} at first 1, graph 1.012 center font "{FONT},11"',
+        f'set label {quote(base + " = 1")} at first 1, graph 1 center offset character 0, character 0.6 font "{FONT},11"',
     ]
     for index in range(len(rows) - 1):
         heavier = rows[index][3] != rows[index + 1][3]
