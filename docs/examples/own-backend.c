@@ -83,10 +83,12 @@ static void ignore(void *context, void *start, size_t bytes)
     (void)bytes;
 }
 
-/* No break, no remap; memory that was used before is not zero. */
+/* No break, no remap; memory that was used before is not zero. All of it is in one place, which keeps tables small. */
 static struct vm_kernel_backend backend = {
     .name = "array",
     .page_size = PAGE_BYTES,
+    .memory = region,
+    .memory_bytes = sizeof region,
     .map = map,
     .unmap = unmap,
     .protect = protect,

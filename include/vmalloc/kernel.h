@@ -26,6 +26,14 @@ enum vm_access {
     VM_ACCESS_READ_WRITE /* ordinary memory */
 };
 
+/* What a backend has to give, for the statistics. used_bytes + free_bytes = bytes. */
+struct vm_kernel_region {
+    void *start; /* of the lowest part, if there are several */
+    size_t bytes;
+    size_t used_bytes, free_bytes; /* mapped, and not */
+    size_t used_bytes_max;         /* the most ever */
+};
+
 struct vm_kernel_backend {
     const char *name;
     void *context; /* handed to every operation */
@@ -36,6 +44,11 @@ struct vm_kernel_backend {
     bool has_remap;     /* resize and move may work */
     bool fresh_is_zero; /* break_grow and map return zeroed memory */
     bool purge_zeroes;  /* after purge the range reads as zero */
+
+    /* All that break_grow and map ever return, if it is bounded and lies together: tables are then made for it alone,
+       and what is kept for later is a part of it. memory_bytes 0: as much as anybody wants, anywhere. */
+    void *memory;
+    size_t memory_bytes;
 
     /* Called once, before all else: finds out the facts. NULL: they stand already. */
     void (*start)(struct vm_kernel_backend *self);
@@ -73,13 +86,20 @@ struct vm_kernel_backend {
 
     /* Asks the kernel not to use pages larger than page_size here. May do nothing. */
     void (*no_huge_pages)(void *context, void *start, size_t bytes);
+
+    /* Whether this address, which can be read, is one that the backend has and nobody does: for what is said of a
+       pointer that is freed twice. NULL: what can be read is somebody's. */
+    bool (*is_unused)(void *context, const void *address);
+
+    /* Describes the region that it serves from. NULL: it has none. */
+    void (*describe)(void *context, struct vm_kernel_region *region);
 };
 
 enum vm_kernel_result {
     VM_KERNEL_OK,
     VM_KERNEL_TOO_LATE,   /* the allocator has been set up: something has been allocated */
     VM_KERNEL_INCOMPLETE, /* an operation is missing that the facts promise */
-    VM_KERNEL_PAGE_SIZE   /* page_size is none that vmalloc can serve: a power of two, 4 to 64 KiB */
+    VM_KERNEL_PAGE_SIZE   /* page_size is none that vmalloc can serve: a power of two, 1 to 64 KiB */
 };
 
 #define VM_KERNEL_API __attribute__((visibility("default")))

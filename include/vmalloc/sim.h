@@ -184,7 +184,7 @@ struct vm_kernel_backend;
 /*
  * Fills in the backend by which vmalloc takes its memory from this kernel; give it to vm_kernel_install
  * (<vmalloc/kernel.h>). Not in libvmkernel.a: in libvmalloc. If threads use vmalloc, the kernel needs the
- * hooks lock and unlock. VK_EINVAL: its pages are none that vmalloc can serve (4 to 64 KiB).
+ * hooks lock and unlock. VK_EINVAL: its pages are none that vmalloc can serve (1 to 64 KiB).
  */
 __attribute__((visibility("default"))) int vm_sim_backend(struct vm_kernel_backend *backend,
                                                           struct vk_kernel *kernel);
@@ -194,10 +194,12 @@ __attribute__((visibility("default"))) int vm_sim_backend(struct vm_kernel_backe
 struct vk_usage {
     vk_va low, high; /* the addresses there are */
     vk_va break_start, break_end;
+    size_t all_pages; /* those there are, mapped or not */
     size_t total_pages, data_pages, exec_pages, locked_pages;
     size_t resident_pages; /* pages that have been accessible: what would be in memory */
     size_t total_pages_most, resident_pages_most;
     size_t n_areas;
+    bool can_grow;                 /* there is a hook that adds regions */
     uint64_t n_finds, n_find_hits; /* searches of an area by address; answered by the last one found */
 };
 struct vk_usage vk_usage(struct vk_mm *mm);

@@ -10,6 +10,24 @@
 #define VM_STRING(x) VM_STRING_(x)
 #define VM_STRING_(x) #x
 
+/* Static tables are made for an address space of gigabytes, of which what is not touched costs nothing; or, with
+   VM_SMALL_TABLES, for a few hundred KiB in which each byte counts. */
+#ifdef VM_SMALL_TABLES
+enum {
+    VM_GRANULE_SHIFT = 10,
+    VM_LEAF_ADDRESS_BITS = sizeof(void *) == 8 ? 30 : 24,
+    VM_NEAR_ENTRIES = 256,
+    VM_N_ARENAS_MAX = 4,
+};
+#else
+enum {
+    VM_GRANULE_SHIFT = 14,     /* the smallest slab, but where memory is little */
+    VM_LEAF_ADDRESS_BITS = 30, /* 1 GiB */
+    VM_NEAR_ENTRIES = 1 << (sizeof(void *) == 8 ? 17 : 16), /* distinct for 2 GiB; 32 bit: 1 GiB */
+    VM_N_ARENAS_MAX = 256,
+};
+#endif
+
 enum {
     VM_KIB = 1024,
     VM_MIB = 1024 * 1024,
@@ -26,21 +44,16 @@ enum {
     VM_ADDRESS_BITS = sizeof(void *) == 8 ? 48 : 32,
 #endif
 
-    /* The page map's unit: the smallest slab. Larger slabs are whole multiples, aligned to their own size. */
-    VM_GRANULE_SHIFT = 14,
+    /* The page map's unit: slabs are whole multiples, aligned to their own size. */
     VM_GRANULE = 1 << VM_GRANULE_SHIFT,
 
     /* Pages that the run-time page size may have. */
-    VM_PAGE_SHIFT_MIN = 12,
+    VM_PAGE_SHIFT_MIN = 10,
     VM_PAGE_SHIFT_MAX = 16,
 
-    /* A leaf of the page map covers 1 GiB of addresses, the root all of them. */
-    VM_LEAF_ADDRESS_BITS = 30,
+    /* A leaf of the page map covers VM_LEAF_ADDRESS_BITS of addresses, the root all of them. */
     VM_LEAF_ENTRIES = 1 << (VM_LEAF_ADDRESS_BITS - VM_GRANULE_SHIFT),
     VM_ROOT_ENTRIES = 1 << (VM_ADDRESS_BITS - VM_LEAF_ADDRESS_BITS),
-
-    /* Slots of the near map, which answers free's lookup: distinct for 2 GiB (32 bit: 1 GiB) of addresses. */
-    VM_NEAR_ENTRIES = 1 << (sizeof(void *) == 8 ? 17 : 16),
 
     /* Buddy system: orders 0..10 as in Linux. */
     VM_ORDER_MAX = 10,
@@ -63,7 +76,6 @@ enum {
     VM_DIRTY_SHARE_SHIFT = 4, /* 1/16 of the live pages */
 
     /* Arenas. */
-    VM_N_ARENAS_MAX = 256,
     VM_PRIVATE_ARENA_BYTES = 64 * VM_MIB,
     VM_PRIVATE_ARENA_BYTES_MIN = 1 * VM_MIB,
     VM_FOREIGN_GAP_BYTES_MAX = 256 * VM_MIB,

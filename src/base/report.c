@@ -7,7 +7,7 @@
 
 struct report_sink vm_report_sink;
 
-char vm_abort_message[VM_ABORT_MESSAGE_BYTES];
+VM_WEAK char vm_abort_message[VM_ABORT_MESSAGE_BYTES]; /* libvmkernel.a has one, too: one of both stays */
 static uint32_t x_is_keeping;
 
 _Static_assert(sizeof((struct message *)NULL)->text < VM_ABORT_MESSAGE_BYTES, "a message fits with its end");

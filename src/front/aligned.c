@@ -81,18 +81,22 @@ int vm_posix_memalign(void **result, size_t alignment, size_t size)
     return 0;
 }
 
-void *vm_valloc(size_t size)
+/* Of the pages that the program knows, not of a simulated kernel's smaller ones. */
+static size_t program_page_bytes(void)
 {
     vm_heap_first_call();
-    return vm_memalign(vm_kernel.page_bytes, size);
+    return vm_max_size(vm_kernel.page_bytes, vm_process_page_bytes());
+}
+
+void *vm_valloc(size_t size)
+{
+    return vm_memalign(program_page_bytes(), size);
 }
 
 void *vm_pvalloc(size_t size)
 {
-    vm_heap_first_call();
-    if (size > PTRDIFF_MAX)
-        return fail(ENOMEM);
-    return vm_memalign(vm_kernel.page_bytes, vm_round_up(size, vm_kernel.page_bytes));
+    const size_t page_bytes = program_page_bytes();
+    return size > PTRDIFF_MAX ? fail(ENOMEM) : vm_memalign(page_bytes, vm_round_up(size, page_bytes));
 }
 
 VM_LIBC_NAME(memalign, vm_memalign);

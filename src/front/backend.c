@@ -33,7 +33,7 @@ static struct vm_kernel_backend *open_linux(const struct region *region)
 static struct vm_kernel_backend *open_posix(const struct region *region)
 {
     (void)region;
-    return &vm_posix_backend;
+    return vm_posix_open();
 }
 
 static struct vm_kernel_backend *open_sim(const struct region *region)

@@ -194,10 +194,11 @@ struct figures *vm_figures_take(void)
     fill_arenas(figures);
     figures->meta = vm_meta_totals();
     figures->map = vm_pagemap_totals();
-    figures->mark_bytes = vm_process_can_tell_child() ? vm_kernel.page_bytes : 0;
+    figures->mark_bytes = vm_process_mark_bytes();
     figures->metadata_bytes =
         figures->meta.mapped_bytes + figures->map.mapped_bytes + figures->record_bytes + figures->mark_bytes;
     figures->kernel = kernel_counts();
+    figures->region = vm_kernel_describe();
     return figures;
 }
 

@@ -59,6 +59,7 @@ struct figures {
         metadata_bytes; /* all mappings of the kinds above; what is in the library's own data is not among them */
     size_t reserved_bytes; /* inaccessible addresses above private breaks */
     struct kernel_counts kernel;
+    struct vm_kernel_region region; /* of the backend; all zero: it has none */
     struct class_figures class[VM_N_CLASSES];
     struct arena_figures
         arena[VM_N_ARENAS_MAX]; /* the first sums.n_arenas; one, all zero, if there is none yet */

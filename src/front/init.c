@@ -12,10 +12,14 @@
  */
 #include "base/atomic.h"
 #include "front/front.h"
+#include "front/print.h"
 #include "heap/heap_fast.h"
+#include "heap/perturb.h"
 #include "heap/thread.h"
 #include "kernel/fault.h"
 #include "kernel/kernel.h"
+#include "large/large.h"
+#include "pool/arena.h"
 #include "vmalloc/vmalloc.h"
 
 /*
@@ -46,6 +50,15 @@ static void leave_break_to_other_malloc(void)
 #endif
 }
 
+/* Where memory is little, less of it is kept, and slabs serve small sizes alone. Settings may change that. */
+static void fit_to_memory(void)
+{
+    vm_arena_policy.x_top_pad = vm_kernel_share(VM_DEFAULT_TOP_PAD, 6);
+    vm_arena_policy.x_trim_threshold = vm_kernel_share(VM_DEFAULT_TRIM_THRESHOLD, 4);
+    vm_heap_policy.retired_bytes_max = vm_kernel_share(VM_RETIRED_BYTES_MAX, 5);
+    vm_large_set_threshold(VM_DEFAULT_MMAP_THRESHOLD);
+}
+
 VM_COLD static void set_up(void)
 {
     uint32_t expected = 0;
@@ -59,6 +72,7 @@ VM_COLD static void set_up(void)
     vm_kernel_start(vm_backend_choose());
     vm_process_start(thread_ended);
     vm_lock_waiter.forked = vm_fork_repair;
+    fit_to_memory();
     has_environment = vm_tune_read_environment();
     leave_break_to_other_malloc();
     vm_store_release(&x_state, 2);
@@ -76,6 +90,10 @@ static void add_identity(struct message *message)
     vm_message_text(message, vm_kernel.name);
     vm_message_text(message, ", page size ");
     vm_message_unsigned(message, vm_kernel.page_bytes);
+    const struct vm_kernel_region region = vm_kernel_describe();
+    if (region.bytes)
+        vm_message_text(message, ", ");
+    vm_message_region(message, &region);
 }
 
 /*
@@ -86,7 +104,7 @@ static void add_identity(struct message *message)
 static void make_first_blocks(void)
 {
     vm_free(VM_OPAQUE(vm_malloc(1)));
-    vm_free(VM_OPAQUE(vm_malloc(VM_SLAB_BLOCK_MAX + 1)));
+    vm_free(VM_OPAQUE(vm_malloc(vm_large_policy.x_slab_max + 1)));
 }
 
 VM_CONSTRUCTOR static void start(void)

@@ -50,3 +50,28 @@ void vm_print_number(struct printer *printer, uint64_t value, unsigned width)
 {
     vm_message_padded(&printer->pending, value, width);
 }
+
+void vm_message_region(struct message *message, const struct vm_kernel_region *region)
+{
+    if (!region->bytes)
+        return;
+    vm_message_text(message, "region of ");
+    vm_message_unsigned(message, region->bytes);
+    vm_message_text(message, " bytes at ");
+    vm_message_address(message, region->start);
+    vm_message_text(message, ", used ");
+    vm_message_unsigned(message, region->used_bytes);
+    vm_message_text(message, ", free ");
+    vm_message_unsigned(message, region->free_bytes);
+    vm_message_text(message, ", most ever used ");
+    vm_message_unsigned(message, region->used_bytes_max);
+}
+
+void vm_print_region(struct printer *printer, const char *before, const struct vm_kernel_region *region)
+{
+    if (!region->bytes)
+        return;
+    vm_print_text(printer, before);
+    vm_message_region(&printer->pending, region);
+    vm_print_text(printer, "\n");
+}

@@ -81,7 +81,9 @@ static void print_process(struct printer *printer, const struct figures *figures
     vm_print_text(printer, vm_kernel.name);
     vm_print_text(printer, ", page size ");
     vm_print_number(printer, vm_kernel.page_bytes, 0);
-    vm_print_text(printer, "\n\nFrom the kernel, in bytes:\n");
+    vm_print_text(printer, "\n");
+    vm_print_region(printer, "", &figures->region);
+    vm_print_text(printer, "\nFrom the kernel, in bytes:\n");
     row(printer, "arenas", sums->system_bytes, "pages up to their breaks");
     row(printer, "large blocks", sums->large.large_bytes, "a mapping each");
     row(printer, "metadata", figures->metadata_bytes, "descriptors and maps, apart from all blocks");

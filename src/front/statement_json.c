@@ -128,6 +128,17 @@ static void print_class(struct json *json, const struct class_figures *class, un
                                    {0}});
 }
 
+static void print_region(struct json *json, const struct vm_kernel_region *region)
+{
+    object(json, "region",
+           (const struct member[]){{"start", (uintptr_t)region->start},
+                                   {"bytes", region->bytes},
+                                   {"used_bytes", region->used_bytes},
+                                   {"free_bytes", region->free_bytes},
+                                   {"used_bytes_max", region->used_bytes_max},
+                                   {0}});
+}
+
 static void print_sums(struct json *json, const struct figures *figures)
 {
     const struct sums *const sums = &figures->sums;
@@ -191,6 +202,8 @@ void vm_statement_print_json(struct printer *printer, const struct figures *figu
     text(&json, "version", VMALLOC_VERSION);
     text(&json, "backend", vm_kernel.name);
     number(&json, "page_bytes", vm_kernel.page_bytes);
+    if (figures->region.bytes)
+        print_region(&json, &figures->region);
     print_sums(&json, figures);
     begin(&json, "arenas", "[");
     for (size_t i = 0; i < figures->sums.n_arenas; i++)

@@ -51,8 +51,19 @@ static void print_totals(struct printer *printer, const struct sums *sums)
     print_line(printer, "max mmap bytes   = ", large->large_bytes_max);
 }
 
+/* The one line that glibc's report does not have, and only where memory is not the operating system's. */
+static void print_backend(struct printer *printer, const struct vm_kernel_region *region)
+{
+    if (!region->bytes)
+        return;
+    vm_print_text(printer, "Backend ");
+    vm_print_text(printer, vm_kernel.name);
+    vm_print_region(printer, ": ", region);
+}
+
 void vm_stats_print(struct printer *printer, const struct figures *figures)
 {
+    print_backend(printer, &figures->region);
     for (size_t i = 0; i < figures->sums.n_arenas; i++) {
         const struct arena_figures *const arena = &figures->arena[i];
         vm_print_text(printer, "Arena ");
@@ -73,6 +84,8 @@ void vm_stats_glibc(void)
         vm_stats_print(&printer, figures);
     } else {
         const struct sums sums = vm_figures_sum();
+        const struct vm_kernel_region region = vm_kernel_describe();
+        print_backend(&printer, &region);
         print_totals(&printer, &sums);
     }
     vm_print_end(&printer);

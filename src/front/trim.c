@@ -3,6 +3,7 @@
 #include "front/front.h"
 #include "heap/thread.h"
 #include "heap/trim.h"
+#include "pool/meta.h"
 #include "pool/pool.h"
 #include "vmalloc/vmalloc.h"
 
@@ -19,7 +20,8 @@ int vm_malloc_trim(size_t pad)
     size_t n_pages = 0;
     for (struct heap *heap = vm_thread_heaps(); heap; heap = heap->x_next)
         n_pages += vm_heap_trim(heap);
-    return vm_pool_trim(pad) || n_pages > 0;
+    const bool moved = vm_pool_trim(pad);
+    return vm_meta_trim() || moved || n_pages > 0;
 }
 
 VM_LIBC_NAME(malloc_trim, vm_malloc_trim);

@@ -136,8 +136,9 @@ const struct tunable vm_tunables[] = {
      .unit = TUNE_FLAG,
      .words = flag_words,
      .x_word = &vm_front_settings.is_verbose,
-     .help =
-         "lines on standard error at start: version, backend, page size, and each setting with its source"},
+     .help = "lines on standard error at start: version, backend, page size, the backend's region if it has "
+             "one, and each setting "
+             "with its source"},
     {.key = "check",
      .unit = TUNE_FLAG,
      .words = flag_words,

@@ -195,7 +195,7 @@ void vm_heap_expel_locked(struct heap *heap, struct slab *slab, struct list *emp
 static bool are_too_many_retired(const struct heap *heap)
 {
     return heap->n_retired > VM_RETIRED_SLABS_MAX ||
-           (heap->n_retired > 1 && heap->retired_bytes > VM_RETIRED_BYTES_MAX);
+           (heap->n_retired > 1 && heap->retired_bytes > vm_heap_policy.retired_bytes_max);
 }
 
 /* The retired slab at the highest address: what is kept should not keep the break from moving down. */

@@ -207,6 +207,21 @@ static void fault_no_huge_pages(void *context, void *start, size_t bytes)
     log_advice(start, bytes, "no-huge-pages", rule);
 }
 
+/* Asks, too. */
+static bool fault_is_unused(void *context, const void *address)
+{
+    (void)context;
+    return inner->is_unused && inner->is_unused(inner->context, address);
+}
+
+/* Asks, changes nothing. */
+static void fault_describe(void *context, struct vm_kernel_region *region)
+{
+    (void)context;
+    if (inner->describe)
+        inner->describe(inner->context, region);
+}
+
 /* --- standing before ------------------------------------------------------------------------------------ */
 
 static void fault_start(struct vm_kernel_backend *self)
@@ -218,6 +233,8 @@ static void fault_start(struct vm_kernel_backend *self)
     self->has_remap = inner->has_remap;
     self->fresh_is_zero = inner->fresh_is_zero && !vm_faultplan_has_effect(&vm_fault_plan, FAULT_DIRTY);
     self->purge_zeroes = inner->purge_zeroes;
+    self->memory = inner->memory;
+    self->memory_bytes = inner->memory_bytes;
     vm_oplog_begin(inner);
 }
 
@@ -233,6 +250,8 @@ static struct vm_kernel_backend fault_backend = {
     .protect = fault_protect,
     .purge = fault_purge,
     .no_huge_pages = fault_no_huge_pages,
+    .is_unused = fault_is_unused,
+    .describe = fault_describe,
 };
 
 struct vm_kernel_backend *vm_fault_interpose(struct vm_kernel_backend *backend)

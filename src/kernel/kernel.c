@@ -62,6 +62,12 @@ void vm_kernel_start(struct vm_kernel_backend *new_backend)
         .purge_zeroes = backend->purge_zeroes,
         .name = backend->name,
     };
+    if (backend->memory_bytes) {
+        const uintptr_t start = (uintptr_t)backend->memory;
+        const uintptr_t end = vm_round_up(start + backend->memory_bytes, vm_kernel.page_bytes);
+        vm_kernel.memory = (char *)vm_round_down(start, vm_kernel.page_bytes);
+        vm_kernel.memory_bytes = end - (uintptr_t)vm_kernel.memory;
+    }
     errno = saved_errno;
 }
 
@@ -181,4 +187,22 @@ void vm_kernel_no_huge_pages(void *start, size_t bytes)
     const int saved_errno = errno;
     backend->no_huge_pages(backend->context, start, bytes);
     errno = saved_errno;
+}
+
+bool vm_kernel_is_unused(const void *address)
+{
+    const int saved_errno = errno;
+    const bool is_unused = backend->is_unused && backend->is_unused(backend->context, address);
+    errno = saved_errno;
+    return is_unused;
+}
+
+struct vm_kernel_region vm_kernel_describe(void)
+{
+    struct vm_kernel_region region = {0};
+    const int saved_errno = errno;
+    if (backend->describe)
+        backend->describe(backend->context, &region);
+    errno = saved_errno;
+    return region;
 }

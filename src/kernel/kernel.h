@@ -7,7 +7,9 @@
 #ifndef VM_KERNEL_KERNEL_H
 #define VM_KERNEL_KERNEL_H
 
+#include "base/bits.h"
 #include "base/compiler.h"
+#include "base/config.h"
 #include "vmalloc/kernel.h"
 
 /* Facts of the backend in force, constant once the allocator is set up: front/init.c may take has_break away. */
@@ -16,6 +18,8 @@ struct kernel_facts {
     unsigned page_shift;
     bool has_break, has_remap, fresh_is_zero, purge_zeroes;
     const char *name;
+    char *memory; /* whole pages around what the backend calls its memory */
+    size_t memory_bytes;
 };
 extern struct kernel_facts vm_kernel;
 
@@ -26,7 +30,7 @@ struct kernel_counts {
 };
 extern struct kernel_counts vm_kernel_counts;
 
-extern struct vm_kernel_backend vm_linux_backend, vm_posix_backend;
+extern struct vm_kernel_backend vm_linux_backend;
 
 /*
  * For backends whose kernel maps pages, but does not align: maps more than is needed and cuts the ends off.
@@ -39,8 +43,11 @@ void *vm_kernel_cut_aligned(void *(*map)(size_t bytes, enum vm_access access),
 /* The backend that the program installed, or NULL. */
 struct vm_kernel_backend *vm_kernel_installed(void);
 
-/* Where the process's break was when that backend started. */
+/* Where the process's break was when the Linux backend started; NULL if another one did. */
 extern void *vm_linux_first_break;
+
+/* The page of Linux, whatever backend is in force. No call of the kernel. */
+size_t vm_linux_page_bytes(void);
 
 /* Puts a backend in force and starts it. Called once by front/init.c; by tests with a backend of their
    own. */
@@ -61,6 +68,12 @@ bool vm_kernel_protect(void *start, size_t bytes, enum vm_access access);
 void vm_kernel_purge(void *start, size_t bytes);
 void vm_kernel_no_huge_pages(void *start, size_t bytes);
 
+/* Any address; no call of the operating system. */
+bool vm_kernel_is_unused(const void *address);
+
+/* The region that the backend serves from; all zero: there is none. */
+struct vm_kernel_region vm_kernel_describe(void);
+
 VM_INLINE size_t vm_pages_to_bytes(size_t n_pages)
 {
     return n_pages << vm_kernel.page_shift;
@@ -70,6 +83,22 @@ VM_INLINE size_t vm_pages_to_bytes(size_t n_pages)
 VM_INLINE size_t vm_bytes_to_pages(size_t bytes)
 {
     return (bytes + vm_kernel.page_bytes - 1) >> vm_kernel.page_shift;
+}
+
+/* Below it a few pages are worth care. */
+VM_INLINE bool vm_kernel_is_memory_little(void)
+{
+    return vm_kernel.memory_bytes && vm_kernel.memory_bytes < 16 * (size_t)VM_MIB;
+}
+
+/* What is `most` bytes where there is as much memory as anybody wants, elsewhere 2^-shift of the memory there is, if
+   that is less, a power of two. */
+VM_INLINE size_t vm_kernel_share(size_t most, unsigned shift)
+{
+    const size_t part = vm_kernel.memory_bytes >> shift;
+    if (VM_LIKELY(vm_kernel.memory_bytes == 0) || part >= most)
+        return most;
+    return (size_t)1 << vm_floor_log2(vm_max_size(part, 1));
 }
 
 /*
@@ -97,6 +126,12 @@ void vm_process_at_fork(void (*in_child)(void));
    tell. */
 bool vm_process_is_fresh_child(void);
 bool vm_process_can_tell_child(void);
+
+/* The page size that programs know. */
+size_t vm_process_page_bytes(void);
+
+/* Bytes of the mapping by which it tells. */
+size_t vm_process_mark_bytes(void);
 
 /* Whether no other thread can be running. False where the C library does not say. */
 bool vm_process_is_single_threaded(void);

@@ -58,20 +58,35 @@ void vm_process_at_fork(void (*in_child)(void))
     pthread_atfork(NULL, NULL, in_child);
 }
 
-/* One page that a fork leaves empty in the child. */
+/* One page that a fork leaves empty in the child: a mapping, or, where memory is bounded, of the library's own data. */
 static uint32_t *x_copied_mark;
+static VM_ALIGNED(4 * VM_KIB) char own_mark[4 * VM_KIB];
+static size_t mark_mapped_bytes;
 
 static void make_copied_mark(void)
 {
-    uint32_t *const mark = vm_kernel_map(vm_kernel.page_bytes, vm_kernel.page_bytes, VM_ACCESS_READ_WRITE);
+    const size_t bytes = vm_max_size(vm_kernel.page_bytes, vm_process_page_bytes()); /* wiped are those */
+    const bool is_own = vm_kernel.memory_bytes && bytes == sizeof own_mark;
+    uint32_t *const mark = is_own ? (void *)own_mark : vm_kernel_map(bytes, bytes, VM_ACCESS_READ_WRITE);
     if (!mark)
         return;
-    if (syscall(SYS_madvise, mark, vm_kernel.page_bytes, 18L /* MADV_WIPEONFORK, Linux 4.14 */) == 0) {
+    if (syscall(SYS_madvise, mark, bytes, 18L /* MADV_WIPEONFORK, Linux 4.14 */) == 0) {
         *mark = 1;
         x_copied_mark = mark;
-    } else {
-        vm_kernel_unmap(mark, vm_kernel.page_bytes);
+        mark_mapped_bytes = is_own ? 0 : bytes;
+    } else if (!is_own) {
+        vm_kernel_unmap(mark, bytes);
     }
+}
+
+size_t vm_process_mark_bytes(void)
+{
+    return mark_mapped_bytes;
+}
+
+size_t vm_process_page_bytes(void)
+{
+    return getauxval(AT_PAGESZ);
 }
 
 bool vm_process_can_tell_child(void)

@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sim.c - the kernel wall on the simulated kernel: each operation is one call of <vmalloc/sim.h>. Two ways in:
- * vm_sim_backend, for programs that made a simulated kernel of their own memory, and vm_sim_open, for
- * VMALLOC_BACKEND=sim:SIZE, which lays one over a mapping of the host.
- *
- * Owns the hosted kernel and its lock, rank KERNEL, taken and released by the hooks. What is no longer used is
- * purged in the host, so that it takes no memory there either.
+ * sim.c - the kernel wall on the simulated kernel: each operation is one call of <vmalloc/sim.h>. Owns nothing. Who makes
+ * the simulated kernel: a program, of its own memory, or hosted.c, of the host's.
  */
-#include "kernel/sim.h"
-#include "base/bits.h"
 #include "base/config.h"
-#include "base/lock.h"
 #include "kernel/kernel.h"
 #include "vmalloc/sim.h"
 
-/* NULL in a fork child whose kernel is half changed: all is refused then, a state that the allocator knows. */
+/* NULL in a fork child that has no kernel (hosted.c): all is refused then, a state that the allocator knows. */
 static struct vk_mm *mm_of(void *context)
 {
     return context;
@@ -105,14 +98,42 @@ static void sim_no_huge_pages(void *context, void *start, size_t bytes)
     (void)bytes;
 }
 
+/* Advice that changes nothing, and says whether the page is mapped. */
+static bool sim_is_unused(void *context, const void *address)
+{
+    if (!context)
+        return false;
+    const struct vk_usage usage = vk_usage(mm_of(context));
+    const vk_va at = vm_round_down((vk_va)address, vm_kernel.page_bytes);
+    return at >= usage.low && at < usage.high &&
+           vk_advise(mm_of(context), at, vm_kernel.page_bytes, VK_ADVICE_WILLNEED) == VK_ENOMEM;
+}
+
+static void sim_describe(void *context, struct vm_kernel_region *region)
+{
+    if (!context)
+        return;
+    const struct vk_usage usage = vk_usage(mm_of(context));
+    *region = (struct vm_kernel_region){
+        .start = (void *)usage.low,
+        .bytes = vm_pages_to_bytes(usage.all_pages),
+        .used_bytes = vm_pages_to_bytes(usage.total_pages),
+        .free_bytes = vm_pages_to_bytes(usage.all_pages - usage.total_pages),
+        .used_bytes_max = vm_pages_to_bytes(usage.total_pages_most),
+    };
+}
+
 int vm_sim_backend(struct vm_kernel_backend *backend, struct vk_kernel *kernel)
 {
     const size_t page_bytes = vk_page_bytes(kernel);
     if (page_bytes < (size_t)1 << VM_PAGE_SHIFT_MIN || page_bytes > (size_t)1 << VM_PAGE_SHIFT_MAX)
         return VK_EINVAL;
+    const struct vk_usage usage = vk_usage(vk_flat_mm(kernel));
     *backend = (struct vm_kernel_backend){
         .name = "sim",
         .context = vk_flat_mm(kernel),
+        .memory = (void *)usage.low,
+        .memory_bytes = usage.can_grow ? 0 : usage.high - usage.low,
         .page_size = page_bytes,
         .has_break = true,
         .has_remap = true,
@@ -128,55 +149,8 @@ int vm_sim_backend(struct vm_kernel_backend *backend, struct vk_kernel *kernel)
         .protect = sim_protect,
         .purge = sim_purge,
         .no_huge_pages = sim_no_huge_pages,
+        .is_unused = sim_is_unused,
+        .describe = sim_describe,
     };
     return 0;
-}
-
-/* --- over a mapping of the host ------------------------------------------------------------------------- */
-
-static struct lock hosted_lock = VM_LOCK_INIT(VM_RANK_KERNEL);
-static struct vm_kernel_backend hosted;
-
-static void enter(void *context)
-{
-    (void)context;
-    vm_lock_acquire(&hosted_lock);
-}
-
-static void leave(void *context)
-{
-    (void)context;
-    vm_lock_release(&hosted_lock);
-}
-
-/* The host's pages go, and read as zero when they are touched again. */
-static bool purge_in_host(void *context, void *start, size_t bytes)
-{
-    (void)context;
-    vm_linux_backend.purge(vm_linux_backend.context, start, bytes);
-    return true;
-}
-
-struct vm_kernel_backend *vm_sim_open(size_t bytes, size_t page_bytes)
-{
-    vm_linux_backend.start(&vm_linux_backend);
-    const size_t unit = vm_max_size(page_bytes, vm_linux_backend.page_size);
-    const struct vk_config config = {
-        .page_bytes = unit,
-        .hooks = {.lock = enter, .unlock = leave, .decommit = purge_in_host, .discard = purge_in_host},
-    };
-    if (page_bytes && (page_bytes < unit || !vm_is_power_of_two(page_bytes)))
-        return NULL; /* what the host cannot purge by the page */
-    struct vk_region region = {.bytes = vm_round_up(bytes, unit), .contents = VK_CONTENTS_ZERO};
-    struct vk_kernel *kernel;
-    region.start = vm_linux_backend.map(vm_linux_backend.context, region.bytes, unit, VM_ACCESS_READ_WRITE);
-    if (!region.start || vk_create(&config, &region, &kernel) != 0 || vm_sim_backend(&hosted, kernel) != 0)
-        return NULL;
-    return &hosted;
-}
-
-void vm_sim_reset_in_child(void)
-{
-    if (vm_lock_reset_in_child(&hosted_lock))
-        hosted.context = NULL;
 }

@@ -33,14 +33,19 @@ static size_t padded(size_t size)
     return vm_round_up(size + sizeof(size_t), VM_BLOCK_ALIGN);
 }
 
+/* The largest class of which slabs are not too large for the memory there is. */
+static size_t slab_most(void)
+{
+    return vm_max_size(vm_kernel_share(VM_SLAB_BLOCK_MAX, 6), VM_SMALL_MAX);
+}
+
 void vm_large_set_threshold(size_t bytes)
 {
     /* The largest request whose padded size is below the threshold. */
     const size_t below =
         bytes < 2 * VM_SMALL_MAX ? VM_SMALL_MAX : vm_round_up(bytes, 16) - 16 - sizeof(size_t);
     vm_store_relaxed(&vm_large_policy.x_threshold, bytes);
-    vm_store_relaxed(&vm_large_policy.x_slab_max,
-                     vm_min_size(VM_SLAB_BLOCK_MAX, vm_max_size(below, VM_SMALL_MAX)));
+    vm_store_relaxed(&vm_large_policy.x_slab_max, vm_min_size(slab_most(), vm_max_size(below, VM_SMALL_MAX)));
 }
 
 static void raise_to(size_t *x_max, size_t value)
@@ -216,7 +221,7 @@ void *vm_large_resize(struct span *span, size_t size)
     const size_t bytes = vm_round_up(size, vm_kernel.page_bytes);
     if (bytes == span->bytes)
         return span->start;
-    if (size <= VM_SLAB_BLOCK_MAX)
+    if (size <= slab_most())
         return NULL; /* better off in a slab */
     if (span->kind == SPAN_LARGE) {
         if (vm_kernel_resize(span->start, span->bytes, bytes) || cut_off(span, bytes))

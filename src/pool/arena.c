@@ -74,16 +74,22 @@ static void enter(struct arena *arena)
 
 /* --- records -------------------------------------------------------------------------------------------- */
 
+/* Records that there can be use for: one more than pages, as who grows by a whole number of them asks for. */
+static size_t n_records_max(const struct arena *arena)
+{
+    const size_t bytes = (size_t)(vm_kernel.memory - arena->base) + vm_kernel.memory_bytes;
+    return vm_kernel.memory_bytes ? (bytes >> vm_kernel.page_shift) + 1 : VM_BUDDY_NONE - 1;
+}
+
 /* Makes room for n_pages records. They may move: nobody looks at them without the lock. */
 static bool reserve_records(struct arena *arena, size_t n_pages)
 {
     if (n_pages <= arena->capacity)
         return true;
-    if (n_pages >= VM_BUDDY_NONE)
+    if (n_pages > n_records_max(arena))
         return false;
-    const size_t capacity = vm_max_size(vm_max_size(n_pages, 2 * (size_t)arena->capacity), RECORD_PAGES_MIN);
-    if (capacity >= VM_BUDDY_NONE)
-        return false;
+    const size_t wanted = vm_max_size(vm_max_size(n_pages, 2 * (size_t)arena->capacity), RECORD_PAGES_MIN);
+    const size_t capacity = vm_min_size(wanted, n_records_max(arena));
     const size_t old_bytes = vm_arena_record_bytes(arena->capacity),
                  new_bytes = vm_arena_record_bytes(capacity);
     if (arena->capacity && vm_kernel_resize(arena->buddy.page, old_bytes, new_bytes)) {
@@ -357,34 +363,12 @@ static bool trim_locked(struct arena *arena, size_t pad)
 
 /* --- making --------------------------------------------------------------------------------------------- */
 
-/* Whether a mapping could be made for the tables that go with an arena: a leaf of the page map, descriptors, records. */
-static bool is_room_for_tables(void)
-{
-    char *const room = vm_kernel_map(VM_PRIVATE_ARENA_BYTES_MIN, vm_kernel.page_bytes, VM_ACCESS_NONE);
-    return room && vm_kernel_unmap(room, VM_PRIVATE_ARENA_BYTES_MIN);
-}
-
-/* Addresses for a private break: `bytes` of them or, where they are short, a half of that, a quarter, down to `least`. */
-static char *reserve_addresses(size_t *bytes, size_t least, size_t granule)
-{
-    for (;; *bytes /= 2) {
-        char *const start = vm_kernel_map(*bytes, granule, VM_ACCESS_NONE);
-        const bool is_least = *bytes / 2 < least;
-        if (is_least || (start && is_room_for_tables()) || (start && !vm_kernel_unmap(start, *bytes)))
-            return start;
-    }
-}
-
 bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages)
 {
-    const size_t max_block_bytes = vm_pages_to_bytes(MAX_BLOCK_PAGES);
     char *start = vm_kernel_break_now(), *limit = NULL;
     if (kind == ARENA_PRIVATE_BREAK) {
-        const size_t granule = vm_max_size(VM_GRANULE, vm_kernel.page_bytes);
-        const size_t least =
-            vm_round_up(vm_max_size(vm_pages_to_bytes(n_pages), VM_PRIVATE_ARENA_BYTES_MIN), granule);
-        size_t bytes = vm_max_size(VM_PRIVATE_ARENA_BYTES, least);
-        start = reserve_addresses(&bytes, least, granule);
+        size_t bytes;
+        start = vm_arena_reserve(n_pages, &bytes);
         if (!start)
             return false;
         limit = start + bytes;
@@ -395,7 +379,7 @@ bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, si
         .lock = VM_LOCK_INIT(VM_RANK_ARENA),
         .kind = kind,
         .index = index,
-        .base = (char *)vm_round_down((uintptr_t)start, max_block_bytes),
+        .base = (char *)vm_round_down((uintptr_t)start, vm_arena_alignment()),
         .start = start,
         .break_end = start,
         .limit = limit,

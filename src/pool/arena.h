@@ -28,7 +28,7 @@ struct arena {
     struct lock lock; /* rank ARENA; guards all below but what begins with x_ */
     enum arena_kind kind;
     uint32_t index;     /* number of the arena; 0 is the one on the process's break */
-    char *base;         /* address of page 0: aligned to the largest order, so that blocks are aligned too */
+    char *base;         /* address of page 0: aligned, so that blocks are aligned too: vm_arena_alignment */
     char *start;        /* where the break was at first: nothing below is ours */
     char *break_end;    /* where we left the break */
     char *limit;        /* private break: end of the reservation */
@@ -54,6 +54,14 @@ struct arena_policy {
     size_t x_trim_threshold; /* free at the break: trim; SIZE_MAX for never */
 };
 extern struct arena_policy vm_arena_policy;
+
+/* What every arena's page 0 is aligned to, and blocks at most: as many pages as the largest order has; where memory
+   is little, a sixteenth of it, as pages before the first have records, too. */
+size_t vm_arena_alignment(void);
+
+/* Addresses for a private break with room for n_pages, and how many bytes they are: 64 MiB, half of the memory if that is
+   less, or what can be had. NULL: none. Supplied, as the last, by pool/reserve.c. */
+char *vm_arena_reserve(size_t n_pages, size_t *bytes);
 
 /* Makes an arena on the process's break, or with room for n_pages on a private one. False: not to be had. */
 bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages);

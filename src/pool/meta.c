@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * meta.c - see meta.h. Owns regions of 256 KiB, cut into aligned chunks. One lock, of rank META, the last of
+ * meta.c - see meta.h. Owns regions of 256 KiB, cut into aligned chunks; where memory is little, a region is a page,
+ * and a chunk at most 8 KiB of it. One lock, of rank META, the last of
  * ours: nothing is called under it but the kernel for a new region. Pages are purged outside the lock,
  * while the chunk is out of every list.
  *
@@ -17,28 +18,55 @@
 enum {
     CHUNK_BYTES = 64 * VM_KIB,
     REGION_BYTES = 256 * VM_KIB,
+    SMALL_CHUNK_BYTES = 8 * VM_KIB, /* at most, where memory is little */
     N_SIZES = VM_META_OBJECT_MAX / VM_META_UNIT + 1,
-    N_WORDS = CHUNK_BYTES / VM_META_UNIT / VM_WORD_BITS,
 };
 
 /* At the start of each chunk. */
 struct chunk {
     struct list_node node;
     uint32_t object_bytes, n_objects, n_used;
-    uint32_t is_swept;        /* its pages are being purged: in no list meanwhile */
-    vm_word x_taken[N_WORDS]; /* a sweeper reads it while others clear bits */
+    uint32_t is_swept; /* its pages are being purged: in no list meanwhile */
+    vm_word x_taken[]; /* n_words(): a sweeper reads it while others clear bits */
 };
 
 static struct lock meta_lock = VM_LOCK_INIT(VM_RANK_META);
 static struct list chunks_of_size[N_SIZES]; /* with a free object; index in units */
 static struct list empty_chunks;
-static char *region_next, *region_end; /* what is left of the last region */
+static char *region_next, *region_end;   /* what is left of the last region */
+static size_t chunk_bytes, region_bytes; /* set with the first region */
 static size_t mapped_bytes, used_bytes;
 
-static size_t first_object(size_t object_bytes)
+static size_t n_words(void)
 {
-    (void)object_bytes;
-    return vm_round_up(sizeof(struct chunk), VM_META_UNIT);
+    return vm_max_size(chunk_bytes / VM_META_UNIT / VM_WORD_BITS, 1);
+}
+
+/* Offset of a chunk's first object. */
+static size_t first_object(void)
+{
+    return vm_round_up(sizeof(struct chunk) + n_words() * sizeof(vm_word), VM_META_UNIT);
+}
+
+static void choose_sizes_locked(void)
+{
+    const bool is_little = vm_kernel_is_memory_little();
+    chunk_bytes = is_little ? vm_min_size(SMALL_CHUNK_BYTES, vm_kernel.page_bytes) : CHUNK_BYTES;
+    region_bytes = is_little ? vm_kernel.page_bytes : REGION_BYTES;
+}
+
+static bool add_region_locked(void)
+{
+    /* If a region starts anywhere, chunks are aligned by a chunk's worth more than is used. */
+    const size_t slack = chunk_bytes > vm_kernel.page_bytes ? chunk_bytes : 0;
+    const size_t bytes = vm_round_up(region_bytes + slack, vm_kernel.page_bytes);
+    char *const region = vm_kernel_map_table(bytes);
+    if (!region)
+        return false;
+    mapped_bytes += bytes;
+    region_next = (char *)vm_round_up((uintptr_t)region, chunk_bytes);
+    region_end = region_next + region_bytes;
+    return true;
 }
 
 /* A chunk of no size, or NULL. */
@@ -47,18 +75,10 @@ static struct chunk *take_chunk_locked(void)
     struct list_node *const node = vm_list_pop_front(&empty_chunks);
     if (node)
         return VM_CONTAINER(node, struct chunk, node);
-    if (region_next == region_end) {
-        /* A chunk's worth more than is used: the region starts anywhere, chunks are aligned. */
-        const size_t bytes = vm_round_up(REGION_BYTES + CHUNK_BYTES, vm_kernel.page_bytes);
-        char *const region = vm_kernel_map_table(bytes);
-        if (!region)
-            return NULL;
-        mapped_bytes += bytes;
-        region_next = (char *)vm_round_up((uintptr_t)region, CHUNK_BYTES);
-        region_end = region_next + REGION_BYTES;
-    }
+    if (region_next == region_end && !add_region_locked())
+        return NULL;
     struct chunk *const chunk = (struct chunk *)(void *)region_next;
-    region_next += CHUNK_BYTES;
+    region_next += chunk_bytes;
     return chunk;
 }
 
@@ -71,7 +91,7 @@ static struct chunk *chunk_with_room_locked(size_t object_bytes)
     if (!chunk)
         return NULL;
     chunk->object_bytes = (uint32_t)object_bytes;
-    chunk->n_objects = (uint32_t)((CHUNK_BYTES - first_object(object_bytes)) / object_bytes);
+    chunk->n_objects = (uint32_t)((chunk_bytes - first_object()) / object_bytes);
     chunk->n_used = 0;
     vm_list_push_front(list, &chunk->node);
     return chunk;
@@ -80,7 +100,7 @@ static struct chunk *chunk_with_room_locked(size_t object_bytes)
 static uint32_t take_lowest(struct chunk *chunk)
 {
     for (uint32_t i = 0;; i++) {
-        VM_ASSERT(i < N_WORDS);
+        VM_ASSERT(i < n_words());
         if (~chunk->x_taken[i] == 0)
             continue;
         const uint32_t bit = (uint32_t)vm_bits_lowest(~chunk->x_taken[i]);
@@ -89,15 +109,50 @@ static uint32_t take_lowest(struct chunk *chunk)
     }
 }
 
+/* Too large for any chunk: pages of its own. */
+static void *map_object(size_t object_bytes)
+{
+    const size_t bytes = vm_round_up(object_bytes, vm_kernel.page_bytes);
+    void *const object = vm_kernel_map_table(bytes);
+    if (!object)
+        return NULL;
+    vm_lock_acquire(&meta_lock);
+    mapped_bytes += bytes;
+    used_bytes += object_bytes;
+    vm_lock_release(&meta_lock);
+    return object;
+}
+
+static void unmap_object(void *object, size_t object_bytes)
+{
+    const size_t bytes = vm_round_up(object_bytes, vm_kernel.page_bytes);
+    const bool is_unmapped = vm_kernel_unmap(object, bytes);
+    vm_lock_acquire(&meta_lock);
+    mapped_bytes -= is_unmapped ? bytes : 0;
+    used_bytes -= object_bytes;
+    vm_lock_release(&meta_lock);
+}
+
+static bool fits_in_chunk(size_t object_bytes)
+{
+    return object_bytes <= chunk_bytes - first_object();
+}
+
 void *vm_meta_alloc(size_t bytes)
 {
     const size_t object_bytes = vm_round_up(bytes, VM_META_UNIT);
     VM_ASSERT(object_bytes > 0 && object_bytes <= VM_META_OBJECT_MAX);
     vm_lock_acquire(&meta_lock);
+    if (VM_UNLIKELY(!chunk_bytes))
+        choose_sizes_locked();
+    if (VM_UNLIKELY(!fits_in_chunk(object_bytes))) {
+        vm_lock_release(&meta_lock);
+        return map_object(object_bytes);
+    }
     struct chunk *const chunk = chunk_with_room_locked(object_bytes);
     char *object = NULL;
     if (chunk) {
-        object = (char *)chunk + first_object(object_bytes) + take_lowest(chunk) * object_bytes;
+        object = (char *)chunk + first_object() + take_lowest(chunk) * object_bytes;
         if (++chunk->n_used == chunk->n_objects)
             vm_list_remove(&chunks_of_size[object_bytes / VM_META_UNIT], &chunk->node);
         used_bytes += object_bytes;
@@ -112,7 +167,7 @@ void *vm_meta_alloc(size_t bytes)
 static bool is_page_free(const struct chunk *chunk, size_t page)
 {
     const size_t start = page << vm_kernel.page_shift, end = start + vm_kernel.page_bytes;
-    const size_t origin = first_object(chunk->object_bytes);
+    const size_t origin = first_object();
     if (start < origin)
         return false;
     const size_t first = (start - origin) / chunk->object_bytes;
@@ -126,7 +181,7 @@ static bool is_page_free(const struct chunk *chunk, size_t page)
    meanwhile. */
 static void sweep(struct chunk *chunk)
 {
-    const size_t n_pages = CHUNK_BYTES >> vm_kernel.page_shift;
+    const size_t n_pages = chunk_bytes >> vm_kernel.page_shift;
     size_t start = 0;
     for (size_t page = 0; page <= n_pages; page++) {
         if (page < n_pages && is_page_free(chunk, page))
@@ -140,7 +195,7 @@ static void sweep(struct chunk *chunk)
 /* Sweeping at each halving costs few calls while a chunk runs empty and none while it is in use. */
 static bool is_worth_sweeping(const struct chunk *chunk)
 {
-    return CHUNK_BYTES > vm_kernel.page_bytes && chunk->n_used * 4 <= chunk->n_objects &&
+    return chunk_bytes > vm_kernel.page_bytes && chunk->n_used * 4 <= chunk->n_objects &&
            (chunk->n_used & (chunk->n_used - 1)) == 0;
 }
 
@@ -159,9 +214,12 @@ static void file_locked(struct chunk *chunk)
 void vm_meta_free(void *object, size_t bytes)
 {
     const size_t object_bytes = vm_round_up(bytes, VM_META_UNIT);
-    struct chunk *const chunk = (struct chunk *)vm_round_down((uintptr_t)object, CHUNK_BYTES);
-    const size_t index =
-        ((size_t)((char *)object - (char *)chunk) - first_object(object_bytes)) / object_bytes;
+    if (VM_UNLIKELY(!fits_in_chunk(object_bytes))) {
+        unmap_object(object, object_bytes);
+        return;
+    }
+    struct chunk *const chunk = (struct chunk *)vm_round_down((uintptr_t)object, chunk_bytes);
+    const size_t index = ((size_t)((char *)object - (char *)chunk) - first_object()) / object_bytes;
     vm_lock_acquire(&meta_lock);
     VM_ASSERT(chunk->object_bytes == object_bytes && chunk->n_used > 0);
     VM_ASSERT(chunk->x_taken[index / VM_WORD_BITS] >> (index % VM_WORD_BITS) & 1);
@@ -186,6 +244,39 @@ void vm_meta_free(void *object, size_t bytes)
     chunk->is_swept = false;
     file_locked(chunk);
     vm_lock_release(&meta_lock);
+}
+
+/* A chunk that is a mapping of its own and has no object, taken out of its list. */
+static struct chunk *take_empty_region(void)
+{
+    vm_lock_acquire(&meta_lock);
+    struct list_node *const node = chunk_bytes == region_bytes ? vm_list_pop_front(&empty_chunks) : NULL;
+    vm_lock_release(&meta_lock);
+    return node ? VM_CONTAINER(node, struct chunk, node) : NULL;
+}
+
+/* It was unmapped, or, if that was refused, stays in the list. */
+static void settle_empty_region(struct chunk *chunk, bool is_unmapped)
+{
+    vm_lock_acquire(&meta_lock);
+    if (is_unmapped)
+        mapped_bytes -= region_bytes;
+    else
+        vm_list_push_back(&empty_chunks, &chunk->node);
+    vm_lock_release(&meta_lock);
+}
+
+bool vm_meta_trim(void)
+{
+    bool done = false, goes_on = vm_kernel_is_memory_little() && vm_process_is_single_threaded();
+    while (goes_on) {
+        struct chunk *const chunk = take_empty_region();
+        goes_on = chunk && vm_kernel_unmap(chunk, region_bytes);
+        if (chunk)
+            settle_empty_region(chunk, goes_on);
+        done |= goes_on;
+    }
+    return done;
 }
 
 struct meta_totals vm_meta_totals(void)
@@ -213,7 +304,7 @@ void vm_meta_check(void)
         for (struct list_node *node = chunks_of_size[size].first; node; node = node->next) {
             const struct chunk *const chunk = VM_CONTAINER(node, struct chunk, node);
             uint32_t n_bits = 0;
-            for (unsigned i = 0; i < N_WORDS; i++)
+            for (size_t i = 0; i < n_words(); i++)
                 n_bits += vm_bits_count(chunk->x_taken[i]);
             VM_CHECK(chunk->object_bytes == size * VM_META_UNIT);           /* M1 */
             VM_CHECK(!chunk->is_swept && chunk->n_used < chunk->n_objects); /* M1 */

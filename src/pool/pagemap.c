@@ -15,7 +15,7 @@
 struct split {
     struct split *next_free;
     uint32_t n_used;
-    struct span *x_span[VM_GRANULE >> VM_PAGE_SHIFT_MIN];
+    struct span *x_span[];
 };
 
 enum { SPLIT_TAG = 1 }; /* set in a leaf's entry that points to a split, not to a span */
@@ -28,12 +28,31 @@ struct leaf {
    are given back. */
 enum { LEAVES_KEPT = 8 };
 
-VM_ALIGNED(1 << VM_PAGE_SHIFT_MIN) struct near_map vm_near_map;
+VM_ALIGNED(4 * VM_KIB) struct near_map vm_near_map; /* so that its pages can be purged */
 static struct leaf *x_root[VM_ROOT_ENTRIES];
 static uint32_t n_used_in_leaf[VM_ROOT_ENTRIES]; /* entries that are not 0 */
 static struct lock map_lock = VM_LOCK_INIT(VM_RANK_PAGEMAP);
 static struct split *free_splits;
 static size_t n_leaves;
+static struct span *
+    *x_window; /* of the backend's memory, if that lies together: one slot a page; NULL: none yet */
+
+/* Whether the window is what knows the address. */
+static bool is_in_window(uintptr_t address)
+{
+    return address - (uintptr_t)vm_kernel.memory < vm_kernel.memory_bytes;
+}
+
+static size_t window_bytes(void)
+{
+    return vm_round_up((vm_kernel.memory_bytes >> vm_kernel.page_shift) * sizeof *x_window,
+                       vm_kernel.page_bytes);
+}
+
+static struct span **slot_of(struct span **window, uintptr_t address)
+{
+    return &window[(address - (uintptr_t)vm_kernel.memory) >> vm_kernel.page_shift];
+}
 
 static size_t page_in_granule(uintptr_t address)
 {
@@ -51,6 +70,9 @@ static uintptr_t *entry_of(uintptr_t address)
 
 struct span *vm_pagemap_find(const void *address)
 {
+    struct span **const window = vm_load_acquire(&x_window);
+    if (VM_UNLIKELY(window) && is_in_window((uintptr_t)address))
+        return vm_load_acquire(slot_of(window, (uintptr_t)address));
     uintptr_t *const entry = entry_of((uintptr_t)address);
     const uintptr_t value = entry ? vm_load_acquire(entry) : 0;
     if (!(value & SPLIT_TAG))
@@ -96,7 +118,8 @@ static bool add_split_locked(struct span *span)
         struct split *split = free_splits;
         if (split)
             free_splits = split->next_free;
-        else if (!(split = vm_meta_alloc(sizeof *split)))
+        else if (!(split = vm_meta_alloc(sizeof *split +
+                                         (VM_GRANULE >> vm_kernel.page_shift) * sizeof *split->x_span)))
             return false;
         value = (uintptr_t)split + SPLIT_TAG;
         write_entry_locked((uintptr_t)span->start, value);
@@ -147,6 +170,34 @@ static void remove_whole_locked(struct span *span)
             write_entry_locked(at, 0);
 }
 
+/* Slots of the span's pages that lead to it. */
+static size_t n_slots(const struct span *span)
+{
+    return vm_bytes_to_pages(mapped_bytes(span));
+}
+
+static bool add_in_window_locked(struct span *span)
+{
+    if (!x_window) {
+        struct span **const window = vm_kernel_map_table(window_bytes());
+        if (!window)
+            return false;
+        vm_store_release(&x_window, window); /* pairs with vm_pagemap_find */
+    }
+    struct span **const slot = slot_of(x_window, (uintptr_t)span->start);
+    for (size_t i = 0; i < n_slots(span); i++)
+        vm_store_release(&slot[i], span);
+    return true;
+}
+
+static void remove_in_window_locked(struct span *span)
+{
+    struct span **const slot = slot_of(x_window, (uintptr_t)span->start);
+    for (size_t i = 0; i < n_slots(span); i++)
+        if (vm_load_relaxed(&slot[i]) == span)
+            vm_store_release(&slot[i], NULL);
+}
+
 static void enter_near(const struct span *slab)
 {
     const uintptr_t distance = (uintptr_t)slab - (uintptr_t)vm_near_map.no_slab;
@@ -174,7 +225,9 @@ static bool is_split(const struct span *span)
 bool vm_pagemap_add(struct span *span)
 {
     vm_lock_acquire(&map_lock);
-    const bool done = is_split(span) ? add_split_locked(span) : add_whole_locked(span);
+    const bool done = is_in_window((uintptr_t)span->start) ? add_in_window_locked(span)
+                      : is_split(span)                     ? add_split_locked(span)
+                                                           : add_whole_locked(span);
     if (done && span->kind == SPAN_SLAB)
         enter_near(span);
     vm_lock_release(&map_lock);
@@ -184,7 +237,9 @@ bool vm_pagemap_add(struct span *span)
 void vm_pagemap_remove(struct span *span)
 {
     vm_lock_acquire(&map_lock);
-    if (is_split(span))
+    if (is_in_window((uintptr_t)span->start))
+        remove_in_window_locked(span);
+    else if (is_split(span))
         remove_split_locked(span);
     else
         remove_whole_locked(span);
@@ -193,15 +248,31 @@ void vm_pagemap_remove(struct span *span)
     vm_lock_release(&map_lock);
 }
 
-/* Purges the page of entries that `entry` lies in, if all of it is zero. */
-static void purge_entries_locked(const uintptr_t *entry)
+/* Purges the page of a table that `entry` lies in, if all of it is zero. The table may begin within a page. */
+static void purge_entries_locked(const uintptr_t *table, const uintptr_t *entry)
 {
     const uintptr_t start = vm_round_down((uintptr_t)entry, vm_kernel.page_bytes);
     const uintptr_t *const entries = (const uintptr_t *)start;
+    if (entries < table)
+        return;
     for (size_t i = 0; i < vm_kernel.page_bytes / sizeof *entries; i++)
         if (vm_load_relaxed(&entries[i]))
             return;
     vm_kernel_purge((void *)start, vm_kernel.page_bytes);
+}
+
+/* The same where addresses have slots. */
+static void forget_in_window(const char *start, const char *end)
+{
+    vm_lock_acquire(&map_lock);
+    if (x_window) {
+        const uintptr_t from = (uintptr_t)slot_of(x_window, (uintptr_t)start);
+        const uintptr_t to = (uintptr_t)slot_of(x_window, (uintptr_t)end);
+        for (uintptr_t page = vm_round_up(from, vm_kernel.page_bytes); page < to;
+             page += vm_kernel.page_bytes)
+            purge_entries_locked((const uintptr_t *)x_window, (const uintptr_t *)page);
+    }
+    vm_lock_release(&map_lock);
 }
 
 void vm_pagemap_forget(const char *start, const char *end)
@@ -209,7 +280,13 @@ void vm_pagemap_forget(const char *start, const char *end)
     const size_t step =
         vm_kernel.page_bytes / sizeof(uintptr_t) * VM_GRANULE; /* addresses of one page of entries */
     const uintptr_t first = vm_round_up((uintptr_t)start, step);
-    if (!vm_kernel.purge_zeroes || first < (uintptr_t)start || first >= (uintptr_t)end)
+    if (!vm_kernel.purge_zeroes || start >= end)
+        return;
+    if (is_in_window((uintptr_t)start)) {
+        forget_in_window(start, end);
+        return;
+    }
+    if (first < (uintptr_t)start || first >= (uintptr_t)end)
         return;
     vm_lock_acquire(&map_lock);
     for (size_t offset = 0; offset < (uintptr_t)end - first;
@@ -217,8 +294,9 @@ void vm_pagemap_forget(const char *start, const char *end)
         const uintptr_t at = first + offset;
         const uintptr_t *const entry = entry_of(at);
         if (entry)
-            purge_entries_locked(entry);
-        purge_entries_locked(&vm_near_map.x_slab_distance[at >> VM_GRANULE_SHIFT & (VM_NEAR_ENTRIES - 1)]);
+            purge_entries_locked(x_root[at >> VM_LEAF_ADDRESS_BITS]->x_entry, entry);
+        purge_entries_locked(vm_near_map.x_slab_distance,
+                             &vm_near_map.x_slab_distance[at >> VM_GRANULE_SHIFT & (VM_NEAR_ENTRIES - 1)]);
     }
     vm_lock_release(&map_lock);
 }
@@ -237,9 +315,23 @@ static struct span *span_in_granule(uintptr_t entry, uintptr_t address)
     return NULL;
 }
 
+/* The same for an address that the window knows. */
+static struct span *search_in_window(uintptr_t wanted)
+{
+    size_t page = (wanted - (uintptr_t)vm_kernel.memory) >> vm_kernel.page_shift;
+    do {
+        struct span *const span = x_window ? vm_load_acquire(&x_window[page]) : NULL;
+        if (span)
+            return wanted - (uintptr_t)span->start < span->bytes ? span : NULL;
+    } while (page-- > 0);
+    return NULL;
+}
+
 struct span *vm_pagemap_search(const void *address)
 {
     const uintptr_t wanted = (uintptr_t)address;
+    if (is_in_window(wanted))
+        return search_in_window(wanted);
     for (uintptr_t at = vm_round_down(wanted, VM_GRANULE);; at -= VM_GRANULE) {
         const uintptr_t *const entry = entry_of(at);
         if (!entry)
@@ -256,6 +348,12 @@ struct span *vm_pagemap_search(const void *address)
 void vm_pagemap_walk(void (*visit)(struct span *span, void *context), void *context)
 {
     const struct span *last = NULL;
+    for (size_t page = 0; x_window && page < vm_kernel.memory_bytes >> vm_kernel.page_shift; page++) {
+        struct span *const span = vm_load_acquire(&x_window[page]);
+        if (span && span != last)
+            visit(span, context);
+        last = span ? span : last;
+    }
     for (size_t root = 0; root < VM_ROOT_ENTRIES; root++) {
         struct leaf *const leaf = vm_load_acquire(&x_root[root]);
         for (size_t i = 0; leaf && i < VM_LEAF_ENTRIES; i++) {
@@ -278,7 +376,8 @@ struct pagemap_totals vm_pagemap_totals(void)
 {
     vm_lock_acquire(&map_lock);
     const struct pagemap_totals totals = {
-        .mapped_bytes = n_leaves * vm_round_up(sizeof(struct leaf), vm_kernel.page_bytes),
+        .mapped_bytes = n_leaves * vm_round_up(sizeof(struct leaf), vm_kernel.page_bytes) +
+                        (x_window ? window_bytes() : 0),
         .static_bytes = sizeof vm_near_map + sizeof x_root + sizeof n_used_in_leaf,
     };
     vm_lock_release(&map_lock);

@@ -9,6 +9,9 @@
  * Slabs cover whole granules, and every granule of theirs leads to them. Other spans are found by their first
  * page only, so that a mapping of a terabyte costs one entry.
  *
+ * Where all memory is one bounded range (vm_kernel.memory), a window takes the place of root and leaves there: one
+ * slot for each of its pages, so that the map is as small as the memory, and slabs may be smaller than granules.
+ *
  * The near map is a direct-mapped table of slabs by granule number: one load for free's lookup. Its entries
  * are distances from an empty descriptor behind the table, so that a zero entry leads to "no slab" without a
  * test. Two granules 2 GiB apart share an entry; who loses is found through the root.
@@ -47,7 +50,7 @@ bool vm_pagemap_add(struct span *span);
    none. */
 struct span *vm_pagemap_search(const void *address);
 
-/* Calls visit for each span, in order of address: for checkers, which look at it while nothing changes. */
+/* Calls visit for each span, those of the window first, else in order of address: for checkers, which look at it while nothing changes. */
 void vm_pagemap_walk(void (*visit)(struct span *span, void *context), void *context);
 
 /* The span is not found any more; whatever else was added at its addresses since they became free still

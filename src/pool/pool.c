@@ -22,7 +22,7 @@ struct arena *vm_pool_arena(size_t index)
 
 size_t vm_pool_block_bytes_max(void)
 {
-    return vm_pages_to_bytes((size_t)1 << VM_ORDER_MAX);
+    return vm_arena_alignment();
 }
 
 static struct arena *enter_arena_locked(enum arena_kind kind, size_t n_pages)
@@ -41,6 +41,13 @@ static struct arena *enter_arena_locked(enum arena_kind kind, size_t n_pages)
     table[index] = arena;
     vm_store_release(&x_n_arenas, index + 1);
     return arena;
+}
+
+/* Whether there may be arenas beside the first. Where memory is little and has a break, their reservations would take
+   from what the break can still get. */
+static bool may_have_private_arenas(void)
+{
+    return !vm_kernel.has_break || !vm_kernel_is_memory_little();
 }
 
 /* Whether the newest arena is empty and could hold n_pages: then the kernel refuses memory, not addresses. */
@@ -62,7 +69,7 @@ static bool add_arena(size_t n_seen, size_t n_pages)
     bool done = x_n_arenas > n_seen;
     if (!done && x_n_arenas == 0 && vm_kernel.has_break)
         done = enter_arena_locked(ARENA_PROCESS_BREAK, n_pages) != NULL;
-    if (!done && !has_unused_room(n_pages))
+    if (!done && may_have_private_arenas() && !has_unused_room(n_pages))
         done = enter_arena_locked(ARENA_PRIVATE_BREAK, n_pages) != NULL;
     vm_lock_release(&pool_lock);
     return done;
@@ -90,7 +97,8 @@ bool vm_pool_take(struct span *span, size_t bytes, size_t alignment)
 static size_t dirty_pages_max(const struct arena *arena)
 {
     const size_t n_live = vm_load_relaxed(&arena->x_n_pages) - vm_load_relaxed(&arena->x_n_free);
-    return vm_max_size(VM_DIRTY_BYTES_MIN >> vm_kernel.page_shift, n_live >> VM_DIRTY_SHARE_SHIFT);
+    return vm_max_size(vm_kernel_share(VM_DIRTY_BYTES_MIN, 5) >> vm_kernel.page_shift,
+                       n_live >> VM_DIRTY_SHARE_SHIFT);
 }
 
 static void purge_if_due(struct arena *arena)

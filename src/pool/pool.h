@@ -21,7 +21,7 @@ void vm_pool_give(const struct span *span, size_t dirty_bytes);
 /* Shrinks a span to `bytes`, whole pages; its tail goes back. Lock: none held. */
 void vm_pool_give_tail(struct span *span, size_t bytes);
 
-/* Largest alignment and size of one block of the buddy system, in bytes. */
+/* The largest alignment that vm_pool_take serves, in bytes. */
 size_t vm_pool_block_bytes_max(void);
 
 /* Purges all free pages and moves the breaks down, keeping `pad` bytes at arena 0's. Whether anything went

@@ -80,6 +80,7 @@ struct vk_usage vk_usage(struct vk_mm *mm)
         .high = mm->areas.high,
         .break_start = mm->break_start,
         .break_end = mm->break_end,
+        .all_pages = mm->kernel->n_frames,
         .total_pages = mm->total_pages,
         .data_pages = mm->data_pages,
         .exec_pages = mm->exec_pages,
@@ -88,6 +89,7 @@ struct vk_usage vk_usage(struct vk_mm *mm)
         .total_pages_most = mm->total_pages_most,
         .resident_pages_most = mm->resident_pages_most,
         .n_areas = mm->areas.n_areas,
+        .can_grow = mm->kernel->hooks.grow != NULL,
         .n_finds = mm->areas.n_finds,
         .n_find_hits = mm->areas.n_find_hits,
     };

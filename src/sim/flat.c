@@ -274,5 +274,6 @@ void vk_flat_check(struct vk_kernel *kernel)
         if (vk_area_is_hole(area))
             hole_pages += (area->end - area->start) >> kernel->page_shift;
     VM_CHECK(n_live == kernel->mm.resident_pages);                                      /* F3 */
+    VM_CHECK(n_pages == kernel->n_frames);                                              /* F4 */
     VM_CHECK(n_pages + hole_pages == (areas->high - areas->low) >> kernel->page_shift); /* F4 */
 }

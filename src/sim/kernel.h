@@ -50,6 +50,7 @@ struct vk_kernel {
     unsigned page_shift;
     enum vk_layout layout;
     uint32_t n_areas; /* as configured */
+    size_t n_frames;  /* of all regions */
     struct vk_hooks hooks;
     const struct vk_backing *backing;
     struct area_pool pool;

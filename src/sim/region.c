@@ -61,6 +61,7 @@ static void add_frames(struct vk_kernel *kernel, struct flat_region *region, vk_
     vm_buddy_resize(&region->buddy, first + n);
     vm_buddy_give(&region->buddy, first, n, BUDDY_BACK);
     region->end = end;
+    kernel->n_frames += n;
 }
 
 /* Lays a region out in its memory. */

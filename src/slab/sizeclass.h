@@ -45,7 +45,8 @@ VM_INLINE size_t vm_class_bytes(unsigned class_index)
 
 /*
  * Bytes of the largest slabs of the class: the smallest of 16, 32 .. 256 KiB with room for 32 blocks (small
- * classes), 16 (up to 8 KiB) or 8; a page at least. A power of two, and the slab is aligned to it.
+ * classes), 16 (up to 8 KiB) or 8; a page at least. Where memory is little, they begin at 1/256 of it instead of 16 KiB,
+ * and end at 1/16 of it, unless that has no room for 2 blocks. A power of two, and the slab is aligned to it.
  */
 size_t vm_class_slab_bytes(unsigned class_index);
 

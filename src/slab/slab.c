@@ -47,10 +47,18 @@ static void carve(struct slab *slab, unsigned class_index)
     }
 }
 
-struct slab *vm_slab_create(unsigned class_index, unsigned n_owned)
+/* Each slab of a class is twice as large as the last, where memory is little only from the fifth on. */
+static size_t next_slab_bytes(unsigned class_index, unsigned n_owned)
 {
     const size_t most = vm_class_slab_bytes(class_index), least = vm_class_slab_bytes_least(class_index);
-    const size_t bytes = vm_min_size(least << vm_min_size(n_owned, VM_SLAB_DOUBLINGS_MAX), most);
+    const size_t n_doublings = vm_min_size(n_owned, VM_SLAB_DOUBLINGS_MAX);
+    return vm_min_size(
+        least << (vm_kernel_is_memory_little() ? n_doublings / VM_SLAB_DOUBLINGS_MAX : n_doublings), most);
+}
+
+struct slab *vm_slab_create(unsigned class_index, unsigned n_owned)
+{
+    const size_t bytes = next_slab_bytes(class_index, n_owned);
     const size_t meta_bytes = descriptor_bytes(n_groups_of(bytes, vm_class_bytes(class_index)));
     struct slab *const slab = vm_meta_alloc(meta_bytes);
     if (!slab)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "front/front.h"
+#include "kernel/kernel.h"
 #include "model.h"
 #include "vmalloc/vmalloc.h"
 
@@ -29,6 +30,7 @@ static void replay(uint64_t seed, unsigned n_steps)
 {
     model_init(&model, seed);
     model.is_tuning = true;
+    model.may_refuse = vm_kernel.memory_bytes != 0; /* bounded */
     for (unsigned step = 1; step <= n_steps; step++) {
         model_step(&model);
         if (step <= CHECK_EACH_UNTIL || step % CHECK_EVERY == 0) {

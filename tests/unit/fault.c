@@ -287,7 +287,10 @@ static void names_of_logs(void **state)
 static void install(void *argument)
 {
     (void)argument;
-    struct vm_kernel_backend backend = vm_posix_backend;
+    struct vm_kernel_backend backend = vm_linux_backend;
+    backend.has_break = backend.has_remap = false;
+    backend.break_grow = NULL;
+    backend.resize = NULL;
     UNIT_REQUIRE(vm_kernel_install(&backend) == VM_KERNEL_OK && vm_kernel_installed() == &backend);
     struct vm_kernel_backend wrong = backend;
     wrong.map = NULL;
