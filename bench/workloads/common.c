@@ -58,8 +58,7 @@ static double cpu_seconds(int who)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-/* A line of /proc/self/status, in KiB. */
-static long status_kib(const char *name)
+long status_kib(const char *name)
 {
     static char text[8192];
     ssize_t n_read = pread(status_fd, text, sizeof text - 1, 0);

@@ -91,6 +91,10 @@ struct vm_kernel_backend {
     /* Asks the kernel not to use pages larger than page_size here. May do nothing. */
     void (*no_huge_pages)(void *context, void *start, size_t bytes);
 
+    /* Whether this address, which can be read, is one that the backend has and nobody does: for what is said of a
+       pointer that is freed twice. NULL: what can be read is somebody's. */
+    bool (*is_unused)(void *context, const void *address);
+
     /* Describes the region that it serves from. NULL: it has none. */
     void (*describe)(void *context, struct vm_kernel_region *region);
 };

@@ -87,11 +87,13 @@ static struct image program_image(void)
     return image;
 }
 
-/* The break begins behind the program's image, but for static programs that the kernel placed anywhere. */
+/* The break begins behind the program's image, but for static programs that the kernel placed anywhere. There, what
+   was below it before we asked first is not known to be the break's. */
 static bool is_in_break(uintptr_t address)
 {
     const uintptr_t now = (uintptr_t)sbrk(0), image_end = program_image().end;
-    return is_within(address, image_end <= now ? image_end : (uintptr_t)vm_linux_first_break, now);
+    const uintptr_t first = vm_linux_first_break ? (uintptr_t)vm_linux_first_break : now;
+    return is_within(address, image_end <= now ? image_end : first, now);
 }
 
 #ifdef __GLIBC__
@@ -168,5 +170,7 @@ enum vm_address vm_address_kind(const void *pointer)
         return VM_ADDRESS_PROGRAM;
     if (is_libc_block(address))
         return VM_ADDRESS_LIBC;
-    return is_in_break(address) ? VM_ADDRESS_BREAK : VM_ADDRESS_OTHER;
+    if (is_in_break(address))
+        return VM_ADDRESS_BREAK;
+    return vm_kernel_is_unused(pointer) ? VM_ADDRESS_NOTHING : VM_ADDRESS_OTHER;
 }

@@ -207,6 +207,13 @@ static void fault_no_huge_pages(void *context, void *start, size_t bytes)
     log_advice(start, bytes, "no-huge-pages", rule);
 }
 
+/* Asks, too. */
+static bool fault_is_unused(void *context, const void *address)
+{
+    (void)context;
+    return inner->is_unused && inner->is_unused(inner->context, address);
+}
+
 /* Asks, changes nothing. */
 static void fault_describe(void *context, struct vm_kernel_region *region)
 {
@@ -244,6 +251,7 @@ static struct vm_kernel_backend fault_backend = {
     .protect = fault_protect,
     .purge = fault_purge,
     .no_huge_pages = fault_no_huge_pages,
+    .is_unused = fault_is_unused,
     .describe = fault_describe,
 };
 

@@ -59,7 +59,7 @@ void vm_sim_reset_in_child(void)
 
 /* --- over one mapping of the host ----------------------------------------------------------------------- */
 
-static size_t region_bytes, unit; /* unit: a page of the host, or a larger one of ours */
+static size_t region_bytes, unit, host_page; /* unit: a page of the host, or a larger one of ours */
 
 static bool map_region(struct vk_region *region)
 {
@@ -77,8 +77,8 @@ static bool purge_in_host(void *context, void *start, size_t bytes)
 {
     (void)context;
     char *const end = (char *)start + bytes;
-    char *const from = (char *)vm_round_up((uintptr_t)start, vm_linux_backend.page_size);
-    char *const to = (char *)vm_round_down((uintptr_t)end, vm_linux_backend.page_size);
+    char *const from = (char *)vm_round_up((uintptr_t)start, host_page);
+    char *const to = (char *)vm_round_down((uintptr_t)end, host_page);
     if (from >= to) {
         __builtin_memset(start, 0, bytes);
         return true;
@@ -96,8 +96,8 @@ struct vm_kernel_backend *vm_sim_open(size_t bytes, size_t page_bytes)
         .config.hooks = {.decommit = purge_in_host, .discard = purge_in_host},
         .reserve = map_region,
     };
-    vm_linux_backend.start(&vm_linux_backend);
-    unit = vm_max_size(page_bytes, vm_linux_backend.page_size);
+    host_page = vm_linux_page_bytes();
+    unit = vm_max_size(page_bytes, host_page);
     region_bytes = vm_round_up(bytes, unit);
     host.config.page_bytes = page_bytes ? page_bytes : unit;
     return vm_is_power_of_two(unit) ? vm_sim_host(&host) : NULL;

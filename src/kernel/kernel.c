@@ -190,6 +190,14 @@ void vm_kernel_no_huge_pages(void *start, size_t bytes)
     errno = saved_errno;
 }
 
+bool vm_kernel_is_unused(const void *address)
+{
+    const int saved_errno = errno;
+    const bool is_unused = backend->is_unused && backend->is_unused(backend->context, address);
+    errno = saved_errno;
+    return is_unused;
+}
+
 struct vm_kernel_region vm_kernel_describe(void)
 {
     struct vm_kernel_region region = {0};

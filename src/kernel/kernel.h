@@ -43,8 +43,11 @@ void *vm_kernel_cut_aligned(void *(*map)(size_t bytes, enum vm_access access),
 /* The backend that the program installed, or NULL. */
 struct vm_kernel_backend *vm_kernel_installed(void);
 
-/* Where the process's break was when that backend started. */
+/* Where the process's break was when the Linux backend started; NULL if another one did. */
 extern void *vm_linux_first_break;
+
+/* The page of Linux, whatever backend is in force. No call of the kernel. */
+size_t vm_linux_page_bytes(void);
 
 /* Puts a backend in force and starts it. Called once, by front/start.c or bare.c; by tests with a backend of their
    own. */
@@ -64,6 +67,9 @@ bool vm_kernel_move(void *start, size_t old_bytes, void *target, size_t new_byte
 bool vm_kernel_protect(void *start, size_t bytes, enum vm_access access);
 void vm_kernel_purge(void *start, size_t bytes);
 void vm_kernel_no_huge_pages(void *start, size_t bytes);
+
+/* Any address; no call of the operating system. */
+bool vm_kernel_is_unused(const void *address);
 
 /* The region that the backend serves from; all zero: there is none. */
 struct vm_kernel_region vm_kernel_describe(void);

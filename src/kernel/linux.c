@@ -35,10 +35,15 @@ static void *system_map(size_t bytes, enum vm_access access)
 
 void *vm_linux_first_break;
 
-static void linux_start(struct vm_kernel_backend *self)
+size_t vm_linux_page_bytes(void)
 {
     const size_t page_size = getauxval(AT_PAGESZ);
-    self->page_size = page_size ? page_size : 4096;
+    return page_size ? page_size : 4096;
+}
+
+static void linux_start(struct vm_kernel_backend *self)
+{
+    self->page_size = vm_linux_page_bytes();
     vm_linux_first_break = sbrk(0);
     self->has_break = vm_linux_first_break != (void *)-1;
 }

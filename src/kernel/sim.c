@@ -98,6 +98,17 @@ static void sim_no_huge_pages(void *context, void *start, size_t bytes)
     (void)bytes;
 }
 
+/* Advice that changes nothing, and says whether the page is mapped. */
+static bool sim_is_unused(void *context, const void *address)
+{
+    if (!context)
+        return false;
+    const struct vk_usage usage = vk_usage(mm_of(context));
+    const vk_va at = vm_round_down((vk_va)address, vm_kernel.page_bytes);
+    return at >= usage.low && at < usage.high &&
+           vk_advise(mm_of(context), at, vm_kernel.page_bytes, VK_ADVICE_WILLNEED) == VK_ENOMEM;
+}
+
 static void sim_describe(void *context, struct vm_kernel_region *region)
 {
     if (!context)
@@ -139,6 +150,7 @@ int vm_sim_backend(struct vm_kernel_backend *backend, struct vk_kernel *kernel)
         .protect = sim_protect,
         .purge = sim_purge,
         .no_huge_pages = sim_no_huge_pages,
+        .is_unused = sim_is_unused,
         .describe = sim_describe,
     };
     return 0;

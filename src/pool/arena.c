@@ -188,6 +188,11 @@ static bool grow_process_break_locked(struct arena *arena, size_t bytes)
     char *const start = vm_kernel_break_grow(bytes);
     if (!start)
         return false;
+    if (start < arena->break_end &&
+        arena->is_inherited) { /* meanwhile: the child of a fork has another kernel */
+        vm_kernel_break_trim(start + bytes, bytes);
+        return false;
+    }
     const size_t first = page_index(arena, start + vm_kernel.page_bytes - 1);
     if (start < arena->break_end)
         report_lowered_break_locked(arena, start);

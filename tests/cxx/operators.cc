@@ -9,6 +9,7 @@
 // Prints TAP. The calls are direct calls of the operators, which the compiler may not leave out. The program knows no
 // vmalloc: the C++ library's own operators must pass as well, which shows that nothing is asked for but C++. They are
 // excused from one case: libstdc++ 12 rounds an aligned request of SIZE_MAX bytes up to 0 bytes, and succeeds.
+#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -181,7 +182,8 @@ void check_failure(const form &f, bool ours)
     }
 }
 
-// Under a limit of the address space: the handler frees a reserve, and then the request is met.
+// There is no room left, for want of addresses under a limit or, on a simulated kernel, of memory: the handler frees a
+// reserve, and then the request is met.
 void check_recovery(const form &f)
 {
     const size_t reserve_bytes = size_t{256} << 20;
@@ -199,11 +201,19 @@ void check_recovery(const form &f)
     rlimit narrow = before;
     narrow.rlim_cur = pages * static_cast<unsigned long>(sysconf(_SC_PAGESIZE)) + (16u << 20);
     setrlimit(RLIMIT_AS, &narrow);
+    std::array<void *, 64> others{};
+    for (auto other = others.begin();
+         other != others.end() && (*other = std::malloc(wanted_bytes)) != nullptr;) {
+        ++other;
+    }
     handler_calls = 0;
     std::set_new_handler(handler_that_frees);
     const outcome result = try_form(f, wanted_bytes, usual);
     std::set_new_handler(nullptr);
     setrlimit(RLIMIT_AS, &before);
+    for (void *other : others) {
+        std::free(other);
+    }
     check(result == outcome::block && handler_calls == 1, f.name,
           "succeeds once the new-handler freed memory");
     std::free(reserve);

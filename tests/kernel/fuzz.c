@@ -2,7 +2,8 @@
 /*
  * fuzz.c - random calls on a window of 1 MiB, of the simulated kernel and of the real one (check B5): after
  * each call both have given the same error, and the same pages of the window have the same protections. The
- * checker of the simulated one runs after each (B7), and its status is what its maps add up to (B8).
+ * checker of the simulated one runs after each, its tree finds what its list has (B7), and its status is what
+ * its maps add up to (B8).
  *
  * The window lies low in the real address space, where the kernel puts nothing by itself. No page is ever
  * touched there: areas with pages would not merge as those without do, and remap tells areas apart.
@@ -18,6 +19,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 #include "maps.h"
+#include "sim/kernel.h"
 
 enum { WINDOW_BYTES = 1 << 20, N_PAGES_MOST = WINDOW_BYTES / 4096, N_ERRORS = 200 };
 
@@ -183,7 +185,7 @@ static void read_real_maps(int file)
 /* The totals of the status are what the maps add up to. */
 static void check_status(void)
 {
-    static size_t most;
+    static size_t most, resident_most;
     size_t total = 0, data = 0;
     struct map_line line;
     for (const char *from = text.bytes; next_map_line(&from, &line);) {
@@ -195,8 +197,25 @@ static void check_status(void)
     UNIT_REQUIRE(status_bytes(&status, "VmSize:") == total);
     UNIT_REQUIRE(status_bytes(&status, "VmData:") == data);
     UNIT_REQUIRE(status_bytes(&status, "VmPeak:") >= most && status_bytes(&status, "VmPeak:") >= total);
+    UNIT_REQUIRE(status_bytes(&status, "VmHWM:") >= resident_most);
     UNIT_REQUIRE(status_bytes(&status, "VmHWM:") >= status_bytes(&status, "VmRSS:"));
+    resident_most = status_bytes(&status, "VmHWM:");
     most = status_bytes(&status, "VmPeak:");
+}
+
+/* The area that an address is in, or the next above, is the same by the tree as by the list (B7). */
+static void check_finds(uint64_t *seed)
+{
+    struct areas *const areas = &machine.mm->areas;
+    const uint64_t n_find_hits = areas->n_find_hits; /* of the calls alone */
+    for (unsigned i = 0; i < 3; i++) {
+        const vk_va at = sim_window + unit_below(seed, WINDOW_BYTES);
+        const struct area *by_list = vk_areas_first(areas);
+        while (by_list && by_list->end <= at)
+            by_list = vk_area_next(by_list);
+        UNIT_REQUIRE(vk_areas_find(areas, at) == by_list);
+    }
+    areas->n_find_hits = n_find_hits;
 }
 
 /* --- random calls --------------------------------------------------------------------------------------- */
@@ -325,7 +344,7 @@ int main(int argc, char **argv)
 {
     const unsigned n_calls = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 100000;
     const uint64_t first_seed = argc > 2 ? strtoull(argv[2], NULL, 10) : 1;
-    uint64_t seed = first_seed;
+    uint64_t seed = first_seed, find_seed = first_seed;
     unit_report_to_stderr();
     start();
     const int file = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
@@ -338,6 +357,7 @@ int main(int argc, char **argv)
         read_window(&text, sim_window, &windows[0]);
         check_status();
         vk_check(machine.kernel);
+        check_finds(&find_seed);
         read_real_maps(file);
         read_window(&text, real_window, &windows[1]);
         if (!is_same(i, &call, &sim, &real, windows)) {

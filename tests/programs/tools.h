@@ -171,9 +171,11 @@ static inline void *table_map(size_t n_bytes)
     return table;
 }
 
-/* Whether an entry of the environment changes the allocator's settings. */
+/* Whether an entry of the environment changes the allocator's settings; which kernel it stands on is none. */
 static inline int is_setting(const char *entry)
 {
+    if (strncmp(entry, "VMALLOC_BACKEND=", 16) == 0)
+        return 0;
     return strncmp(entry, "MALLOC_", 7) == 0 || strncmp(entry, "VMALLOC_", 8) == 0 ||
            strncmp(entry, "GLIBC_TUNABLES=", 15) == 0;
 }
@@ -186,6 +188,18 @@ static inline void forget_settings(void)
         if (!is_setting(*from))
             *to++ = *from;
     *to = NULL;
+}
+
+/* The bytes of the region that VMALLOC_BACKEND=sim:SIZE has everything come from; 0: Linux serves. */
+static inline size_t region_bytes(void)
+{
+    const char *setting = getenv("VMALLOC_BACKEND");
+    unsigned long long number = 0;
+    char unit = '\0';
+    if (setting == NULL || sscanf(setting, "sim:%llu%c", &number, &unit) != 2)
+        return 0;
+    REQUIRE(unit == 'G' || unit == 'M');
+    return (size_t)number * (unit == 'G' ? 1024 * MIB : MIB);
 }
 
 static inline void watchdog_bite(int number)

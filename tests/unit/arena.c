@@ -19,13 +19,13 @@ static bool is_garbage;                   /* new memory is not zero */
 
 static void *break_grow(void *context, size_t bytes)
 {
-    return bytes >= n_refused_bytes ? NULL : vm_linux_backend.break_grow(context, bytes);
+    return bytes >= n_refused_bytes ? NULL : unit_backend()->break_grow(context, bytes);
 }
 
 static bool protect(void *context, void *start, size_t bytes, enum vm_access access)
 {
     if ((access == VM_ACCESS_READ_WRITE && bytes >= n_refused_bytes) ||
-        !vm_linux_backend.protect(context, start, bytes, access))
+        !unit_backend()->protect(context, start, bytes, access))
         return false;
     if (access == VM_ACCESS_READ_WRITE && is_garbage)
         memset(start, 0xdb, bytes);
@@ -34,7 +34,7 @@ static bool protect(void *context, void *start, size_t bytes, enum vm_access acc
 
 static void begin(enum arena_kind kind, size_t n_pages)
 {
-    backend = vm_linux_backend;
+    backend = *unit_backend();
     backend.break_grow = break_grow;
     backend.protect = protect;
     unit_start(&backend);
@@ -138,8 +138,8 @@ static void move_foreign_break(uint64_t *seed)
         return;
     const size_t choices[] = {1, 16, 100, 4096, 3 * 4096, 5000, 64 * 1024 + 8};
     const size_t bytes = choices[unit_below(seed, sizeof choices / sizeof *choices)];
-    char *const start = sbrk((intptr_t)bytes);
-    if (start == (char *)-1)
+    char *const start = unit_sbrk((ptrdiff_t)bytes);
+    if (!start)
         return;
     foreign[n_foreign].start = start;
     foreign[n_foreign++].bytes = bytes;
@@ -247,7 +247,7 @@ static void private_break(void **state)
 static void process_break(void **state)
 {
     (void)state;
-    if (sbrk(0) == (void *)-1)
+    if (!unit_sbrk(0))
         skip();
     unit_assert_returns(on_process_break, NULL);
 }
@@ -293,7 +293,7 @@ static void zeroed_flag(void **state)
     enum arena_kind kind = ARENA_PRIVATE_BREAK;
     unit_assert_returns(follow_flag, &kind);
     kind = ARENA_PROCESS_BREAK;
-    if (sbrk(0) != (void *)-1)
+    if (unit_sbrk(0))
         unit_assert_returns(follow_flag, &kind);
 }
 
@@ -319,7 +319,7 @@ static void follow_trim_rule(void *argument)
     UNIT_REQUIRE(vm_arena_totals(&arena).top_free_bytes == to_bytes(10));
     UNIT_REQUIRE(arena.break_end <= low.start + low.bytes + to_bytes(10));
     if (kind == ARENA_PROCESS_BREAK)
-        UNIT_REQUIRE(sbrk(0) == arena.break_end);
+        UNIT_REQUIRE(unit_sbrk(0) == arena.break_end);
     vm_arena_check(&arena);
     vm_arena_policy.x_trim_threshold = SIZE_MAX;
     UNIT_REQUIRE(vm_arena_take(&arena, 100, 0, &high));
@@ -345,7 +345,7 @@ static void trim_rule(void **state)
     enum arena_kind kind = ARENA_PRIVATE_BREAK;
     unit_assert_returns(follow_trim_rule, &kind);
     kind = ARENA_PROCESS_BREAK;
-    if (sbrk(0) != (void *)-1)
+    if (unit_sbrk(0))
         unit_assert_returns(follow_trim_rule, &kind);
 }
 
@@ -383,7 +383,7 @@ static void refusal(void **state)
     enum arena_kind kind = ARENA_PRIVATE_BREAK;
     unit_assert_returns(be_refused, &kind);
     kind = ARENA_PROCESS_BREAK;
-    if (sbrk(0) != (void *)-1)
+    if (unit_sbrk(0))
         unit_assert_returns(be_refused, &kind);
 }
 
@@ -453,14 +453,14 @@ static void lower_break(void *argument)
     begin(ARENA_PROCESS_BREAK, 1);
     struct span span = {0};
     UNIT_REQUIRE(vm_arena_take(&arena, 4, 0, &span));
-    UNIT_REQUIRE(sbrk(-(intptr_t)(arena.break_end - span.start)) != (void *)-1);
+    UNIT_REQUIRE(unit_sbrk(span.start - arena.break_end));
     vm_arena_take(&arena, 400, 0, &span);
 }
 
 static void lowered_break(void **state)
 {
     (void)state;
-    if (sbrk(0) == (void *)-1)
+    if (!unit_sbrk(0))
         skip();
     unit_assert_aborts(lower_break, NULL,
                        "break adjusted to free malloc space\nvmalloc: sbrk: the break is at 0x");
@@ -474,11 +474,11 @@ static void live_with_foreign_break(void *argument)
     vm_arena_policy.x_top_pad = 0;
     struct span low = {0}, high = {0};
     UNIT_REQUIRE(vm_arena_take(&arena, 200, 0, &low));
-    char *const theirs = sbrk(100);
+    char *const theirs = unit_sbrk(100);
     UNIT_REQUIRE(theirs == arena.break_end);
     memset(theirs, 0x99, 100);
     vm_arena_give(&arena, &low, low.bytes);
-    UNIT_REQUIRE(sbrk(0) == theirs + 100);
+    UNIT_REQUIRE(unit_sbrk(0) == theirs + 100);
     vm_arena_policy.x_trim_threshold = SIZE_MAX;
     UNIT_REQUIRE(vm_arena_take(&arena, 300, 0, &high));
     UNIT_REQUIRE(high.start >= theirs + 100);
@@ -486,7 +486,7 @@ static void live_with_foreign_break(void *argument)
     vm_arena_check(&arena);
     vm_arena_give(&arena, &high, high.bytes);
     UNIT_REQUIRE(vm_arena_trim(&arena, 0)); /* down to theirs, not below */
-    UNIT_REQUIRE((char *)sbrk(0) >= theirs + 100 && unit_is_filled(theirs, 100, 0x99));
+    UNIT_REQUIRE((char *)unit_sbrk(0) >= theirs + 100 && unit_is_filled(theirs, 100, 0x99));
     UNIT_REQUIRE(!vm_arena_trim(&arena, 0));
     UNIT_REQUIRE(vm_arena_take(&arena, 64, 0, &low)); /* the pages below are not lost */
     UNIT_REQUIRE(low.start < theirs);
@@ -496,7 +496,7 @@ static void live_with_foreign_break(void *argument)
 static void foreign_break(void **state)
 {
     (void)state;
-    if (sbrk(0) == (void *)-1)
+    if (!unit_sbrk(0))
         skip();
     unit_assert_returns(live_with_foreign_break, NULL);
 }

@@ -13,11 +13,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 #include "base/atomic.h"
+#include "base/config.h"
 #include "front/front.h"
 #include "front/tune.h"
 #include "kernel/fault.h"
 #include "kernel/oplog.h"
 #include "kernel/sim.h"
+#include "vmalloc/sim.h"
 #include "unit.h"
 
 extern char **environ;
@@ -109,6 +111,22 @@ static void wrong(void **state)
         {{"VMALLOC_BACKEND=sim:1Q"}, "linux", 0, false, "vmalloc: VMALLOC_BACKEND=sim:1Q" AT("1:5", BYTES)},
         {{"VMALLOC_BACKEND=sim:-1"}, "linux", 0, false, "vmalloc: VMALLOC_BACKEND=sim:-1" AT("1:5", BYTES)},
         {{"VMALLOC_BACKEND=sim:0"}, "linux", 0, false, "vmalloc: VMALLOC_BACKEND=sim:0" AT("1:5", BYTES)},
+        {{"VMALLOC_BACKEND=sim:1T"}, "linux", 0, false, "vmalloc: VMALLOC_BACKEND=sim:1T" AT("1:5", BYTES)},
+        {{"VMALLOC_BACKEND=sim:99999999999999999999"},
+         "linux",
+         0,
+         false,
+         "vmalloc: VMALLOC_BACKEND=sim:99999999999999999999" AT("1:5", BYTES)},
+        {{"VMALLOC_BACKEND=sim:9000000000G"},
+         "linux",
+         0,
+         false,
+         "vmalloc: VMALLOC_BACKEND=sim:9000000000G" AT("1:5", BYTES)},
+        {{"VMALLOC_BACKEND=sim,page=4K"},
+         "linux",
+         0,
+         false,
+         "vmalloc: VMALLOC_BACKEND=sim,page=4K" AT("1:4", ": and the size of its region")},
         {{"VMALLOC_BACKEND=sim:1M,"},
          "linux",
          0,
@@ -193,6 +211,13 @@ static void simulated(void **state)
          0,
          false,
          "vmalloc: VMALLOC_BACKEND=sim:64M,page=512" AT("1:1", "a backend that can be had here")},
+        {{"VMALLOC_BACKEND=sim:1073741824G"}, /* of a process's addresses */
+         "linux",
+         0,
+         false,
+         sizeof(void *) == 8
+             ? "vmalloc: VMALLOC_BACKEND=sim:1073741824G" AT("1:1", "a backend that can be had here")
+             : "vmalloc: VMALLOC_BACKEND=sim:1073741824G" AT("1:5", BYTES)},
         {{"VMALLOC_BACKEND=sim:64M,page=12K"},
          "linux",
          0,
@@ -200,6 +225,23 @@ static void simulated(void **state)
          "vmalloc: VMALLOC_BACKEND=sim:64M,page=12K" AT("1:1", "a backend that can be had here")},
     };
     assert_choices(choices, COUNT_OF(choices));
+}
+
+/* The same by a program's own call: an error code, and nothing is changed. */
+static void embedded(void **state)
+{
+    (void)state;
+    static _Alignas(1 << VM_PAGE_SHIFT_MAX) char memory[1 << 20];
+    const struct vk_region region = {.start = memory, .bytes = sizeof memory};
+    for (size_t page_bytes = 1024; page_bytes <= (size_t)1 << VM_PAGE_SHIFT_MAX; page_bytes *= 2) {
+        struct vk_kernel *kernel;
+        assert_int_equal(vk_create(&(struct vk_config){.page_bytes = page_bytes}, &region, &kernel), 0);
+        struct vm_kernel_backend backend = {.name = "none"};
+        const bool is_served = page_bytes >= (size_t)1 << VM_PAGE_SHIFT_MIN;
+        assert_int_equal(vm_sim_backend(&backend, kernel), is_served ? 0 : VK_EINVAL);
+        assert_string_equal(backend.name, is_served ? "sim" : "none");
+        assert_int_equal(backend.page_size, is_served ? page_bytes : 0);
+    }
 }
 
 static void strict(void **state)
@@ -425,11 +467,17 @@ static void forks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(right),         cmocka_unit_test(wrong),
-        cmocka_unit_test(simulated),     cmocka_unit_test(strict),
-        cmocka_unit_test(in_a_list),     cmocka_unit_test(too_late),
-        cmocka_unit_test(reported),      cmocka_unit_test(forks),
-        cmocka_unit_test(posix_refuses), cmocka_unit_test_setup(posix, on_posix),
+        cmocka_unit_test(right),
+        cmocka_unit_test(wrong),
+        cmocka_unit_test(simulated),
+        cmocka_unit_test(embedded),
+        cmocka_unit_test(strict),
+        cmocka_unit_test(in_a_list),
+        cmocka_unit_test(too_late),
+        cmocka_unit_test(reported),
+        cmocka_unit_test(forks),
+        cmocka_unit_test(posix_refuses),
+        cmocka_unit_test_setup(posix, on_posix),
         cmocka_unit_test(posix_grows),
     };
     return cmocka_run_group_tests_name("backend", tests, NULL, NULL);

@@ -292,10 +292,10 @@ static void settings(void **state)
                                                                            "VMALLOC_STATS=0", NULL};
     struct unit_outcome outcome = unit_rerun(program, "print-policy", verbose);
     char expected[200];
-    snprintf(expected, sizeof expected,
-             "vmalloc: version %s, backend linux, page size %zu\nvmalloc: ", VMALLOC_VERSION,
-             vm_kernel.page_bytes);
+    snprintf(expected, sizeof expected, "vmalloc: version %s, backend %s, page size %zu", VMALLOC_VERSION,
+             vm_kernel.name, vm_kernel.page_bytes);
     assert_true(strncmp(outcome.text, expected, strlen(expected)) == 0);
+    assert_non_null(strstr(outcome.text, "\nvmalloc: "));
     outcome = unit_rerun(program, "print-policy", check); /* ends before main */
     assert_true(outcome.exited && outcome.code == 1 && !strstr(outcome.text, "threshold"));
     const char *const refusal = "vmalloc: not in effect: malloc of the process is another one's";
@@ -438,8 +438,12 @@ static void texts(void **state)
     const struct unit_outcome outcome = unit_fork(print_texts, NULL);
     if (!outcome.exited || outcome.code)
         fail_msg("%s", outcome.text);
+    const char *const arenas =
+        strstr(outcome.text, "Arena 0:\n"); /* behind a line on the region, where there is one */
+    assert_non_null(arenas);
+    assert_true(arenas == outcome.text || (strncmp(outcome.text, "Backend ", 8) == 0 && arenas[-1] == '\n'));
     unsigned long system_bytes, in_use_bytes, total_bytes, total_in_use, n_maps, map_bytes;
-    assert_int_equal(sscanf(outcome.text,
+    assert_int_equal(sscanf(arenas,
                             "Arena 0:\nsystem bytes     = %lu\nin use bytes     = %lu\nTotal (incl. mmap):\n"
                             "system bytes     = %lu\nin use bytes     = %lu\nmax mmap regions = %lu\nmax "
                             "mmap bytes   = %lu\n",

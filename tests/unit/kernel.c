@@ -89,6 +89,11 @@ static void fake_purge(void *context, void *start, size_t bytes)
     note(context, start, bytes);
 }
 
+static bool fake_is_unused(void *context, const void *address)
+{
+    return note(context, (void *)(uintptr_t)address, 0);
+}
+
 static struct vm_kernel_backend fake_backend = {
     .name = "fake",
     .context = &fake.context,
@@ -107,6 +112,7 @@ static struct vm_kernel_backend fake_backend = {
     .protect = fake_protect,
     .purge = fake_purge,
     .no_huge_pages = fake_purge,
+    .is_unused = fake_is_unused,
 };
 
 static char *at(uintptr_t address)
@@ -139,8 +145,10 @@ static void call_all(bool succeeds)
     assert_true(fake.pointer == at(0x40000000) && fake.bytes == 8192);
     vm_kernel_no_huge_pages(at(0x50000000), 8192);
     assert_ptr_equal(fake.pointer, at(0x50000000));
+    assert_int_equal(vm_kernel_is_unused(at(0x60000001)), succeeds);
+    assert_ptr_equal(fake.pointer, at(0x60000001));
     assert_int_equal(errno, 99);
-    assert_int_equal(fake.n_calls, 10);
+    assert_int_equal(fake.n_calls, 11);
 }
 
 static void wrappers(void **state)

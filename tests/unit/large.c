@@ -26,22 +26,22 @@ static void *map(void *context, size_t bytes, size_t alignment, enum vm_access a
         must_map_at = NULL;
         return start == MAP_FAILED ? NULL : start;
     }
-    return vm_linux_backend.map(context, bytes, alignment, access);
+    return unit_backend()->map(context, bytes, alignment, access);
 }
 
 static bool unmap(void *context, void *start, size_t bytes)
 {
-    return !is_unmap_refused && vm_linux_backend.unmap(context, start, bytes);
+    return !is_unmap_refused && unit_backend()->unmap(context, start, bytes);
 }
 
 static bool resize(void *context, void *start, size_t old_bytes, size_t new_bytes)
 {
-    return !is_resize_refused && vm_linux_backend.resize(context, start, old_bytes, new_bytes);
+    return !is_resize_refused && unit_backend()->resize(context, start, old_bytes, new_bytes);
 }
 
 static bool move(void *context, void *start, size_t old_bytes, void *target, size_t new_bytes)
 {
-    const bool done = vm_linux_backend.move(context, start, old_bytes, target, new_bytes);
+    const bool done = unit_backend()->move(context, start, old_bytes, target, new_bytes);
     if (done && x_after_move)
         x_after_move(start);
     return done;
@@ -49,7 +49,7 @@ static bool move(void *context, void *start, size_t old_bytes, void *target, siz
 
 static void begin(void)
 {
-    backend = vm_linux_backend;
+    backend = *unit_backend();
     backend.map = map;
     backend.unmap = unmap;
     backend.resize = resize;

@@ -17,7 +17,7 @@ static uintptr_t lowest_map = UINTPTR_MAX, highest_map;
 
 static void *map(void *context, size_t bytes, size_t alignment, enum vm_access access)
 {
-    char *const start = is_refusing ? NULL : vm_linux_backend.map(context, bytes, alignment, access);
+    char *const start = is_refusing ? NULL : unit_backend()->map(context, bytes, alignment, access);
     if (start) {
         lowest_map = (uintptr_t)start < lowest_map ? (uintptr_t)start : lowest_map;
         highest_map = (uintptr_t)start + bytes > highest_map ? (uintptr_t)start + bytes : highest_map;
@@ -31,7 +31,7 @@ static int begin(void **state)
 {
     (void)state;
     unit_report_to_stderr();
-    backend = vm_linux_backend;
+    backend = *unit_backend();
     backend.map = map;
     unit_start(&backend);
     return 0;
@@ -266,7 +266,7 @@ static void *wait_in_map(void *context, size_t bytes, size_t alignment, enum vm_
 {
     pthread_barrier_wait(&inside); /* a fork happens now, with this room's lock held */
     pthread_barrier_wait(&over);
-    return vm_linux_backend.map(context, bytes, alignment, access);
+    return unit_backend()->map(context, bytes, alignment, access);
 }
 
 static void *use_up(void *argument)

@@ -18,14 +18,14 @@ static struct vm_kernel_backend backend;
 
 static void *map(void *context, size_t bytes, size_t alignment, enum vm_access access)
 {
-    return is_refusing ? NULL : vm_linux_backend.map(context, bytes, alignment, access);
+    return is_refusing ? NULL : unit_backend()->map(context, bytes, alignment, access);
 }
 
 static int begin(void **state)
 {
     (void)state;
     unit_report_to_stderr();
-    backend = vm_linux_backend;
+    backend = *unit_backend();
     backend.map = map;
     vm_kernel_start(&backend);
     return 0;

@@ -25,23 +25,24 @@ static bool spend(size_t *bytes_left, size_t bytes)
 
 static void *break_grow(void *context, size_t bytes)
 {
-    return spend(&break_bytes_left, bytes) ? vm_linux_backend.break_grow(context, bytes) : NULL;
+    return spend(&break_bytes_left, bytes) ? unit_backend()->break_grow(context, bytes) : NULL;
 }
 
 static void *map(void *context, size_t bytes, size_t alignment, enum vm_access access)
 {
-    return spend(&map_bytes_left, bytes) ? vm_linux_backend.map(context, bytes, alignment, access) : NULL;
+    return spend(&map_bytes_left, bytes) ? unit_backend()->map(context, bytes, alignment, access) : NULL;
 }
 
 static bool protect(void *context, void *start, size_t bytes, enum vm_access access)
 {
     return (access == VM_ACCESS_NONE || spend(&protect_bytes_left, bytes)) &&
-           vm_linux_backend.protect(context, start, bytes, access);
+           unit_backend()->protect(context, start, bytes, access);
 }
 
 static void start_without_break(struct vm_kernel_backend *self)
 {
-    vm_linux_backend.start(self);
+    if (unit_backend()->start)
+        unit_backend()->start(self);
     self->has_break = false;
 }
 
@@ -49,7 +50,7 @@ enum break_kind { WITH_BREAK, WITHOUT_BREAK };
 
 static void begin(enum break_kind kind)
 {
-    backend = vm_linux_backend;
+    backend = *unit_backend();
     backend.break_grow = break_grow;
     backend.map = map;
     backend.protect = protect;
@@ -306,7 +307,7 @@ static void grow_bit_by_bit(void *argument)
     (void)argument;
     begin(WITHOUT_BREAK);
     struct span span = {0};
-    for (size_t bytes = 1 << 20; bytes < (size_t)72 << 20; bytes += bytes < 60 << 20 ? 59 << 20 : 256 << 10) {
+    for (size_t bytes = 1 << 20; bytes < (size_t)72 << 20; bytes += bytes < 60 << 20 ? 59 << 20 : 512 << 10) {
         UNIT_REQUIRE(vm_pool_take(&span, bytes, 4096));
         UNIT_REQUIRE(span.is_zeroed && span.bytes == bytes);
         span.start[0] = span.start[bytes - 1] = 1;

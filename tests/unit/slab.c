@@ -17,23 +17,23 @@ static struct vm_kernel_backend backend;
 
 static void *map(void *context, size_t bytes, size_t alignment, enum vm_access access)
 {
-    return is_refusing ? NULL : vm_linux_backend.map(context, bytes, alignment, access);
+    return is_refusing ? NULL : unit_backend()->map(context, bytes, alignment, access);
 }
 
 static void *break_grow(void *context, size_t bytes)
 {
-    return is_refusing ? NULL : vm_linux_backend.break_grow(context, bytes);
+    return is_refusing ? NULL : unit_backend()->break_grow(context, bytes);
 }
 
 static bool protect(void *context, void *start, size_t bytes, enum vm_access access)
 {
-    return !is_refusing && vm_linux_backend.protect(context, start, bytes, access);
+    return !is_refusing && unit_backend()->protect(context, start, bytes, access);
 }
 
 static int begin(void **state)
 {
     (void)state;
-    backend = vm_linux_backend;
+    backend = *unit_backend();
     backend.map = map;
     backend.break_grow = break_grow;
     backend.protect = protect;

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include "base/report.h"
 #include "kernel/kernel.h"
+#include "kernel/sim.h"
 
 uint64_t unit_random(uint64_t *state)
 {
@@ -86,9 +87,14 @@ struct unit_outcome unit_fork(void (*act)(void *argument), void *argument)
 
 #define KEEP_SETTINGS "UNIT_KEEP_SETTINGS=1" /* for a program that unit_rerun starts */
 
+static bool is_prefix(const char *prefix, const char *text)
+{
+    return strncmp(prefix, text, strlen(prefix)) == 0;
+}
+
 /*
- * Takes all settings of the allocator out of the environment, before its constructor reads them: the rooms are
- * tested as they are by default, wherever the suite runs.
+ * Takes all settings of the allocator but the kernel out of the environment, before its constructor reads them: the
+ * rooms are tested as they are by default, wherever the suite runs.
  */
 static void forget_settings(int argument_count, char **arguments, char **entries)
 {
@@ -99,10 +105,10 @@ static void forget_settings(int argument_count, char **arguments, char **entries
     for (char **from = entries; *from; from++) {
         bool is_setting = false;
         for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
-            is_setting |= strncmp(*from, prefixes[i], strlen(prefixes[i])) == 0;
+            is_setting |= is_prefix(prefixes[i], *from);
         if (strcmp(*from, KEEP_SETTINGS) == 0)
             return;
-        if (!is_setting)
+        if (!is_setting || is_prefix("VMALLOC_BACKEND=", *from))
             *to++ = *from;
     }
     *to = NULL;
@@ -178,6 +184,30 @@ bool unit_is_filled(const void *start, size_t bytes, unsigned char value)
 {
     const unsigned char *const at = start;
     return bytes == 0 || (at[0] == value && memcmp(at, at + 1, bytes - 1) == 0);
+}
+
+struct vm_kernel_backend *unit_backend(void)
+{
+    static struct vm_kernel_backend *kernel = &vm_linux_backend;
+    static bool is_chosen;
+    const char *const setting = getenv("VMALLOC_BACKEND");
+    size_t n_gib = 0;
+    if (setting && !is_chosen && sscanf(setting, "sim:%zuG", &n_gib) == 1)
+        kernel = vm_sim_open(n_gib << 30, 0);
+    is_chosen = true;
+    UNIT_REQUIRE(kernel &&
+                 (n_gib || !setting || strcmp(setting, "linux") == 0 || kernel != &vm_linux_backend));
+    return kernel;
+}
+
+void *unit_sbrk(ptrdiff_t bytes)
+{
+    struct vm_kernel_backend *const kernel = unit_backend();
+    if (bytes > 0)
+        return kernel->break_grow(kernel->context, (size_t)bytes);
+    void *const now = kernel->break_now(kernel->context);
+    const bool done = !bytes || kernel->break_trim(kernel->context, now, (size_t)-bytes);
+    return done ? now : NULL;
 }
 
 static void end_of_thread(void *argument)

@@ -56,6 +56,15 @@ size_t unit_resident_pages(const void *start, size_t bytes);
 /* Whether all bytes of the range are `value`. */
 bool unit_is_filled(const void *start, size_t bytes, unsigned char value);
 
+/*
+ * The kernel under a room that is tested without the front: Linux, or with VMALLOC_BACKEND=sim:nG the simulated one. Of
+ * all settings that one is kept, as the suite `conformance` runs the rooms on both.
+ */
+struct vm_kernel_backend *unit_backend(void);
+
+/* What the program's own sbrk does on that kernel: where its break was, NULL if it has none or refuses. */
+void *unit_sbrk(ptrdiff_t bytes);
+
 /* Starts a backend and the process, as front/init.c would, for rooms that are tested without the front. */
 void unit_start(struct vm_kernel_backend *backend);
 

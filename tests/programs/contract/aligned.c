@@ -169,8 +169,8 @@ CASE(huge_alignment, "1.7.g 0.26", "alignments of gigabytes cost no memory and n
 {
     if (sizeof(void *) == 4)
         SKIP("no room for that in a 32-bit process");
-    size_t before = proc_status_bytes("VmSize:");
-    for (unsigned shift = 26; shift <= 34; shift++) {
+    const size_t before = proc_status_bytes("VmSize:"), region = region_bytes();
+    for (unsigned shift = 26; shift <= 34 && (region == 0 || (size_t)1 << shift <= region / 2); shift++) {
         for (size_t round = 0; round < 20; round++) {
             size_t size = round * 1000;
             void *block = api_memalign((size_t)1 << shift, size);

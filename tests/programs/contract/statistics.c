@@ -437,6 +437,8 @@ static void expect_stats_text(const char *text)
 {
     const char *at = text;
     int n_arenas = 0;
+    if (strncmp(at, "Backend ", 8) == 0) /* there is a region to be told of */
+        at = strchr(at, '\n') + 1;
     for (;;) {
         char head[40];
         snprintf(head, sizeof head, "Arena %d:\n", n_arenas);

@@ -3,6 +3,7 @@
 # memcached with four threads, loaded over a Unix socket by eight clients that check each answer, with a
 # memory limit that makes it evict, and the resizing of its hash table.
 weight=light
+kernels=sim:1G
 packages='memcached python3-minimal libpython3-stdlib'
 programs='/usr/bin/memcached /usr/bin/python3'
 rounds=2500

@@ -3,6 +3,7 @@
 # nginx, a master and two workers: files, compression, a proxy to itself, errors, under ab with 50 clients;
 # a reload of the configuration between; then each page once, compared.
 weight=light
+kernels=sim:1G
 packages='nginx apache2-utils curl procps'
 programs='/usr/sbin/nginx /usr/bin/ab /usr/bin/curl'
 requests=4000

@@ -3,6 +3,7 @@
 # Python with its own allocator on top of ours: parsing and printing of JSON, dictionaries, strings,
 # sorting.
 weight=light
+kernels=sim:1G
 packages='python3-minimal libpython3-stdlib'
 programs=/usr/bin/python3
 

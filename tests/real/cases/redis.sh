@@ -5,6 +5,7 @@
 # a second server. Debian's redis-server is linked with jemalloc; preloading takes its place. (The run
 # "without" is one on jemalloc.)
 weight=light
+kernels=sim:1G
 packages='redis-server redis-tools'
 programs='/usr/bin/redis-server /usr/bin/redis-cli /usr/bin/redis-benchmark'
 

@@ -3,6 +3,7 @@
 # sqlite3: tables, indexes, joins, windows, full text, JSON, sorting beyond the cache, vacuum, integrity
 # check.
 weight=light
+kernels=sim:1G
 packages=sqlite3
 programs=/usr/bin/sqlite3
 

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * broken.c - allocators that are wrong on purpose, for tests/real/selftest/run and tests/bench/run: what compares or
- * checks must notice them.
+ * broken.c - allocators that are wrong on purpose, for tests/real/selftest/run, tests/bench/run and tests/bench-run/run: what
+ * compares, checks or measures must notice them.
  *
  * Compiled once for each fault, by -DFAULT=NAME:
  *   FAULT_CALLOC    calloc returns junk instead of zeros
  *   FAULT_REALLOC   realloc keeps only the first half of the block
  *   FAULT_MALLOC    after 8 blocks malloc, and with it the rest, finds no memory
  *   FAULT_OVERLAP   each ONE_OF-th block that malloc returns is the same memory
+ *   FAULT_SLOW      malloc does much work besides
+ *   FAULT_LEAK      free keeps every second block
  *   FAULT_NAMES     correct, but exported under a symbol version, so that no program gets to it
  * and with -DVICTIMS='" NAME NAME "', the programs in which the fault shows: in the shell and the tools of a job
  * everything is right, so that only the programs under test can make the case fail. The memory itself comes from
@@ -24,12 +26,14 @@
 #define FAULT_MALLOC 3
 #define FAULT_NAMES 4
 #define FAULT_OVERLAP 5
+#define FAULT_SLOW 6
+#define FAULT_LEAK 7
 
 #ifndef ONE_OF
 #define ONE_OF 64
 #endif
 
-enum { BLOCKS_BEFORE_FAILURE = 8 };
+enum { BLOCKS_BEFORE_FAILURE = 8, WORK_BESIDES = 500 };
 
 void *__libc_malloc(size_t size);
 void __libc_free(void *block);
@@ -60,6 +64,11 @@ static unsigned count_block(void)
 
 static void *allocate(size_t size)
 {
+    if (is_broken(FAULT_SLOW)) {
+        for (volatile int i = 0; i < WORK_BESIDES;) {
+            i = i + 1;
+        }
+    }
     if (is_broken(FAULT_MALLOC) && count_block() > BLOCKS_BEFORE_FAILURE) {
         errno = ENOMEM;
         return NULL;
@@ -77,7 +86,7 @@ void *malloc(size_t size)
 
 void free(void *block)
 {
-    if (block != one_for_many) {
+    if (block != one_for_many && !(is_broken(FAULT_LEAK) && count_block() % 2 == 0)) {
         __libc_free(block);
     }
 }
