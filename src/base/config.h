@@ -72,7 +72,7 @@ enum {
     VM_RETIRED_SLABS_MAX = 16,
 
     /* The page pool keeps dirty free pages up to this, or to a share of what is live, or more: see pool.c. */
-    VM_DIRTY_BYTES_MIN = 512 * VM_KIB,
+    VM_DIRTY_BYTES_MIN = 1 * VM_MIB,
     VM_DIRTY_SHARE_SHIFT = 2, /* 1/4 of the live pages */
 
     /* Arenas. */

@@ -12,7 +12,7 @@
  *
  * Retired slabs. A slab whose last block is freed stays where it is, ready for the next malloc, and is
  * retired; the retired slabs hold a bounded number of bytes, and the one at the highest address goes back to
- * the pool if it still is empty. While a slab is retired its groups' x_notify is 0, so that a program that
+ * the pool if it still is empty, unless its class missed the last one that went. While a slab is retired its groups' x_notify is 0, so that a program that
  * frees and allocates one block over and over is not asked each time.
  *
  * Invariants: H1 a slab of the heap is in exactly one place: current[class] or slabs[class], as its state
@@ -198,14 +198,32 @@ static bool are_too_many_retired(const struct heap *heap)
            (heap->n_retired > 1 && heap->retired_bytes > vm_heap_policy.retired_bytes_max);
 }
 
-/* The retired slab at the highest address: what is kept should not keep the break from moving down. */
-static uint32_t highest_retired(const struct heap *heap)
+static bool is_spared(const struct heap *heap, unsigned class_index)
 {
-    uint32_t highest = 0;
-    for (uint32_t i = 1; i < heap->n_retired; i++)
-        if (heap->retired[i]->span.start > heap->retired[highest]->span.start)
-            highest = i;
-    return highest;
+    return heap->spared[class_index / VM_WORD_BITS] >> class_index % VM_WORD_BITS & 1;
+}
+
+/* The retired slab at the highest address: what is kept should not keep the break from moving down. Those that were
+   missed before go last. */
+static uint32_t next_to_go(const struct heap *heap)
+{
+    uint32_t next = 0;
+    for (uint32_t i = 1; i < heap->n_retired; i++) {
+        const struct slab *const slab = heap->retired[i], *const other = heap->retired[next];
+        const bool slab_is_spared = is_spared(heap, slab->class_index);
+        if (slab_is_spared != is_spared(heap, other->class_index) ? !slab_is_spared
+                                                                  : slab->span.start > other->span.start)
+            next = i;
+    }
+    return next;
+}
+
+/* A new slab is needed for the class whose retired one went last: from now on, such go after all others. Else a program
+   that frees and allocates the only block of a slab would make that slab anew each time. */
+static void spare_if_missed(struct heap *heap, unsigned class_index)
+{
+    if (class_index == heap->gone_class)
+        heap->spared[class_index / VM_WORD_BITS] |= (vm_word)1 << class_index % VM_WORD_BITS;
 }
 
 /* All blocks of the slab are free: among the retired with it, and out with the highest while they are too
@@ -219,9 +237,10 @@ static void retire(struct heap *heap, struct slab *slab, struct list *emptied)
     slab->is_retired = true;
     ignore_groups(slab);
     while (are_too_many_retired(heap)) {
-        const uint32_t highest = highest_retired(heap);
-        struct slab *const given_back = heap->retired[highest];
-        unretire(heap, highest);
+        const uint32_t next = next_to_go(heap);
+        struct slab *const given_back = heap->retired[next];
+        unretire(heap, next);
+        heap->gone_class = given_back->class_index;
         if (vm_heap_is_slab_done(given_back))
             vm_heap_expel_locked(heap, given_back, emptied);
     }
@@ -318,6 +337,9 @@ void vm_heap_settle_locked(struct heap *heap, struct list *emptied)
     vm_heap_drain_locked(heap, emptied);
     while (heap->n_retired)
         unretire(heap, heap->n_retired - 1);
+    for (unsigned i = 0; i < VM_N_CLASSES; i += VM_WORD_BITS)
+        heap->spared[i / VM_WORD_BITS] = 0;
+    heap->gone_class = VM_N_CLASSES;
     for (unsigned i = 0; i < VM_N_CLASSES; i++) {
         struct slab *const slab = heap->current[i];
         if (slab) {
@@ -469,6 +491,8 @@ void *vm_heap_alloc(unsigned class_index)
     vm_lock_acquire(&heap->lock);
     void *block = take_locked(heap, class_index, &emptied);
     const unsigned n_owned = block ? 0 : count_slabs_locked(heap, class_index);
+    if (!block)
+        spare_if_missed(heap, class_index);
     vm_lock_release(&heap->lock);
     vm_heap_destroy_slabs(&emptied);
     struct slab *const adopted = block ? NULL : vm_thread_adopt_slab(heap, class_index);

@@ -38,6 +38,9 @@ struct heap {
     struct slab *x_queue;         /* slabs with remote frees: pushed by anybody, taken whole under the lock */
     uint32_t x_missed;            /* a remote free may have gone past the queue: look at all slabs */
     uint32_t n_retired;
+    uint32_t gone_class; /* of the retired slab that went last; VM_N_CLASSES: none */
+    vm_word
+        spared[(VM_N_CLASSES + VM_WORD_BITS - 1) / VM_WORD_BITS]; /* bits of classes that missed it at once */
     size_t retired_bytes;
     struct slab *retired[VM_RETIRED_SLABS_MAX + 1]; /* slabs that ran empty, each also in slabs or current */
     struct slab *current[VM_N_CLASSES];

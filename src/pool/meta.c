@@ -27,8 +27,11 @@ struct chunk {
     struct list_node node;
     uint32_t object_bytes, n_objects, n_used;
     uint32_t is_swept; /* its pages are being purged: in no list meanwhile */
+    uint64_t touched;  /* pages that objects were on since they were purged: a bit each */
     vm_word x_taken[]; /* n_words(): a sweeper reads it while others clear bits */
 };
+
+_Static_assert(CHUNK_BYTES >> VM_PAGE_SHIFT_MIN <= 64, "a bit of `touched` for each page");
 
 static struct lock meta_lock = VM_LOCK_INIT(VM_RANK_META);
 static struct list chunks_of_size[N_SIZES]; /* with a free object; index in units */
@@ -109,6 +112,14 @@ static uint32_t take_lowest(struct chunk *chunk)
     }
 }
 
+static void touch_pages(struct chunk *chunk, const char *object)
+{
+    const size_t offset = (size_t)(object - (char *)chunk);
+    const size_t last = (offset + chunk->object_bytes - 1) >> vm_kernel.page_shift;
+    for (size_t page = offset >> vm_kernel.page_shift; page <= last; page++)
+        chunk->touched |= (uint64_t)1 << page;
+}
+
 /* Too large for any chunk: pages of its own. */
 static void *map_object(size_t object_bytes)
 {
@@ -153,6 +164,7 @@ void *vm_meta_alloc(size_t bytes)
     char *object = NULL;
     if (chunk) {
         object = (char *)chunk + first_object() + take_lowest(chunk) * object_bytes;
+        touch_pages(chunk, object);
         if (++chunk->n_used == chunk->n_objects)
             vm_list_remove(&chunks_of_size[object_bytes / VM_META_UNIT], &chunk->node);
         used_bytes += object_bytes;
@@ -177,15 +189,17 @@ static bool is_page_free(const struct chunk *chunk, size_t page)
     return true;
 }
 
-/* Gives the chunk's free pages back to the kernel. Needs is_swept: nobody takes an object from it
+/* Gives the chunk's free pages back to the kernel that may have contents. Needs is_swept: nobody takes an object from it
    meanwhile. */
 static void sweep(struct chunk *chunk)
 {
     const size_t n_pages = chunk_bytes >> vm_kernel.page_shift;
     size_t start = 0;
     for (size_t page = 0; page <= n_pages; page++) {
-        if (page < n_pages && is_page_free(chunk, page))
+        if (page < n_pages && chunk->touched >> page & 1 && is_page_free(chunk, page)) {
+            chunk->touched &= ~((uint64_t)1 << page);
             continue;
+        }
         if (start < page)
             vm_kernel_purge((char *)chunk + vm_pages_to_bytes(start), vm_pages_to_bytes(page - start));
         start = page + 1;

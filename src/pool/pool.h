@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pool.h - the page pool: all arenas' free spans. Takes and gives spans, makes arenas as they are needed, and
- * keeps the dirty free pages below a bound: max(512 KiB, 1/16 of the live pages) in each arena.
+ * keeps the dirty free pages below a bound in each arena: 1 MiB or half of what was live at a time of late, and whenever
+ * something is freed, no more than is live.
  */
 #ifndef VM_POOL_POOL_H
 #define VM_POOL_POOL_H

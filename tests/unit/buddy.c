@@ -125,13 +125,17 @@ static void step_take(uint32_t n_most)
     const unsigned order = smallest_list(least);
     const bool possible = is_run ? has_run(n_pages) : order < VM_N_ORDERS;
     const uint32_t first = order < VM_N_ORDERS ? model.buddy.list[order].first : VM_BUDDY_NONE;
+    const bool may_be_across = !is_run && align == 0 && n_pages & (n_pages - 1);
     const uint32_t index = vm_buddy_take(&model.buddy, n_pages, align);
-    assert_int_equal(index != VM_BUDDY_NONE, possible);
-    if (!is_run && possible)
+    if (!may_be_across)
+        assert_int_equal(index != VM_BUDDY_NONE, possible);
+    if (possible)
+        assert_int_not_equal(index, VM_BUDDY_NONE);
+    if (!is_run && !may_be_across && possible)
         assert_int_equal(index, first); /* the smallest that serves, from the front */
     if (!is_run && !possible)
         assert_false(has_free_block(least));
-    if (!possible)
+    if (index == VM_BUDDY_NONE)
         return;
     assert_int_equal(index & ((1U << align) - 1), 0);
     set_free(index, n_pages, false);
@@ -286,6 +290,38 @@ static void runs(void **state)
     vm_buddy_check(&model.buddy);
 }
 
+/* Blocks that touch and are no buddies serve together, before a larger block is cut. */
+static void across(void **state)
+{
+    (void)state;
+    start(32, 15);
+    vm_buddy_resize(&model.buddy, 32);
+    vm_buddy_give(&model.buddy, 0, 32, BUDDY_BACK);
+    set_free(0, 32, true);
+    static const struct {
+        uint32_t wanted, n_pages, index;
+    } takes[] = {
+        {5, 5, 0}, {1, 1, 5}, {2, 2, 6}, {8, 8, 8}, {8, 8, 16},
+    };
+    for (size_t i = 0; i < sizeof takes / sizeof takes[0]; i++) {
+        assert_int_equal(vm_buddy_take(&model.buddy, takes[i].wanted, 0), takes[i].index);
+        set_free(takes[i].index, takes[i].n_pages, false);
+    }
+    vm_buddy_give(&model.buddy, 0, 5, BUDDY_FRONT); /* 0..3 and 4, beside a taken 5: no block of 8 */
+    set_free(0, 5, true);
+    assert_int_equal(vm_buddy_take(&model.buddy, 5, 0), 0);
+    set_free(0, 5, false);
+    vm_buddy_give(&model.buddy, 15, 5,
+                  BUDDY_FRONT); /* 15 below 16..19: the block is not where the run begins */
+    set_free(15, 5, true);
+    assert_int_equal(vm_buddy_take(&model.buddy, 5, 2), 24); /* aligned ones are cut from a block */
+    set_free(24, 5, false);
+    assert_int_equal(vm_buddy_take(&model.buddy, 5, 0), 15);
+    set_free(15, 5, false);
+    vm_buddy_check(&model.buddy);
+    compare();
+}
+
 static void ends_of_lists(void **state)
 {
     (void)state;
@@ -412,9 +448,8 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_system), cmocka_unit_test(system_of_many_blocks),
-        cmocka_unit_test(runs),         cmocka_unit_test(ends_of_lists),
-        cmocka_unit_test(checker),
+        cmocka_unit_test(small_system), cmocka_unit_test(system_of_many_blocks), cmocka_unit_test(runs),
+        cmocka_unit_test(across),       cmocka_unit_test(ends_of_lists),         cmocka_unit_test(checker),
     };
     return cmocka_run_group_tests_name("buddy", tests, NULL, end);
 }

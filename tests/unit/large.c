@@ -119,34 +119,42 @@ static void threshold(void **state)
     unit_assert_returns(follow_threshold, NULL);
 }
 
-/* Freeing a mapped block moves the threshold up to its size, and the trim threshold to twice that. */
+/* Freeing a mapped block moves the threshold up, so that its size comes from the pool, and the trim threshold to twice
+   that; also if the block filled its pages. */
 static void follow_frees(void *argument)
 {
     (void)argument;
     begin();
     const size_t size = 1000000, page = vm_kernel.page_bytes, bytes = vm_round_up(size, page);
+    const size_t padding =
+        VM_BLOCK_ALIGN + VM_BLOCK_ALIGN; /* a header's, and one more as the threshold itself is mapped */
     void *block = vm_large_alloc(size, 1);
     UNIT_REQUIRE(is_mapped(block));
     UNIT_REQUIRE(vm_large_policy.x_threshold == VM_DEFAULT_MMAP_THRESHOLD);
     free_block(block);
-    UNIT_REQUIRE(vm_large_policy.x_threshold == bytes && vm_arena_policy.x_trim_threshold == 2 * bytes);
+    UNIT_REQUIRE(vm_large_policy.x_threshold == bytes + padding);
+    UNIT_REQUIRE(vm_arena_policy.x_trim_threshold == 2 * (bytes + padding));
     block = vm_large_alloc(size, 1);
     UNIT_REQUIRE(!is_mapped(block));
     free_block(block);
-    UNIT_REQUIRE(vm_large_policy.x_threshold == bytes);
+    UNIT_REQUIRE(vm_large_policy.x_threshold == bytes + padding);
     block = vm_large_alloc(bytes, 1);
+    UNIT_REQUIRE(!is_mapped(block));
+    free_block(block);
+    block = vm_large_alloc(bytes + page, 1);
     UNIT_REQUIRE(is_mapped(block));
     free_block(block);
+    UNIT_REQUIRE(vm_large_policy.x_threshold == bytes + page + padding);
     /* Up to a maximum. */
     const size_t most = VM_DYNAMIC_MMAP_THRESHOLD_MAX;
     block = vm_large_alloc(most + 1, 1);
     free_block(block);
-    UNIT_REQUIRE(vm_large_policy.x_threshold == bytes);
+    UNIT_REQUIRE(vm_large_policy.x_threshold == bytes + page + padding);
     block = vm_large_alloc(most, 1);
     free_block(block);
-    UNIT_REQUIRE(vm_large_policy.x_threshold == most);
+    UNIT_REQUIRE(vm_large_policy.x_threshold == most + padding);
     block = vm_large_alloc(most, 1);
-    UNIT_REQUIRE(is_mapped(block));
+    UNIT_REQUIRE(!is_mapped(block));
     free_block(block);
     /* Not once the user has set it. */
     vm_large_policy.x_is_dynamic = false;

@@ -251,9 +251,9 @@ static void checker(void **state)
     (void)state;
     size_t offset = 0;
     unit_assert_returns(check_spoiled, &offset);
-    /* Behind the list's node: object_bytes, n_objects, n_used; then a word; then the bits. */
+    /* Behind the list's node: object_bytes, n_objects, n_used; then is_swept and touched; then the bits. */
     const size_t offsets[] = {sizeof(struct list_node), sizeof(struct list_node) + 8,
-                              sizeof(struct list_node) + 16};
+                              sizeof(struct list_node) + 24};
     for (size_t i = 0; i < 3; i++) {
         offset = offsets[i];
         unit_assert_aborts(check_spoiled, &offset, "meta.c");

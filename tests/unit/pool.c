@@ -121,8 +121,8 @@ static void require_totals(void)
     UNIT_REQUIRE((totals.n_free_spans > 0) == (totals.free_bytes > 0));
     struct arena *arena;
     for (size_t i = 0; (arena = vm_pool_arena(i)); i++) { /* pool.h states the bound */
-        const size_t live = (size_t)(arena->x_n_pages - arena->x_n_free) * vm_kernel.page_bytes;
-        const size_t most = vm_max_size(VM_DIRTY_BYTES_MIN, live / 16);
+        const size_t recent = (size_t)arena->x_n_live_recent * vm_kernel.page_bytes;
+        const size_t most = vm_max_size(VM_DIRTY_BYTES_MIN, recent / 2);
         UNIT_REQUIRE(arena->x_n_dirty * vm_kernel.page_bytes <= most);
         UNIT_REQUIRE(arena->index == i);
     }
