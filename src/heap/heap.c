@@ -198,9 +198,13 @@ static bool are_too_many_retired(const struct heap *heap)
            (heap->n_retired > 1 && heap->retired_bytes > vm_heap_policy.retired_bytes_max);
 }
 
-static bool is_spared(const struct heap *heap, unsigned class_index)
+/* Whether the class is among the last that needed a new slab right after their retired one had gone. */
+static bool was_missed(const struct heap *heap, unsigned class_index)
 {
-    return heap->spared[class_index / VM_WORD_BITS] >> class_index % VM_WORD_BITS & 1;
+    for (unsigned i = 0; i < VM_MISSED_CLASSES; i++)
+        if (heap->missed[i] == class_index)
+            return true;
+    return false;
 }
 
 /* The retired slab at the highest address: what is kept should not keep the break from moving down. Those that were
@@ -210,20 +214,28 @@ static uint32_t next_to_go(const struct heap *heap)
     uint32_t next = 0;
     for (uint32_t i = 1; i < heap->n_retired; i++) {
         const struct slab *const slab = heap->retired[i], *const other = heap->retired[next];
-        const bool slab_is_spared = is_spared(heap, slab->class_index);
-        if (slab_is_spared != is_spared(heap, other->class_index) ? !slab_is_spared
-                                                                  : slab->span.start > other->span.start)
+        const bool is_missed = was_missed(heap, slab->class_index);
+        if (is_missed == was_missed(heap, other->class_index) ? slab->span.start > other->span.start
+                                                              : !is_missed)
             next = i;
     }
     return next;
 }
 
-/* A new slab is needed for the class whose retired one went last: from now on, such go after all others. Else a program
-   that frees and allocates the only block of a slab would make that slab anew each time. */
-static void spare_if_missed(struct heap *heap, unsigned class_index)
+/* A new slab is needed for the class. If its retired one went last, the next goes after all others: else a program that
+   frees and allocates the only block of a slab would make that slab anew each time. */
+static void note_missed(struct heap *heap, unsigned class_index)
 {
-    if (class_index == heap->gone_class)
-        heap->spared[class_index / VM_WORD_BITS] |= (vm_word)1 << class_index % VM_WORD_BITS;
+    if (class_index != heap->gone_class || was_missed(heap, class_index))
+        return;
+    heap->missed[heap->next_missed] = (uint8_t)class_index;
+    heap->next_missed = (uint8_t)((heap->next_missed + 1) % VM_MISSED_CLASSES);
+}
+
+void vm_heap_forget_missed(struct heap *heap)
+{
+    heap->gone_class = VM_N_CLASSES;
+    __builtin_memset(heap->missed, VM_N_CLASSES, sizeof heap->missed);
 }
 
 /* All blocks of the slab are free: among the retired with it, and out with the highest while they are too
@@ -337,9 +349,7 @@ void vm_heap_settle_locked(struct heap *heap, struct list *emptied)
     vm_heap_drain_locked(heap, emptied);
     while (heap->n_retired)
         unretire(heap, heap->n_retired - 1);
-    for (unsigned i = 0; i < VM_N_CLASSES; i += VM_WORD_BITS)
-        heap->spared[i / VM_WORD_BITS] = 0;
-    heap->gone_class = VM_N_CLASSES;
+    vm_heap_forget_missed(heap);
     for (unsigned i = 0; i < VM_N_CLASSES; i++) {
         struct slab *const slab = heap->current[i];
         if (slab) {
@@ -492,7 +502,7 @@ void *vm_heap_alloc(unsigned class_index)
     void *block = take_locked(heap, class_index, &emptied);
     const unsigned n_owned = block ? 0 : count_slabs_locked(heap, class_index);
     if (!block)
-        spare_if_missed(heap, class_index);
+        note_missed(heap, class_index);
     vm_lock_release(&heap->lock);
     vm_heap_destroy_slabs(&emptied);
     struct slab *const adopted = block ? NULL : vm_thread_adopt_slab(heap, class_index);

@@ -38,9 +38,9 @@ struct heap {
     struct slab *x_queue;         /* slabs with remote frees: pushed by anybody, taken whole under the lock */
     uint32_t x_missed;            /* a remote free may have gone past the queue: look at all slabs */
     uint32_t n_retired;
-    uint32_t gone_class; /* of the retired slab that went last; VM_N_CLASSES: none */
-    vm_word
-        spared[(VM_N_CLASSES + VM_WORD_BITS - 1) / VM_WORD_BITS]; /* bits of classes that missed it at once */
+    uint8_t gone_class; /* of the retired slab that went last; VM_N_CLASSES: none */
+    uint8_t next_missed;
+    uint8_t missed[VM_MISSED_CLASSES]; /* classes that had to make at once what had just gone */
     size_t retired_bytes;
     struct slab *retired[VM_RETIRED_SLABS_MAX + 1]; /* slabs that ran empty, each also in slabs or current */
     struct slab *current[VM_N_CLASSES];
@@ -102,6 +102,9 @@ struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index)
 /* Takes an empty slab out of the heap, wherever it is, and moves it to `emptied`. Needs: the lock, and
    vm_heap_is_slab_done; for a visitor of a live heap, the slab LISTED. */
 void vm_heap_expel_locked(struct heap *heap, struct slab *slab, struct list *emptied);
+
+/* As if no slab had ever gone. Needs: the lock, or a heap that nobody knows yet. */
+void vm_heap_forget_missed(struct heap *heap);
 
 /* Leaves the class's bin without blocks, so that the next malloc takes the slow path. Needs: to act as owner. */
 void vm_heap_detach(struct heap *heap, unsigned class_index);

@@ -82,7 +82,7 @@ static struct heap *create(enum heap_state state)
         return NULL;
     heap->lock = (struct lock)VM_LOCK_INIT(VM_RANK_HEAP);
     heap->x_state = state;
-    heap->gone_class = VM_N_CLASSES;
+    vm_heap_forget_missed(heap);
     for (unsigned i = 0; i < VM_N_CLASSES; i++)
         heap->bin[i] = (struct bin)NO_BIN;
     vm_lock_acquire(&registry_lock);

@@ -226,6 +226,34 @@ static void states(void **state)
     settle();
 }
 
+static uint64_t n_spans_taken(void)
+{
+    uint64_t n = 0;
+    struct arena *arena;
+    for (size_t i = 0; (arena = vm_pool_arena(i)); i++)
+        n += arena->counts.n_taken;
+    return n;
+}
+
+/* With more classes than slabs are retired, the only block of a slab comes and goes without the pool. */
+static void coming_and_going(void **state)
+{
+    (void)state;
+    settle();
+    enum { N_SIZES = 40, N_PAIRS = 100 };
+    for (size_t i = 1; i <= N_SIZES; i++)
+        release(alloc(i * 16));
+    assert_int_equal(heap->n_retired, VM_RETIRED_SLABS_MAX);
+    const uint64_t n_before = n_spans_taken();
+    for (size_t i = 1; i <= N_SIZES; i++)
+        for (unsigned k = 0; k < N_PAIRS; k++)
+            release(alloc(i * 16));
+    assert_in_range(n_spans_taken() - n_before, 0, 3 * N_SIZES);
+    assert_ring_bounded();
+    vm_heap_check(heap);
+    settle();
+}
+
 /* What is free in slabs that are not current is found again before the heap grows by much. */
 static void holes_are_filled(void **state)
 {
@@ -492,11 +520,17 @@ static void checker(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lowest_first),  cmocka_unit_test(every_class),
-        cmocka_unit_test(states),        cmocka_unit_test(holes_are_filled),
-        cmocka_unit_test(ring),          cmocka_unit_test(recasting),
-        cmocka_unit_test(random_blocks), cmocka_unit_test(lost_in_near_map),
-        cmocka_unit_test(misuses),       cmocka_unit_test(checker),
+        cmocka_unit_test(lowest_first),
+        cmocka_unit_test(every_class),
+        cmocka_unit_test(states),
+        cmocka_unit_test(holes_are_filled),
+        cmocka_unit_test(ring),
+        cmocka_unit_test(coming_and_going),
+        cmocka_unit_test(recasting),
+        cmocka_unit_test(random_blocks),
+        cmocka_unit_test(lost_in_near_map),
+        cmocka_unit_test(misuses),
+        cmocka_unit_test(checker),
     };
     return cmocka_run_group_tests_name("heap", tests, begin, NULL);
 }

@@ -315,6 +315,42 @@ static void resizing(void **state)
     unit_assert_returns(resize_blocks, &refused);
 }
 
+/* A block of the pool grows where it is, into free pages behind it, and no further. */
+static void grow_in_place(void *argument)
+{
+    (void)argument;
+    begin();
+    vm_large_policy.x_is_dynamic = false;
+    vm_large_set_threshold((size_t)1 << 30);
+    unsigned char *const block = vm_large_alloc(480000, 1);
+    fill(block, 480000);
+    UNIT_REQUIRE(vm_large_resize(span_of(block), 400000) == block);
+    UNIT_REQUIRE(vm_large_resize(span_of(block), 480000) == block); /* what was its tail is free */
+    UNIT_REQUIRE(is_kept(block, 400000));
+    const size_t bytes = vm_round_up(480000, vm_kernel.page_bytes);
+    UNIT_REQUIRE(span_of(block)->bytes == bytes && vm_large_totals().middle_bytes == bytes);
+    fill(block, 480000);
+    unsigned char *const other = vm_large_alloc(40000, 1);
+    fill(other, 40000);
+    UNIT_REQUIRE(!vm_large_resize(span_of(block), 100000000));
+    UNIT_REQUIRE(span_of(block)->bytes == bytes &&
+                 vm_large_totals().middle_bytes == bytes + span_of(other)->bytes);
+    size_t size = 480000;
+    while (vm_large_resize(span_of(block), size + 4096) == block)
+        size += 4096; /* until it meets the other one, or the break */
+    UNIT_REQUIRE(is_kept(block, 480000) && is_kept(other, 40000));
+    vm_large_check();
+    free_block(block);
+    free_block(other);
+    vm_pool_check();
+}
+
+static void growing_in_place(void **state)
+{
+    (void)state;
+    unit_assert_returns(grow_in_place, NULL);
+}
+
 static void fail_to_resize(void *argument)
 {
     (void)argument;
@@ -507,6 +543,7 @@ int main(void)
         cmocka_unit_test(alignment),
         cmocka_unit_test(zeroed),
         cmocka_unit_test(resizing),
+        cmocka_unit_test(growing_in_place),
         cmocka_unit_test(resizing_fails),
         cmocka_unit_test(refusals),
         cmocka_unit_test(successor_of_moved),
