@@ -8,6 +8,7 @@ programs='/usr/bin/gcc /usr/lib/gcc/*/*/cc1 /usr/bin/as /usr/bin/ld /usr/bin/ar'
 job() {
     local source object
     for source in "$root"/src/*/*.c; do
+        [ "$(basename "$source")" != bare.c ] || continue # stands in for others on bare targets
         object=$(basename "$(dirname "$source")")-$(basename "$source" .c).o
         gcc -std=gnu11 -O2 -g -Wall -fPIC -fvisibility=hidden -ffile-prefix-map="$PWD"=. -frandom-seed=1 \
             -DVM_LIBC_NAMES -I"$root/include" -I"$root/src" -c "$source" -o "$object"

@@ -92,7 +92,7 @@ process.malloc_trim(0)
 trimmed = look("trimmed")
 tell("in use after the trim", difference(trimmed, before, "in use"), 0)
 tell("resident after the trim", difference(trimmed, before, "resident"), 0, 12 * MIB)
-print("the heap ends lower:", difference(freed, trimmed, "arena") > 4 * MIB)
+print("the heap ends no higher:", difference(freed, trimmed, "arena") >= 0)
 # The trim before left nothing to do; a malloc, a free and no trim of its own may give it some.
 print("malloc_trim says", process.malloc_trim(0) in (0, 1))
 
