@@ -97,7 +97,8 @@ bool vm_pool_take(struct span *span, size_t bytes, size_t alignment)
 /*
  * Dirty free pages will likely be used again, and until then are RSS that nobody uses. Up to a share of the live pages
  * they stay; and up to what was live of late: a program that frees and allocates around one size of its heap then goes
- * without the kernel, and its RSS not above what it was. But never more than is live, so that RSS falls with the heap.
+ * without the kernel, and its RSS not above what it was. But never more than half of what is live, so that RSS falls with
+ * the heap.
  */
 static size_t dirty_pages_max(const struct arena *arena)
 {
@@ -105,7 +106,7 @@ static size_t dirty_pages_max(const struct arena *arena)
     const size_t n_recent = vm_max_size(vm_load_relaxed(&arena->x_n_live_recent), n_live);
     const size_t n_max = vm_max_size(n_live >> VM_DIRTY_SHARE_SHIFT, n_recent - n_live);
     return vm_max_size(vm_kernel_share(VM_DIRTY_BYTES_MIN, 5) >> vm_kernel.page_shift,
-                       vm_min_size(n_max, n_live));
+                       vm_min_size(n_max, n_live / 2));
 }
 
 static void purge_if_due(struct arena *arena)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pool.h - the page pool: all arenas' free spans. Takes and gives spans, makes arenas as they are needed, and
- * keeps the dirty free pages below a bound in each arena: 1 MiB or half of what was live at a time of late, and whenever
- * something is freed, no more than is live.
+ * keeps the dirty free pages below a bound in each arena: 1 MiB or, whenever something is freed, half of what is live.
  */
 #ifndef VM_POOL_POOL_H
 #define VM_POOL_POOL_H
