@@ -143,25 +143,27 @@ static uint32_t take_run(struct buddy *buddy, uint32_t n_pages)
     return VM_BUDDY_NONE;
 }
 
-/* Where the free pages begin that end right below `end`, looked at until there are `enough`. */
-static uint32_t run_start(const struct buddy *buddy, uint32_t end, uint32_t enough)
+/* Where the free pages begin that end right below `end`, in blocks of orders below n_orders, looked at until there are
+   `enough`. */
+static uint32_t run_start(const struct buddy *buddy, uint32_t end, uint32_t enough, unsigned n_orders)
 {
     uint32_t start = end;
     while (start > 0 && end - start < enough) {
         unsigned order;
         const uint32_t block = vm_buddy_find(buddy, start - 1, &order);
-        if (block == VM_BUDDY_NONE)
+        if (block == VM_BUDDY_NONE || order >= n_orders)
             break;
         start = block;
     }
     return start;
 }
 
-/* Where the free pages end that begin with the free block at `start`, looked at until there are `enough`. */
-static uint32_t run_end(const struct buddy *buddy, uint32_t start, uint32_t enough)
+/* Likewise, where those end that begin with the free block at `start`. */
+static uint32_t run_end(const struct buddy *buddy, uint32_t start, uint32_t enough, unsigned n_orders)
 {
     uint32_t end = start;
-    while (end < buddy->n_pages && end - start < enough && buddy->page[end].state == BUDDY_FREE)
+    while (end < buddy->n_pages && end - start < enough && buddy->page[end].state == BUDDY_FREE &&
+           buddy->page[end].order < n_orders)
         end += 1U << buddy->page[end].order;
     return end;
 }
@@ -169,14 +171,15 @@ static uint32_t run_end(const struct buddy *buddy, uint32_t start, uint32_t enou
 /*
  * A run across blocks that touch and are no buddies. What was taken for as many pages leaves such a run when it is free
  * again, once others have parts of the block that it was cut from; without it the next request of that size would cut a
- * whole block. Looks at few blocks, of the order that most such runs have.
+ * whole block. Looks at few blocks, of the order that most such runs have, and cuts none that would do alone.
  */
 static uint32_t take_across(struct buddy *buddy, uint32_t n_pages)
 {
-    uint32_t block = buddy->list[vm_floor_log2(n_pages)].first;
+    const unsigned n_orders = vm_ceil_log2(n_pages);
+    uint32_t block = buddy->list[n_orders - 1].first;
     for (unsigned i = 0; i < ACROSS_LOOKS && block != VM_BUDDY_NONE; i++, block = buddy->page[block].next) {
-        const uint32_t end = run_end(buddy, block, n_pages);
-        const uint32_t start = end - block < n_pages ? run_start(buddy, block, n_pages) : block;
+        const uint32_t end = run_end(buddy, block, n_pages, n_orders);
+        const uint32_t start = end - block < n_pages ? run_start(buddy, block, n_pages, n_orders) : block;
         if (end - start < n_pages)
             continue;
         const uint32_t index = start == block ? block : end - n_pages;
@@ -266,7 +269,7 @@ bool vm_buddy_claim(struct buddy *buddy, uint32_t index, uint32_t n_pages)
 
 uint32_t vm_buddy_top_free(const struct buddy *buddy, uint32_t enough)
 {
-    return buddy->n_pages - run_start(buddy, buddy->n_pages, enough);
+    return buddy->n_pages - run_start(buddy, buddy->n_pages, enough, VM_N_ORDERS);
 }
 
 void vm_buddy_check(const struct buddy *buddy)

@@ -13,7 +13,7 @@
 #include "vmalloc/sim.h"
 #include "vmalloc/vmalloc.h"
 
-enum { KIB = 1024, N_REQUESTS = 1000, N_LIVE = 64, N_UNTIL_EMPTY = 1000000 };
+enum { KIB = 1024, N_REQUESTS = 1000, N_LIVE = 40, N_UNTIL_EMPTY = 1000000 };
 
 static _Alignas(4 * KIB) char memory[8192 * KIB];
 static size_t memory_bytes;
