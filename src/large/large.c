@@ -163,13 +163,12 @@ void *vm_large_alloc_zeroed(size_t size)
 }
 
 /* glibc's dynamic threshold: sizes that come and go are better served without the kernel. A block that fills its pages
-   becomes one that the pool serves, as with glibc, where its header would take it to one page more. Not where memory
-   grows on demand: what was unmapped is mapped again there, and another arena would be more memory. */
+   becomes one that the pool serves, as with glibc, where its header would take it to one page more. */
 static void adapt_threshold(size_t bytes)
 {
     const size_t threshold = padded(bytes) + VM_BLOCK_ALIGN;
-    if (!vm_load_relaxed(&vm_large_policy.x_is_dynamic) || vm_kernel.grows_on_demand ||
-        bytes > VM_DYNAMIC_MMAP_THRESHOLD_MAX || threshold <= vm_load_relaxed(&vm_large_policy.x_threshold))
+    if (!vm_load_relaxed(&vm_large_policy.x_is_dynamic) || bytes > VM_DYNAMIC_MMAP_THRESHOLD_MAX ||
+        threshold <= vm_load_relaxed(&vm_large_policy.x_threshold))
         return;
     vm_large_set_threshold(threshold);
     vm_store_relaxed(&vm_arena_policy.x_trim_threshold, 2 * threshold);
