@@ -397,6 +397,12 @@ static bool has_free(const struct slab *slab)
     return false;
 }
 
+static void prefetch(const struct slab *slab)
+{
+    __builtin_prefetch(slab, 1);
+    __builtin_prefetch(&slab->x_fast_heap, 1);
+}
+
 struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index)
 {
     struct list *const list = &heap->slabs[class_index];
@@ -405,6 +411,8 @@ struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index)
         struct slab *const slab = vm_slab_of_node(list->first);
         if (has_free(slab)) {
             vm_heap_unlist_locked(heap, slab);
+            if (list->first) /* the next search looks there first: both lines of it, if it has one group */
+                prefetch(vm_slab_of_node(list->first));
             heap->n_looks[class_index] = (uint8_t)(n_looks < LOOKS_MAX / 2 ? 2 * n_looks + 1 : LOOKS_MAX);
             return slab;
         }
