@@ -54,8 +54,9 @@ void vm_buddy_give(struct buddy *buddy, uint32_t index, uint32_t n_pages, enum b
 
 /*
  * Takes n_pages consecutive pages whose first index is a multiple of 2^align_order: across free blocks that touch, if
- * such a run is soon found, else from the smallest free block that serves; what is left of the blocks stays free. Needs n_pages >= 1, align_order <= VM_ORDER_MAX.
- * More pages than the largest order are found only where whole blocks of that order touch.
+ * such a run is soon found, else from the smallest free block that serves; what is left of the blocks stays free. Needs
+ * n_pages >= 1, align_order <= VM_ORDER_MAX. More pages than the largest order are found only where whole blocks of that
+ * order touch.
  */
 uint32_t vm_buddy_take(struct buddy *buddy, uint32_t n_pages, unsigned align_order);
 

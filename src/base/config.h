@@ -70,7 +70,7 @@ enum {
     /* A heap keeps at most so many bytes of slabs that ran empty before it gives the oldest back. */
     VM_RETIRED_BYTES_MAX = 512 * VM_KIB,
     VM_RETIRED_SLABS_MAX = 16,
-    VM_MISSED_CLASSES = 4, /* classes whose empty slabs are given back last, as they were missed at once */
+    VM_REGRETTED_CLASSES = 4, /* classes whose empty slabs are given back last, as one was needed at once */
 
     /* The page pool keeps dirty free pages up to this, or to a share of what is live, or more: see pool.c. */
     VM_DIRTY_BYTES_MIN = 1 * VM_MIB,

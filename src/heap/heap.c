@@ -12,8 +12,8 @@
  *
  * Retired slabs. A slab whose last block is freed stays where it is, ready for the next malloc, and is
  * retired; the retired slabs hold a bounded number of bytes, and the one at the highest address goes back to
- * the pool if it still is empty, unless its class missed the last one that went. While a slab is retired its groups' x_notify is 0, so that a program that
- * frees and allocates one block over and over is not asked each time.
+ * the pool if it still is empty, those last whose giving back was regretted. While a slab is retired its groups'
+ * x_notify is 0, so that a program that frees and allocates one block over and over is not asked each time.
  *
  * Invariants: H1 a slab of the heap is in exactly one place: current[class] or slabs[class], as its state
  * says; H2 a bin with blocks points into current[class]; H3 a slab is in retired[] iff is_retired.
@@ -199,24 +199,24 @@ static bool are_too_many_retired(const struct heap *heap)
 }
 
 /* Whether the class is among the last that needed a new slab right after their retired one had gone. */
-static bool was_missed(const struct heap *heap, unsigned class_index)
+static bool is_regretted(const struct heap *heap, unsigned class_index)
 {
-    for (unsigned i = 0; i < VM_MISSED_CLASSES; i++)
-        if (heap->missed[i] == class_index)
+    for (unsigned i = 0; i < VM_REGRETTED_CLASSES; i++)
+        if (heap->regretted[i] == class_index)
             return true;
     return false;
 }
 
-/* The retired slab at the highest address: what is kept should not keep the break from moving down. Those that were
-   missed before go last. */
+/* The retired slab at the highest address: what is kept should not keep the break from moving down. Those of regretted
+   classes go last. */
 static uint32_t next_to_go(const struct heap *heap)
 {
     uint32_t next = 0;
     for (uint32_t i = 1; i < heap->n_retired; i++) {
         const struct slab *const slab = heap->retired[i], *const other = heap->retired[next];
-        const bool is_missed = was_missed(heap, slab->class_index);
-        if (is_missed == was_missed(heap, other->class_index) ? slab->span.start > other->span.start
-                                                              : !is_missed)
+        const bool regretted = is_regretted(heap, slab->class_index);
+        if (regretted == is_regretted(heap, other->class_index) ? slab->span.start > other->span.start
+                                                                : !regretted)
             next = i;
     }
     return next;
@@ -224,21 +224,21 @@ static uint32_t next_to_go(const struct heap *heap)
 
 /* A new slab is needed for the class. If its retired one went last, the next goes after all others: else a program that
    frees and allocates the only block of a slab would make that slab anew each time. */
-static void note_missed(struct heap *heap, unsigned class_index)
+static void note_regret(struct heap *heap, unsigned class_index)
 {
-    if (class_index != heap->gone_class || was_missed(heap, class_index))
+    if (class_index != heap->gone_class || is_regretted(heap, class_index))
         return;
-    heap->missed[heap->next_missed] = (uint8_t)class_index;
-    heap->next_missed = (uint8_t)((heap->next_missed + 1) % VM_MISSED_CLASSES);
+    heap->regretted[heap->next_regretted] = (uint8_t)class_index;
+    heap->next_regretted = (uint8_t)((heap->next_regretted + 1) % VM_REGRETTED_CLASSES);
 }
 
-void vm_heap_forget_missed(struct heap *heap)
+void vm_heap_forget_regrets(struct heap *heap)
 {
     heap->gone_class = VM_N_CLASSES;
-    __builtin_memset(heap->missed, VM_N_CLASSES, sizeof heap->missed);
+    __builtin_memset(heap->regretted, VM_N_CLASSES, sizeof heap->regretted);
 }
 
-/* All blocks of the slab are free: among the retired with it, and out with the highest while they are too
+/* All blocks of the slab are free: among the retired with it, and out with others while they are too
    many. */
 static void retire(struct heap *heap, struct slab *slab, struct list *emptied)
 {
@@ -349,7 +349,7 @@ void vm_heap_settle_locked(struct heap *heap, struct list *emptied)
     vm_heap_drain_locked(heap, emptied);
     while (heap->n_retired)
         unretire(heap, heap->n_retired - 1);
-    vm_heap_forget_missed(heap);
+    vm_heap_forget_regrets(heap);
     for (unsigned i = 0; i < VM_N_CLASSES; i++) {
         struct slab *const slab = heap->current[i];
         if (slab) {
@@ -510,7 +510,7 @@ void *vm_heap_alloc(unsigned class_index)
     void *block = take_locked(heap, class_index, &emptied);
     const unsigned n_owned = block ? 0 : count_slabs_locked(heap, class_index);
     if (!block)
-        note_missed(heap, class_index);
+        note_regret(heap, class_index);
     vm_lock_release(&heap->lock);
     vm_heap_destroy_slabs(&emptied);
     struct slab *const adopted = block ? NULL : vm_thread_adopt_slab(heap, class_index);

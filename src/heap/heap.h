@@ -39,8 +39,8 @@ struct heap {
     uint32_t x_missed;            /* a remote free may have gone past the queue: look at all slabs */
     uint32_t n_retired;
     uint8_t gone_class; /* of the retired slab that went last; VM_N_CLASSES: none */
-    uint8_t next_missed;
-    uint8_t missed[VM_MISSED_CLASSES]; /* classes that had to make at once what had just gone */
+    uint8_t next_regretted;
+    uint8_t regretted[VM_REGRETTED_CLASSES]; /* classes that had to make at once what had just gone */
     size_t retired_bytes;
     struct slab *retired[VM_RETIRED_SLABS_MAX + 1]; /* slabs that ran empty, each also in slabs or current */
     struct slab *current[VM_N_CLASSES];
@@ -104,7 +104,7 @@ struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index)
 void vm_heap_expel_locked(struct heap *heap, struct slab *slab, struct list *emptied);
 
 /* As if no slab had ever gone. Needs: the lock, or a heap that nobody knows yet. */
-void vm_heap_forget_missed(struct heap *heap);
+void vm_heap_forget_regrets(struct heap *heap);
 
 /* Leaves the class's bin without blocks, so that the next malloc takes the slow path. Needs: to act as owner. */
 void vm_heap_detach(struct heap *heap, unsigned class_index);

@@ -53,9 +53,7 @@ static struct heap *x_shared[N_SHARED_MAX];
    stay. One word, so that of two who come at a time one sees the other. */
 static uint32_t x_moves;
 enum { ONE_HOLD = 1 << 16 };
-enum {
-    WAITS_MAX = 1000
-}; /* a second: who is waited for may be the caller's own thread, below a signal handler */
+enum { WAITS_MAX = 1000 }; /* a second: whom one waits for may be one's own thread, below a handler */
 
 static struct heap *pop_abandoned(void)
 {
@@ -82,7 +80,7 @@ static struct heap *create(enum heap_state state)
         return NULL;
     heap->lock = (struct lock)VM_LOCK_INIT(VM_RANK_HEAP);
     heap->x_state = state;
-    vm_heap_forget_missed(heap);
+    vm_heap_forget_regrets(heap);
     for (unsigned i = 0; i < VM_N_CLASSES; i++)
         heap->bin[i] = (struct bin)NO_BIN;
     vm_lock_acquire(&registry_lock);

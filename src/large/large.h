@@ -16,9 +16,8 @@
 /* Tunables, in bytes; see front/tune.c. */
 struct large_policy {
     size_t x_threshold; /* padded requests of this size or more get a mapping */
-    size_t
-        x_slab_max; /* largest request for slabs: VM_SLAB_BLOCK_MAX, or what a lower threshold or little memory leaves */
-    size_t x_n_max; /* most mappings at a time */
+    size_t x_slab_max; /* largest request for slabs: what the threshold and the memory leave of the classes */
+    size_t x_n_max;    /* most mappings at a time */
     uint32_t x_is_dynamic;
 };
 extern struct large_policy vm_large_policy;

@@ -67,9 +67,8 @@ static void publish_counts(struct arena *arena)
     const uint32_t n_live = n_pages - arena->buddy.n_free_pages;
     if (n_live > arena->n_live_turn)
         arena->n_live_turn = n_live;
-    vm_store_relaxed(&arena->x_n_live_recent, arena->n_live_turn > arena->n_live_last_turn
-                                                  ? arena->n_live_turn
-                                                  : arena->n_live_last_turn);
+    vm_store_relaxed(&arena->x_n_live_recent,
+                     (uint32_t)vm_max_size(arena->n_live_turn, arena->n_live_last_turn));
 }
 
 /* Every acquisition of an arena's lock: counted, as many mean that the layers above keep too little. */
@@ -188,8 +187,7 @@ static bool grow_process_break_locked(struct arena *arena, size_t bytes)
     char *const start = vm_kernel_break_grow(bytes);
     if (!start)
         return false;
-    if (start < arena->break_end &&
-        arena->is_inherited) { /* meanwhile: the child of a fork has another kernel */
+    if (start < arena->break_end && arena->is_inherited) { /* this child has another kernel by now */
         vm_kernel_break_trim(start + bytes, bytes);
         return false;
     }

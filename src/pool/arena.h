@@ -62,7 +62,8 @@ extern struct arena_policy vm_arena_policy;
 size_t vm_arena_alignment(void);
 
 /* Addresses for a private break with room for n_pages, and how many bytes they are: 64 MiB, half of the memory if that is
-   less, a quarter of what arenas have where the memory grows by it, or what can be had. NULL: none. Supplied, as the last, by pool/reserve.c. */
+   less, a quarter of what arenas have where the memory grows by it, or what can be had. NULL: none. Supplied, as the
+   last, by pool/reserve.c. */
 char *vm_arena_reserve(size_t n_pages, size_t *bytes);
 
 /* Makes an arena on the process's break, or with room for n_pages on a private one. False: not to be had. */

@@ -50,7 +50,8 @@ bool vm_pagemap_add(struct span *span);
    none. */
 struct span *vm_pagemap_search(const void *address);
 
-/* Calls visit for each span, those of the window first, else in order of address: for checkers, which look at it while nothing changes. */
+/* Calls visit for each span, those of the window first, else in order of address: for checkers, which look at it while
+   nothing changes. */
 void vm_pagemap_walk(void (*visit)(struct span *span, void *context), void *context);
 
 /* The span is not found any more; whatever else was added at its addresses since they became free still

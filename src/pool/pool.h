@@ -24,6 +24,10 @@ bool vm_pool_extend(struct span *span, size_t bytes);
 /* Shrinks a span to `bytes`, whole pages; its tail goes back. Lock: none held. */
 void vm_pool_give_tail(struct span *span, size_t bytes);
 
+/* Bytes of the smallest slabs, which arenas are made of and aligned to: VM_GRANULE, a page at least; less where memory is
+   little. */
+size_t vm_pool_granule(void);
+
 /* The largest alignment that vm_pool_take serves, in bytes. */
 size_t vm_pool_block_bytes_max(void);
 

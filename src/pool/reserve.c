@@ -12,6 +12,11 @@ size_t vm_arena_alignment(void)
                        vm_kernel.page_bytes);
 }
 
+size_t vm_pool_granule(void)
+{
+    return vm_max_size(vm_kernel_share(VM_GRANULE, 8), vm_kernel.page_bytes);
+}
+
 /* Bytes of the smallest arenas, and what is left to the tables that go with one. */
 static size_t least_bytes(void)
 {
@@ -54,7 +59,7 @@ static char *reserve_addresses(size_t *bytes, size_t least, size_t granule)
 
 char *vm_arena_reserve(size_t n_pages, size_t *bytes)
 {
-    const size_t granule = vm_max_size(vm_kernel_share(VM_GRANULE, 8), vm_kernel.page_bytes);
+    const size_t granule = vm_pool_granule();
     const size_t least = vm_round_up(vm_max_size(vm_pages_to_bytes(n_pages), least_bytes()), granule);
     *bytes = vm_round_up(vm_max_size(wanted_bytes(), least), granule);
     return reserve_addresses(bytes, least, granule);

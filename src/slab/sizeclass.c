@@ -2,18 +2,13 @@
 /* sizeclass.c - see sizeclass.h. Owns nothing. */
 #include "slab/sizeclass.h"
 #include "kernel/kernel.h"
-
-/* Bytes of the smallest slabs there are. */
-static size_t granule(void)
-{
-    return vm_max_size(vm_kernel_share(VM_GRANULE, 8), vm_kernel.page_bytes);
-}
+#include "pool/pool.h"
 
 /* Bytes of the smallest slab that has room for n_blocks. */
 static size_t slab_bytes_for(unsigned class_index, size_t n_blocks)
 {
     const size_t bytes = (size_t)1 << vm_ceil_log2(n_blocks * vm_class_bytes(class_index));
-    return vm_max_size(bytes, granule());
+    return vm_max_size(bytes, vm_pool_granule());
 }
 
 size_t vm_class_slab_bytes_least(unsigned class_index)
