@@ -55,6 +55,17 @@
 
 #endif
 
+/*
+ * Reads a field that may belong to something else by now, which its maker wrote plainly and without a word to
+ * us: the value is a hint, acted upon only where a wrong one does no harm. For VM_UNSANITIZED functions, in which
+ * the thread sanitizer overlooks plain reads alone.
+ */
+#ifdef VM_THREAD_SANITIZER
+#define vm_load_late(pointer) (*(const volatile __typeof__(*(pointer)) *)(pointer))
+#else
+#define vm_load_late(pointer) vm_load_acquire(pointer)
+#endif
+
 /* Adds to a counter that one thread (or one lock's holder) writes and others may read: no locked
    instruction. */
 #define vm_counter_add(pointer, value) vm_store_relaxed((pointer), vm_load_relaxed(pointer) + (value))

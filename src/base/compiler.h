@@ -20,6 +20,13 @@
 #define VM_WEAK __attribute__((weak))
 #define VM_UNSANITIZED __attribute__((no_sanitize_address, no_sanitize_thread))
 #define VM_CONSTRUCTOR __attribute__((constructor(101)))
+#if defined(__SANITIZE_THREAD__)
+#define VM_THREAD_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define VM_THREAD_SANITIZER
+#endif
+#endif
 #define VM_DESTRUCTOR __attribute__((destructor(101)))
 
 /* The address, hidden from the optimiser, which would otherwise fold constants into it that cost

@@ -117,20 +117,31 @@ VM_COLD static void report_missed(void)
         vm_store_release(&heap->x_missed, 1);
 }
 
-/* What is read of a slab after the caller's block in it was freed: nothing that leads outside its
-   descriptor. */
+/* Where to look in a slab after the caller's block in it was freed. The slab may be gone by then and its
+   descriptor another's, so all that leads to a word is read before: see R1. */
 struct last_look {
-    const struct slab *slab;
+    const struct slab_group *group;
     const vm_word *remote;
+    const uint8_t *is_queued;
     size_t n_groups, n_blocks;
 };
+
+VM_UNSANITIZED static bool is_queued_still(const struct last_look *look)
+{
+    return vm_load_late(look->is_queued) != 0;
+}
+
+VM_UNSANITIZED static vm_word free_in_group(const struct last_look *look, size_t i)
+{
+    return vm_load_late(&look->group[i].x_mask) | vm_load_late(&look->remote[i]);
+}
 
 static bool are_all_free(const struct last_look *look)
 {
     for (size_t i = 0; i < look->n_groups; i++) {
         const size_t n_left = look->n_blocks - i * VM_WORD_BITS;
         const vm_word full = vm_bits_low_mask(n_left < VM_WORD_BITS ? (unsigned)n_left : VM_WORD_BITS);
-        if ((vm_load_relaxed(&look->slab->group[i].x_mask) | vm_load_relaxed(&look->remote[i])) != full)
+        if (free_in_group(look, i) != full)
             return false;
     }
     return true;
@@ -151,8 +162,10 @@ void vm_remote_free(struct slab *slab, size_t index)
         if (!heap)
             vm_heap_bad_free(vm_slab_block(slab, index));
     }
-    const vm_word full = vm_slab_group_full(slab, index >> VM_WORD_SHIFT);
-    const struct last_look look = {slab, vm_slab_remote(slab), slab->n_groups, slab->n_blocks};
+    const size_t i_group = index >> VM_WORD_SHIFT;
+    const vm_word full = vm_slab_group_full(slab, i_group);
+    const struct last_look look = {slab->group, vm_slab_remote(slab), &slab->x_is_queued, slab->n_groups,
+                                   slab->n_blocks};
     if (vm_load_relaxed(&slab->x_state) == SLAB_CURRENT && vm_load_relaxed(&slab->x_fast_heap))
         vm_store_relaxed(&slab->x_fast_heap, NULL); /* R5 */
     const bool is_pinned =
@@ -162,10 +175,10 @@ void vm_remote_free(struct slab *slab, size_t index)
         vm_heap_bad_free(vm_slab_block(slab, index));
     if (is_pinned)
         vm_remote_queue(slab);
-    else if (VM_UNLIKELY(vm_load_acquire(&slab->x_is_queued) == 0))
+    else if (VM_UNLIKELY(!is_queued_still(&look)))
         report_missed();
     /* The owner may sleep for ever: if our free was the last, it is for us to give the slab back. */
-    if ((before | bit | vm_load_relaxed(&group->x_mask)) == full && are_all_free(&look))
+    if (free_in_group(&look, i_group) == full && are_all_free(&look))
         vm_remote_visit(heap);
 }
 

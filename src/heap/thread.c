@@ -53,6 +53,8 @@ static struct heap *x_shared[N_SHARED_MAX];
    stay. One word, so that of two who come at a time one sees the other. */
 static uint32_t x_moves;
 enum { ONE_HOLD = 1 << 16 };
+static uint32_t
+    x_n_leaving; /* who wait for holds to end: they go before the next hold, or might wait for ever */
 enum { WAITS_MAX = 1000 }; /* a second: whom one waits for may be one's own thread, below a handler */
 
 static struct heap *pop_abandoned(void)
@@ -201,26 +203,47 @@ static bool begin_move(void)
     return false;
 }
 
+static void wait_while(uint32_t *word, uint32_t value)
+{
+    if (vm_lock_waiter.wait)
+        vm_lock_waiter.wait(word, value);
+}
+
+static void wake(uint32_t *word)
+{
+    if (vm_lock_waiter.wake)
+        vm_lock_waiter.wake(word);
+}
+
 void vm_thread_slab_arrived(void)
 {
-    if (vm_load_relaxed(&x_moves) % ONE_HOLD) /* not so in a child that was forked by a handler meanwhile */
-        vm_fetch_sub_relaxed(&x_moves, 1);    /* the lock under which it was listed orders it */
+    if (vm_load_relaxed(&x_moves) % ONE_HOLD == 0)
+        return;                                       /* a child that was forked by a handler meanwhile */
+    if (vm_fetch_sub_relaxed(&x_moves, 1) > ONE_HOLD) /* the lock under which it was listed orders it */
+        wake(&x_moves);
 }
 
 void vm_thread_slab_leaves(void)
 {
-    for (unsigned i = 0; !begin_move(); i++) {
-        if (i == WAITS_MAX) {
-            vm_fetch_add_relaxed(&x_moves, 1);
-            return;
-        }
-        if (vm_lock_waiter.wait)
-            vm_lock_waiter.wait(&x_moves, vm_load_relaxed(&x_moves));
+    if (begin_move())
+        return;
+    vm_fetch_add_relaxed(&x_n_leaving, 1);
+    bool has_begun = false;
+    for (unsigned i = 0; i < WAITS_MAX && !has_begun; i++) {
+        wait_while(&x_moves, vm_load_relaxed(&x_moves));
+        has_begun = begin_move();
     }
+    if (!has_begun)
+        vm_fetch_add_relaxed(&x_moves, 1);
+    if (vm_load_relaxed(&x_n_leaving)) /* not so in a child that was forked by a handler meanwhile */
+        vm_fetch_sub_relaxed(&x_n_leaving, 1);
+    wake(&x_n_leaving);
 }
 
 void vm_thread_hold_slabs(void)
 {
+    for (unsigned i = 0, n; i < WAITS_MAX && (n = vm_load_relaxed(&x_n_leaving)) != 0; i++)
+        wait_while(&x_n_leaving, n);
     vm_fetch_add_relaxed(&x_moves, ONE_HOLD);
     for (unsigned i = 0; i < WAITS_MAX; i++) {
         const uint32_t moves = vm_load_acquire(&x_moves);
@@ -228,8 +251,8 @@ void vm_thread_hold_slabs(void)
             break;
         if (vm_lock_waiter.forked && vm_lock_waiter.forked())
             vm_fetch_add_relaxed(&x_moves, ONE_HOLD); /* the reset forgot it */
-        else if (vm_lock_waiter.wait)
-            vm_lock_waiter.wait(&x_moves, moves);
+        else
+            wait_while(&x_moves, moves);
     }
 }
 
@@ -237,6 +260,8 @@ void vm_thread_release_slabs(void)
 {
     if (vm_load_relaxed(&x_moves) >= ONE_HOLD)
         vm_fetch_sub_relaxed(&x_moves, ONE_HOLD);
+    if (vm_load_relaxed(&x_n_leaving))
+        wake(&x_moves);
 }
 
 /* A slab of an abandoned heap with free blocks that no remote free is about to touch. NULL: none. */
@@ -282,6 +307,7 @@ void vm_thread_reset_in_child(void)
 {
     vm_lock_reset_in_child(&registry_lock);
     vm_store_relaxed(&x_moves, 0); /* what was on its way is lost */
+    vm_store_relaxed(&x_n_leaving, 0);
     abandoned = NULL;
     for (struct heap *heap = vm_thread_heaps(); heap; heap = heap->x_next) {
         const bool was_changing = vm_lock_reset_in_child(&heap->lock);
