@@ -21,9 +21,9 @@ enum {
 };
 #else
 enum {
-    VM_GRANULE_SHIFT = 14,     /* the smallest slab, but where memory is little */
-    VM_LEAF_ADDRESS_BITS = 30, /* 1 GiB */
-    VM_NEAR_ENTRIES = 1 << (sizeof(void *) == 8 ? 17 : 16), /* distinct for 2 GiB; 32 bit: 1 GiB */
+    VM_GRANULE_SHIFT = 14,                          /* the smallest slab, but where memory is little */
+    VM_LEAF_ADDRESS_BITS = 30,                      /* 1 GiB */
+    VM_NEAR_ENTRIES = 1 << (32 - VM_GRANULE_SHIFT), /* distinct for 4 GiB */
     VM_N_ARENAS_MAX = 256,
 };
 #endif
