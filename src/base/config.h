@@ -72,9 +72,9 @@ enum {
     VM_RETIRED_SLABS_MAX = 16,
     VM_REGRETTED_CLASSES = 4, /* classes whose empty slabs are given back last, as one was needed at once */
 
-    /* The page pool keeps dirty free pages up to this, or to a share of what is live, or more: see pool.c. */
+    /* An arena keeps dirty free pages up to this, or to a share of what was live of late, or more: see dirty.c. */
     VM_DIRTY_BYTES_MIN = 1 * VM_MIB,
-    VM_DIRTY_SHARE_SHIFT = 2, /* 1/4 of the live pages */
+    VM_DIRTY_SHARE_SHIFT = 3, /* 1/8 */
 
     /* Arenas. */
     VM_PRIVATE_ARENA_BYTES = 64 * VM_MIB,
