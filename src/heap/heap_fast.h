@@ -16,7 +16,7 @@
 /* The calling thread's heap: vm_heap_none before its first block, vm_heap_ended after its end began. */
 extern VM_THREAD_LOCAL struct heap *vm_heap_self;
 
-/* Supplied by the layer above: everything that is not below. The size may be rounded up as for a small block. */
+/* Supplied by the layer above: everything that is not below. */
 void *vm_malloc_slow(size_t size);
 void vm_free_slow(void *block);
 
@@ -45,7 +45,7 @@ VM_INLINE void *vm_heap_malloc_fast(size_t size)
     struct bin *const bin = vm_heap_small_bin(block_bytes);
     const vm_word mask = vm_load_relaxed(bin->mask);
     if (VM_UNLIKELY(mask == 0))
-        return vm_malloc_slow(block_bytes); /* of size 0, which no bin serves: 0 */
+        return vm_malloc_slow(size);
     return vm_heap_take(bin, mask, block_bytes);
 }
 
