@@ -33,7 +33,7 @@ struct place {
 /* Groups that so many pages need. */
 VM_INLINE size_t vm_place_groups(size_t n_pages)
 {
-    return (n_pages + VM_PLACE_GROUP_PAGES - 1) / VM_PLACE_GROUP_PAGES;
+    return n_pages / VM_PLACE_GROUP_PAGES + (n_pages % VM_PLACE_GROUP_PAGES != 0);
 }
 
 /* Pages become free. Needs: none of them is. */

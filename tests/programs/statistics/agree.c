@@ -233,12 +233,13 @@ int main(int argc, char **argv)
     empty(3);
     compare("and a third of what they left is freed");
     obstruct_break();
-    void *more[40];
-    for (size_t i = 0; i < 40; i++)
+    enum { N_MORE = 400 };
+    static void *more[N_MORE];
+    for (size_t i = 0; i < N_MORE; i++)
         REQUIRE((more[i] = api_malloc(100000)) != NULL);
     const size_t n_arenas = compare("the break cannot grow");
     EXPECT(n_arenas > 1 || getenv("VMALLOC_BACKEND") != NULL); /* a simulated break is in nobody's way */
-    for (size_t i = 0; i < 40; i++)
+    for (size_t i = 0; i < N_MORE; i++)
         api_free(more[i]);
     empty(1);
     compare("all freed");
