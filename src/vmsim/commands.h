@@ -6,6 +6,8 @@
 
 #include "vmsim/command.h"
 
-#define VMSIM_COMMANDS
+extern const struct command vmsim_convert;
+
+#define VMSIM_COMMANDS &vmsim_convert,
 
 #endif
