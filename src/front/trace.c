@@ -123,6 +123,7 @@ static struct vm_trace_head *make_head(uint64_t parent)
         .mmap_max = vm_load_relaxed(&vm_large_policy.x_n_max),
         .is_dynamic = vm_load_relaxed(&vm_large_policy.x_is_dynamic),
         .arena_max = vm_load_relaxed(&vm_heap_policy.x_n_own_max),
+        .break_offset = (uintptr_t)vm_linux_first_break % (4 * VM_MIB),
     };
     made->checksum = vm_trace_checksum(made, offsetof(struct vm_trace_head, checksum));
     return made;

@@ -327,6 +327,7 @@ static bool read_head(struct trace *trace, struct vm_trace_head *head)
         .mmap_max = head->mmap_max,
         .is_dynamic = head->is_dynamic,
         .arena_max = head->arena_max,
+        .break_offset = head->break_offset,
     };
     return true;
 }

@@ -40,7 +40,8 @@ struct op {
 
 /* What was in effect where the trace was recorded; all zero: not known. */
 struct trace_settings {
-    uint64_t page_bytes, top_pad, trim_threshold, mmap_threshold, mmap_max, is_dynamic, arena_max;
+    uint64_t page_bytes, top_pad, trim_threshold, mmap_threshold, mmap_max, is_dynamic, arena_max,
+        break_offset;
 };
 
 struct trace_about {

@@ -196,6 +196,7 @@ struct trace_writer *trace_write_binary(FILE *file, const struct trace_settings 
         .mmap_max = settings->mmap_max,
         .is_dynamic = settings->is_dynamic,
         .arena_max = settings->arena_max,
+        .break_offset = settings->break_offset,
         .x_is_over = 1,
     };
     writer->head.checksum = vm_trace_checksum(&writer->head, offsetof(struct vm_trace_head, checksum));
