@@ -188,7 +188,8 @@ static void purge(void *context, void *start, size_t bytes)
 {
     counts.purge++;
     flat.purge(context, start, bytes);
-    if ((size_t)((char *)start - window) < window_bytes) /* some of the allocator's tables are in its own data */
+    if ((size_t)((char *)start - window) <
+        window_bytes) /* some of the allocator's tables are in its own data */
         forget(start, bytes);
 }
 

@@ -68,7 +68,6 @@ static void look_at_live(struct replayer *replayer)
     struct replay_result *const result = replayer->result;
     result->internal_permille = permille(replayer->usable_bytes - result->live_bytes, replayer->usable_bytes);
     result->external_permille = external_permille();
-    result->usable_bytes_at_most = replayer->usable_bytes;
     replayer->live_at_look = result->live_bytes;
 }
 
@@ -317,7 +316,7 @@ static int replay_all(struct replayer *replayer, struct trace *trace)
 static void finish(struct replayer *replayer)
 {
     struct replay_result *const result = replayer->result;
-    if (!result->usable_bytes_at_most)
+    if (!replayer->live_at_look)
         look_at_live(replayer);
     look_at_resident(replayer);
     result->external_permille_end = external_permille();

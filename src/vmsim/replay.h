@@ -34,7 +34,6 @@ struct replay_result {
     uint64_t n_ops, n_threads;
     uint64_t live_blocks, live_blocks_most;
     uint64_t live_bytes, live_bytes_most; /* as requested */
-    uint64_t usable_bytes_at_most;        /* of the live blocks when live_bytes was most */
     uint64_t virtual_bytes, virtual_bytes_most;
     struct machine_resident resident, resident_most;
     uint64_t n_refused,

@@ -21,7 +21,6 @@ static const struct figure figures[] = {
     FIGURE(n_threads, "threads"),
     FIGURE(live_blocks_most, "live blocks, at most"),
     FIGURE(live_bytes_most, "live bytes as requested, at most"),
-    FIGURE(usable_bytes_at_most, "bytes of those blocks"),
     FIGURE(live_blocks, "live blocks at the end"),
     FIGURE(live_bytes, "live bytes at the end"),
     FIGURE(virtual_bytes_most, "bytes of addresses, at most"),
