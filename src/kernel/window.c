@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* window.c - see window.h. Owns nothing. System calls: openat, close, read, write, lseek, ftruncate, fallocate, mmap, munmap,
-   getcwd, kill, getppid. */
+   getcwd, kill. */
 #include "kernel/window.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -119,9 +119,4 @@ bool vm_window_is_process(long process)
     const bool is = process > 0 && (syscall(SYS_kill, process, 0L) == 0 || errno == EPERM);
     errno = saved_errno;
     return is;
-}
-
-long vm_window_parent(void)
-{
-    return syscall(SYS_getppid);
 }

@@ -29,7 +29,4 @@ void vm_window_unmap(void *start, size_t bytes);
 /* Whether there is a process of that number. */
 bool vm_window_is_process(long process);
 
-/* The process that this one is a child of. */
-long vm_window_parent(void);
-
 #endif
