@@ -209,16 +209,26 @@ static bool make_kernel(char *start, size_t bytes)
     return vk_create(&config, &region, &kernel) == 0;
 }
 
-/* The kernel's records come before the break, so a kernel that is made for trial tells how far. */
+/* How far the break would have to move up to be where it should. */
+static size_t distance_of_break(const struct machine_config *config)
+{
+    const size_t offset = config->break_offset / page_bytes * page_bytes;
+    return (offset - vk_usage(vk_flat_mm(kernel)).break_start) % BREAK_STRETCH;
+}
+
+/* The kernel's records come before the break, so a kernel that is made for trial tells how far; where less memory has fewer
+   records, once more. The window's end, where mappings begin, stays where it is. */
 static bool make_flat(const struct machine_config *config)
 {
-    const size_t bytes = window_bytes - BREAK_STRETCH;
-    if (!make_kernel(window, bytes))
-        return false;
-    const size_t now = vk_usage(vk_flat_mm(kernel)).break_start % BREAK_STRETCH;
-    const size_t offset = config->break_offset / page_bytes * page_bytes;
-    discard(NULL, window, bytes);
-    if (!make_kernel(window + (offset + BREAK_STRETCH - now) % BREAK_STRETCH, bytes))
+    enum { TRIES = 16 };
+    size_t shift = 0;
+    bool is_made = make_kernel(window, window_bytes);
+    for (int i = 0; i < TRIES && is_made && distance_of_break(config) != 0; i++) {
+        shift = (shift + distance_of_break(config)) % BREAK_STRETCH;
+        discard(NULL, window, window_bytes);
+        is_made = make_kernel(window + shift, window_bytes - shift);
+    }
+    if (!is_made)
         return false;
     if (config->limit_bytes)
         vk_limit(vk_flat_mm(kernel), VK_LIMIT_AS, config->limit_bytes);
@@ -258,8 +268,8 @@ static bool open_window(size_t bytes)
         mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (start == MAP_FAILED)
         return false;
-    const uintptr_t aligned = ((uintptr_t)start + window_alignment - 1) & ~(window_alignment - 1);
-    window = (char *)aligned;
+    const uintptr_t end = ((uintptr_t)start + all) & ~(window_alignment - 1);
+    window = (char *)end - bytes;
     window_bytes = bytes;
     madvise(start, all, MADV_NOHUGEPAGE);
     return true;
