@@ -407,7 +407,7 @@ VM_INLINE void leave(struct recorder *recorder)
 static void *trace_malloc(size_t size)
 {
     struct recorder *const recorder = enter();
-    void *const block = vm_heap_malloc_fast(size, vm_malloc_slow);
+    void *const block = vm_heap_malloc_fast(size);
     record_block(recorder, VM_TRACE_ALLOC, block, size);
     leave(recorder);
     return block;
