@@ -216,19 +216,15 @@ static size_t distance_of_break(const struct machine_config *config)
     return (offset - vk_usage(vk_flat_mm(kernel)).break_start) % BREAK_STRETCH;
 }
 
-/* The kernel's records come before the break, so a kernel that is made for trial tells how far; where less memory has fewer
-   records, once more. The window's end, where mappings begin, stays where it is. */
+/* The kernel's records come before the break, so a kernel that is made for trial tells how far. */
 static bool make_flat(const struct machine_config *config)
 {
-    enum { TRIES = 16 };
-    size_t shift = 0;
-    bool is_made = make_kernel(window, window_bytes);
-    for (int i = 0; i < TRIES && is_made && distance_of_break(config) != 0; i++) {
-        shift = (shift + distance_of_break(config)) % BREAK_STRETCH;
-        discard(NULL, window, window_bytes);
-        is_made = make_kernel(window + shift, window_bytes - shift);
-    }
-    if (!is_made)
+    const size_t bytes = window_bytes - BREAK_STRETCH;
+    if (!make_kernel(window, bytes))
+        return false;
+    const size_t distance = distance_of_break(config);
+    discard(NULL, window, bytes);
+    if (!make_kernel(window + distance, bytes))
         return false;
     if (config->limit_bytes)
         vk_limit(vk_flat_mm(kernel), VK_LIMIT_AS, config->limit_bytes);
