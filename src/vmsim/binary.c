@@ -107,19 +107,6 @@ static bool look(struct source *source)
     return true;
 }
 
-/* A block's place may be taken: then it was freed unseen, and its end is queued before. */
-static void add_block(struct trace *trace, uint64_t place, struct op *op)
-{
-    struct op unseen = {.kind = OP_FREE, .thread = op->thread};
-    if (blocks_take(&trace->blocks, place, &unseen)) {
-        trace->about.n_unseen++;
-        reader_queue(trace, &unseen);
-        blocks_forget(&trace->blocks, &unseen);
-    }
-    blocks_add(&trace->blocks, place, op);
-    reader_queue(trace, op);
-}
-
 static void begin_resize(struct trace *trace, struct op *op, uint64_t place)
 {
     struct binary *const binary = trace->form;
@@ -149,19 +136,14 @@ static bool take_pending(struct binary *binary, uint32_t thread, struct pending 
 static bool end_resize(struct trace *trace, struct op *op, uint64_t place)
 {
     struct pending pending;
-    struct op at_place = {.kind = OP_FREE, .thread = op->thread};
     if (!take_pending(trace->form, op->thread, &pending))
         return false;
     if (!pending.op.slot) {
         op->kind = OP_ALLOC;
-        add_block(trace, place, op);
+        reader_alloc(trace, place, op);
         return true;
     }
-    if (blocks_take(&trace->blocks, place, &at_place)) {
-        trace->about.n_unseen++;
-        reader_queue(trace, &at_place);
-        blocks_forget(&trace->blocks, &at_place);
-    }
+    reader_make_free(trace, place, op->thread);
     pending.op.size = op->size;
     blocks_rename(&trace->blocks, &pending.op, place);
     reader_queue(trace, &pending.op);
@@ -217,18 +199,6 @@ static bool take_other(struct trace *trace, struct source *source, struct op *op
     return true;
 }
 
-static bool take_free(struct trace *trace, struct op *op, uint64_t place)
-{
-    op->kind = OP_FREE;
-    if (!blocks_take(&trace->blocks, place, op)) {
-        trace->about.n_unknown++;
-        return true;
-    }
-    reader_queue(trace, op);
-    blocks_forget(&trace->blocks, op);
-    return true;
-}
-
 static bool take_alloc(struct trace *trace, struct source *source, struct op *op, unsigned kind,
                        uint64_t place)
 {
@@ -241,7 +211,7 @@ static bool take_alloc(struct trace *trace, struct source *source, struct op *op
             return false;
         op->alignment = (uint64_t)1 << log2;
     }
-    add_block(trace, place, op);
+    reader_alloc(trace, place, op);
     return true;
 }
 
@@ -265,7 +235,8 @@ static bool take_record(struct trace *trace, struct source *source)
     case VM_TRACE_ALIGNED:
         return take_alloc(trace, source, &op, kind, place);
     case VM_TRACE_FREE:
-        return take_free(trace, &op, place);
+        reader_free(trace, place, &op);
+        return true;
     case VM_TRACE_RESIZE_BEGIN:
         begin_resize(trace, &op, place);
         return true;

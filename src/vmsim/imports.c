@@ -12,44 +12,16 @@ static bool word_is(const char *word, size_t length, const char *expected)
     return strlen(expected) == length && memcmp(word, expected, length) == 0;
 }
 
-static void add(struct trace *trace, uint64_t address, struct op *op)
-{
-    struct op unseen = {.kind = OP_FREE, .thread = op->thread};
-    if (blocks_take(&trace->blocks, address, &unseen)) {
-        trace->about.n_unseen++;
-        reader_queue(trace, &unseen);
-        blocks_forget(&trace->blocks, &unseen);
-    }
-    blocks_add(&trace->blocks, address, op);
-    reader_queue(trace, op);
-}
-
-static void drop(struct trace *trace, uint64_t address, struct op *op)
-{
-    op->kind = OP_FREE;
-    if (!blocks_take(&trace->blocks, address, op)) {
-        trace->about.n_unknown++;
-        return;
-    }
-    reader_queue(trace, op);
-    blocks_forget(&trace->blocks, op);
-}
-
 /* `from` becomes `to`; the new block's op if the old one is not known. */
 static void resize(struct trace *trace, uint64_t from, uint64_t to, struct op *op)
 {
-    struct op at_place = {.kind = OP_FREE, .thread = op->thread};
     if (!blocks_take(&trace->blocks, from, op)) {
         trace->about.n_unknown++;
         op->kind = OP_ALLOC;
-        add(trace, to, op);
+        reader_alloc(trace, to, op);
         return;
     }
-    if (blocks_take(&trace->blocks, to, &at_place)) {
-        trace->about.n_unseen++;
-        reader_queue(trace, &at_place);
-        blocks_forget(&trace->blocks, &at_place);
-    }
+    reader_make_free(trace, to, op->thread);
     op->kind = OP_RESIZE;
     blocks_rename(&trace->blocks, op, to);
     reader_queue(trace, op);
@@ -99,7 +71,7 @@ static int mtrace_line(struct trace *trace, struct line *line, struct op *op)
     if (*word == '<')
         return read_resize_end(trace, op, address);
     if (*word == '-') {
-        drop(trace, address, op);
+        reader_free(trace, address, op);
         return 2;
     }
     if (!line_number(trace, line, &op->size, "a size"))
@@ -107,7 +79,7 @@ static int mtrace_line(struct trace *trace, struct line *line, struct op *op)
     if (address == 0) /* there was no memory */
         return 2;
     op->kind = OP_ALLOC;
-    add(trace, address, op);
+    reader_alloc(trace, address, op);
     return 2;
 }
 
@@ -126,15 +98,6 @@ bool mtrace_begin(struct trace *trace)
 
 /* --- memory_replay -------------------------------------------------------------------------------------- */
 
-static bool read_alignment(struct trace *trace, struct line *line, struct op *op)
-{
-    const struct line before = *line;
-    if (!line_number(trace, line, &op->alignment, "an alignment"))
-        return false;
-    return (op->alignment && !(op->alignment & (op->alignment - 1))) ||
-           line_fail(trace, &before, "an alignment: a power of two") == 0;
-}
-
 /* calloc ADDRESS COUNT SIZE; realloc ADDRESS OLD SIZE; memalign ADDRESS ALIGNMENT SIZE; malloc ADDRESS SIZE; free ADDRESS;
    thread_done ADDRESS. Times may follow. */
 static int read_call(struct trace *trace, struct line *line, struct op *op, const char *word, size_t length)
@@ -149,11 +112,11 @@ static int read_call(struct trace *trace, struct line *line, struct op *op, cons
     }
     if (word_is(word, length, "free")) {
         if (address)
-            drop(trace, address, op);
+            reader_free(trace, address, op);
         return 2;
     }
     if (word_is(word, length, "memalign")
-            ? !read_alignment(trace, line, op)
+            ? !line_alignment(trace, line, &op->alignment)
             : !word_is(word, length, "malloc") && !line_number(trace, line, &second, "a number"))
         return -1;
     if (!line_number(trace, line, &op->size, "a size"))
@@ -163,7 +126,7 @@ static int read_call(struct trace *trace, struct line *line, struct op *op, cons
     if (word_is(word, length, "realloc")) {
         if (second == 0) {
             op->kind = OP_ALLOC;
-            add(trace, address, op);
+            reader_alloc(trace, address, op);
         } else {
             resize(trace, second, address, op);
         }
@@ -172,7 +135,7 @@ static int read_call(struct trace *trace, struct line *line, struct op *op, cons
     if (word_is(word, length, "calloc") && __builtin_mul_overflow(op->size, second, &op->size))
         return line_fail(trace, &before, "a number of bytes");
     op->kind = word_is(word, length, "calloc") ? OP_ZEROED : op->alignment ? OP_ALIGNED : OP_ALLOC;
-    add(trace, address, op);
+    reader_alloc(trace, address, op);
     return 2;
 }
 

@@ -71,6 +71,34 @@ void reader_queue(struct trace *trace, const struct op *op)
     trace->queue[trace->n_queued++] = *op;
 }
 
+void reader_make_free(struct trace *trace, uint64_t key, uint32_t thread)
+{
+    struct op unseen = {.kind = OP_FREE, .thread = thread};
+    if (!blocks_take(&trace->blocks, key, &unseen))
+        return;
+    trace->about.n_unseen++;
+    reader_queue(trace, &unseen);
+    blocks_forget(&trace->blocks, &unseen);
+}
+
+void reader_alloc(struct trace *trace, uint64_t key, struct op *op)
+{
+    reader_make_free(trace, key, op->thread);
+    blocks_add(&trace->blocks, key, op);
+    reader_queue(trace, op);
+}
+
+void reader_free(struct trace *trace, uint64_t key, struct op *op)
+{
+    op->kind = OP_FREE;
+    if (!blocks_take(&trace->blocks, key, op)) {
+        trace->about.n_unknown++;
+        return;
+    }
+    reader_queue(trace, op);
+    blocks_forget(&trace->blocks, op);
+}
+
 /* --- texts ---------------------------------------------------------------------------------------------- */
 
 bool reader_line(struct trace *trace, struct line *line)
@@ -139,6 +167,15 @@ bool line_number(struct trace *trace, struct line *line, uint64_t *number, const
     }
     line->at = at;
     return true;
+}
+
+bool line_alignment(struct trace *trace, struct line *line, uint64_t *alignment)
+{
+    const struct line before = *line;
+    if (!line_number(trace, line, alignment, "an alignment"))
+        return false;
+    return (*alignment && !(*alignment & (*alignment - 1))) ||
+           line_fail(trace, &before, "an alignment: a power of two") == 0;
 }
 
 /* --- the trace ------------------------------------------------------------------------------------------ */

@@ -55,6 +55,12 @@ __attribute__((format(printf, 2, 3))) int reader_fail(struct trace *trace, const
 /* Puts an operation behind those that wait. */
 void reader_queue(struct trace *trace, const struct op *op);
 
+/* Allocations and frees as a recorder saw them, by address or place: a block that is still there when its place is given out
+   again was freed unseen, and ends now; a free of what is not known is passed over. Both are counted. */
+void reader_alloc(struct trace *trace, uint64_t key, struct op *op);
+void reader_free(struct trace *trace, uint64_t key, struct op *op);
+void reader_make_free(struct trace *trace, uint64_t key, uint32_t thread);
+
 /* Of a text: the next line, without its end; false: there is none. */
 struct line {
     const char *start, *at, *end;
@@ -66,6 +72,9 @@ bool line_word(struct line *line, const char **word, size_t *length);
 
 /* A number, decimal or with 0x; false, and the error is set, if there is none or it is too large. */
 bool line_number(struct trace *trace, struct line *line, uint64_t *number, const char *what);
+
+/* The same, of a power of two. */
+bool line_alignment(struct trace *trace, struct line *line, uint64_t *alignment);
 
 /* What is at line->at is not `expected`. Returns -1. */
 int line_fail(struct trace *trace, const struct line *line, const char *expected);

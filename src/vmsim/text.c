@@ -62,15 +62,6 @@ static bool read_block(struct trace *trace, struct line *line, struct op *op, bo
     return true;
 }
 
-static bool read_alignment(struct trace *trace, struct line *line, struct op *op)
-{
-    const struct line before = *line;
-    if (!line_number(trace, line, &op->alignment, "an alignment"))
-        return false;
-    return (op->alignment && !(op->alignment & (op->alignment - 1))) ||
-           line_fail(trace, &before, "an alignment: a power of two") == 0;
-}
-
 static bool read_way(struct trace *trace, struct line *line, struct op *op)
 {
     const struct line before = *line;
@@ -98,7 +89,7 @@ static bool read_numbers(struct trace *trace, struct line *line, struct op *op, 
             is_right = line_number(trace, line, &op->offset, "an offset");
             break;
         case 'a':
-            is_right = read_alignment(trace, line, op);
+            is_right = line_alignment(trace, line, &op->alignment);
             break;
         case 'p':
             is_right = read_int(trace, line, &op->parameter);
