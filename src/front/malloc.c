@@ -22,10 +22,12 @@ static void *out_of_memory(void)
     return NULL;
 }
 
-/* The pool has nothing for the class: once more with what others keep, then whatever free block there is, if need be of a
+/* Not this heap but its taker serves; or the pool has nothing for the class: once more with what others keep, then whatever free block there is, if need be of a
    larger class. That block is zeroed, as calloc clears no more than the smaller class's bytes. */
-VM_COLD static void *alloc_when_short(unsigned class_index)
+VM_COLD static void *alloc_otherwise(size_t size, unsigned class_index)
 {
+    if (vm_heap_self->taker)
+        return vm_heap_self->taker->malloc(size);
     vm_front_relieve();
     void *const block = vm_heap_alloc(class_index);
     return block ? block : vm_heap_alloc_spare(class_index);
@@ -36,13 +38,15 @@ static void *slab_alloc(size_t size)
 {
     const unsigned class_index = vm_class_of(size);
     void *const block = vm_heap_alloc(class_index);
-    return vm_front_fill_fresh(VM_LIKELY(block != NULL) ? block : alloc_when_short(class_index),
+    return vm_front_fill_fresh(VM_LIKELY(block != NULL) ? block : alloc_otherwise(size, class_index),
                                vm_class_bytes(class_index));
 }
 
 VM_NOINLINE static void *large_alloc(size_t size)
 {
     vm_heap_first_call();
+    if (VM_UNLIKELY(vm_heap_self->taker != NULL))
+        return vm_heap_self->taker->malloc(size);
     void *block = vm_large_alloc(size, 1);
     if (VM_UNLIKELY(!block) && size <= PTRDIFF_MAX) {
         vm_front_relieve();
@@ -101,6 +105,10 @@ VM_NOINLINE void vm_free_slow(void *block)
         vm_store_relaxed(&vm_front_x_null_was_freed, true);
         return;
     }
+    if (VM_UNLIKELY(vm_heap_self->taker != NULL)) {
+        vm_heap_self->taker->free(block);
+        return;
+    }
     struct span *const span = vm_pagemap_find(block);
     size_t index;
     if (VM_UNLIKELY(!span))
@@ -145,11 +153,15 @@ VM_INLINE void *cleared(void *block, size_t bytes)
 
 VM_NOINLINE static void *calloc_slow(size_t bytes)
 {
+    if (VM_UNLIKELY(vm_heap_self->taker != NULL))
+        return vm_heap_self->taker->calloc(bytes);
     if (bytes <= vm_load_relaxed(&vm_large_policy.x_slab_max)) {
         void *const block = vm_malloc_slow(bytes);
         return block ? cleared(block, vm_class_bytes(vm_class_of(bytes ? bytes : 1))) : NULL;
     }
     vm_heap_first_call();
+    if (VM_UNLIKELY(vm_heap_self->taker != NULL))
+        return vm_heap_self->taker->calloc(bytes);
     void *block = vm_large_alloc_zeroed(bytes);
     if (VM_UNLIKELY(!block) && bytes <= PTRDIFF_MAX) {
         vm_front_relieve();
@@ -214,6 +226,8 @@ void *vm_realloc(void *block, size_t size)
 {
     if (!block)
         return vm_malloc(size);
+    if (VM_UNLIKELY(vm_heap_self->taker != NULL))
+        return vm_heap_self->taker->realloc(block, size);
     struct span *span;
     const size_t bytes = block_bytes("realloc", block, &span);
     if (VM_UNLIKELY(size == 0)) {
