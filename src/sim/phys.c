@@ -364,17 +364,24 @@ uint32_t vk_alloc_pages(struct vk_phys *phys, unsigned order, unsigned gfp)
     return pfn;
 }
 
+void vk_frames_become(struct vk_phys *phys, uint32_t pfn, enum vk_frame_kind kind)
+{
+    for (uint32_t i = 0; i < 1U << phys->frame[pfn].order; i++)
+        phys->frame[pfn + i].kind = (uint8_t)kind;
+}
+
 void vk_free_pages(struct vk_phys *phys, uint32_t pfn)
 {
     VM_CHECK(pfn < phys->n_frames);
     struct vk_frame *const frame = &phys->frame[pfn];
-    VM_CHECK(frame->kind == VK_FRAME_KERNEL || frame->kind == VK_FRAME_USER);
+    VM_CHECK(frame->kind >= VK_FRAME_KERNEL);
     VM_CHECK(!(frame->flags & (VK_FRAME_TAIL | VK_FRAME_ON_LRU)) && frame->n_pins == 0);
     const unsigned order = frame->order;
-    for (uint32_t i = 0; i < 1U << order; i++)
+    for (uint32_t i = 0; i < 1U << order; i++) {
         vk_frame_clear(phys, pfn + i);
-    frame->owner = NULL;
-    frame->vpn = 0;
+        frame[i].owner = NULL;
+        frame[i].vpn = 0;
+    }
     phys->counts.n_given += 1U << order;
     if (order == 0)
         give_single(phys, pfn);

@@ -37,7 +37,9 @@ enum vk_frame_kind {
     VK_FRAME_RESERVED, /* not there, or taken at boot for good */
     VK_FRAME_FREE,
     VK_FRAME_CACHED, /* in the list of a processor */
-    VK_FRAME_KERNEL, /* page tables, slabs, vmalloc: has an address, does not move */
+    VK_FRAME_KERNEL, /* page tables, vmalloc: does not move */
+    VK_FRAME_SLAB,   /* of a cache of objects: kmem.c */
+    VK_FRAME_LARGE,  /* what kmalloc serves without a cache */
     VK_FRAME_USER    /* has an owner and can move */
 };
 
@@ -54,7 +56,7 @@ struct vk_frame {
         uint64_t stamp; /* else: what stands for them; 0: a page of zeroes */
     };
     void *owner;         /* user: the struct vk_space; slab: its cache */
-    uint64_t vpn;        /* user: the page that it is there */
+    uint64_t vpn;        /* user: the page that it is there; slab: see kmem.c; large: bytes asked for */
     uint32_t next, prev; /* in a processor's list, an LRU list, or a cache's list of slabs */
     uint8_t kind, order, flags, zone;
     uint16_t n_pins;
@@ -140,6 +142,9 @@ int vk_phys_init(struct vk_phys *phys, const struct vk_phys_config *config);
 
 /* 2^order frames in a row, aligned to that, which read as zero; VK_NO_FRAME: none. They are VK_FRAME_KERNEL. */
 uint32_t vk_alloc_pages(struct vk_phys *phys, unsigned order, unsigned gfp);
+
+/* What a taken block is from now on: VK_FRAME_KERNEL, _SLAB or _LARGE. */
+void vk_frames_become(struct vk_phys *phys, uint32_t pfn, enum vk_frame_kind kind);
 
 /* All of a block back, by its first frame. Its contents are lost. */
 void vk_free_pages(struct vk_phys *phys, uint32_t pfn);
