@@ -24,7 +24,10 @@ enum area_flags {
     AREA_NORESERVE = 4,
     AREA_HUGE = 8,
     AREA_NOHUGE = 16,
-    AREA_ALL_FLAGS = AREA_LOCKED | AREA_NORESERVE | AREA_HUGE | AREA_NOHUGE /* that are no hole's */
+    AREA_STACK = 32, /* grows downwards when it is touched below */
+    AREA_FILE = 64,  /* of a program or a library */
+    AREA_ALL_FLAGS = /* that are no hole's */
+    AREA_LOCKED | AREA_NORESERVE | AREA_HUGE | AREA_NOHUGE | AREA_STACK | AREA_FILE
 };
 
 enum { PROT_ALL = VK_PROT_READ | VK_PROT_WRITE | VK_PROT_EXEC };

@@ -14,21 +14,24 @@
 void vk_mm_check(struct vk_mm *mm)
 {
     vk_areas_check(&mm->areas, mm->kernel->page_bytes);
-    size_t total = 0, data = 0, exec = 0, locked = 0;
+    size_t total = 0, data = 0, exec = 0, stack = 0, locked = 0;
     for (const struct area *area = vk_areas_first(&mm->areas); area; area = vk_area_next(area)) {
         if (vk_area_is_hole(area))
             continue;
         const size_t n_pages = vk_pages(mm, area->end - area->start);
-        const bool is_data = area->style.prot & VK_PROT_WRITE;
+        const bool is_stack = area->style.flags & AREA_STACK;
+        const bool is_data = area->style.prot & VK_PROT_WRITE && !is_stack;
         total += n_pages;
         data += is_data ? n_pages : 0;
-        exec += !is_data && area->style.prot & VK_PROT_EXEC ? n_pages : 0;
+        stack += is_stack ? n_pages : 0;
+        exec += !is_data && !is_stack && area->style.prot & VK_PROT_EXEC ? n_pages : 0;
         locked += area->style.flags & AREA_LOCKED ? n_pages : 0;
         VM_CHECK((area->style.prot | PROT_ALL) == PROT_ALL);              /* M3 */
         VM_CHECK((area->style.flags | AREA_ALL_FLAGS) == AREA_ALL_FLAGS); /* M3 */
     }
     VM_CHECK(total == mm->total_pages && data == mm->data_pages);                  /* M1 */
     VM_CHECK(exec == mm->exec_pages && locked == mm->locked_pages);                /* M1 */
+    VM_CHECK(stack == mm->stack_pages);                                            /* M1 */
     VM_CHECK(mm->total_pages_most >= total);                                       /* M1 */
     VM_CHECK(mm->resident_pages_most >= mm->resident_pages);                       /* M1 */
     VM_CHECK(mm->break_start <= mm->break_end && mm->break_end <= mm->areas.high); /* M2 */
