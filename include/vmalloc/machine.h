@@ -35,7 +35,7 @@ struct vk_preset {
     uint64_t user_end;                    /* where programs' addresses end: TASK_SIZE */
     uint64_t text_start, pie_start;       /* where programs begin that have a fixed place, and others */
     uint64_t direct_start, direct_bytes;  /* the direct map: frames beyond it are high memory */
-    uint64_t dma_bytes;                   /* frames that every device reaches */
+    uint64_t dma_bytes, dma32_bytes;      /* frames that every device reaches; that most do: at most as far */
     uint64_t vmalloc_start, vmalloc_last; /* 0, 0: none */
     uint64_t shadow_offset;               /* shadow address = address / 8 + offset; 0: none */
     bool has_no_exec;                     /* entries can forbid execution */
@@ -61,11 +61,15 @@ struct vk_machine;
 struct vk_machine_config {
     const struct vk_preset *preset; /* of a machine that pages, with addresses that fit this host's */
     uint64_t ram_bytes;
-    uint64_t boot_bytes;                        /* at physical address 0, never free */
-    unsigned n_cpus;                            /* 1 */
-    unsigned tlb_entries, tlb_ways;             /* 64, for each processor; powers of two. Ways: as many as entries */
-    unsigned cpu_batch, cpu_high;               /* frames kept for each processor: Linux's rule */
-    enum { VK_KEEP_BYTES, VK_KEEP_STAMPS } keep; /* of a program's page: what it holds, or one number for that */
+    uint64_t boot_bytes;            /* at physical address 0, never free */
+    unsigned n_cpus;                /* 1 */
+    unsigned tlb_entries, tlb_ways; /* 64, for each processor; powers of two. Ways: as many as entries */
+    unsigned cpu_batch, cpu_high;   /* frames kept for each processor: Linux's rule */
+    unsigned min_free_kib;          /* what only the kernel may use: Linux's rule */
+    enum {
+        VK_KEEP_BYTES,
+        VK_KEEP_STAMPS
+    } keep; /* of a program's page: what it holds, or one number for that */
     enum vk_layout layout;
     uint64_t seed; /* of the offsets of break, mappings and stack; 0: there are none */
 
@@ -81,6 +85,18 @@ int vk_machine_create(const struct vk_machine_config *config, struct vk_machine 
 
 /* Which processor acts from now on. VK_EINVAL: there is no such. */
 int vk_machine_run_on(struct vk_machine *machine, unsigned cpu);
+
+/* The zone that the kernel's request may be served from, or one below it. */
+enum vk_from { VK_FROM_DMA, VK_FROM_DMA32, VK_FROM_NORMAL, VK_FROM_HIGHMEM };
+
+/* 2^order frames in a row for the kernel, by the number of the first. VK_ENOMEM: there are none. */
+int vk_frames_take(struct vk_machine *machine, unsigned order, enum vk_from from, uint64_t *frame);
+
+/* All of them back, by the first. VK_EINVAL: nothing was taken there. */
+int vk_frames_give(struct vk_machine *machine, uint64_t frame);
+
+/* Gives what is kept for processors back to the zones. */
+void vk_frames_drain(struct vk_machine *machine);
 
 /* --- address spaces ----------------------------------------------------------------------------------------- */
 
@@ -151,12 +167,12 @@ enum vk_outcome vk_access(struct vk_mm *mm, const struct vk_access *access);
 /* --- what it says of itself --------------------------------------------------------------------------------- */
 
 struct vk_paging {
-    uint64_t n_minor, n_major;                 /* faults that were served */
-    uint64_t n_zero, n_stack;                  /* of those: of the page of zeroes, with a stack that grows */
-    uint64_t n_segv, n_oom;                    /* those that were not */
+    uint64_t n_minor, n_major; /* faults that were served */
+    uint64_t n_zero, n_stack;  /* of those: of the page of zeroes, with a stack that grows */
+    uint64_t n_segv, n_oom;    /* those that were not */
     size_t anon_pages, file_pages, swapped_pages; /* resident of either kind; in swap */
-    size_t stack_pages, table_pages;           /* of the stack's area; of tables, without the root */
-    size_t n_tables[VK_LEVELS_MOST];           /* at each level; 0 is that of pages' entries */
+    size_t stack_pages, table_pages;              /* of the stack's area; of tables, without the root */
+    size_t n_tables[VK_LEVELS_MOST];              /* at each level; 0 is that of pages' entries */
     unsigned n_users;
     bool is_killed;
     vk_va mmap_base, text_start, text_end, data_start, data_end, argument_start, stack_top;

@@ -111,7 +111,8 @@ void vk_areas_merge(struct areas *areas, struct area *area);
 
 bool vk_areas_find_gap(const struct areas *areas, const struct gap_wanted *wanted, vk_va *place);
 
-/* Verifies invariants K1..K5 (see area.c); a broken one ends the process. */
+/* Verify invariants K1..K5 (see area.c); a broken one ends the process. n_used: areas and holes that have records. */
+void vk_area_pool_check(const struct area_pool *pool, size_t n_used);
 void vk_areas_check(const struct areas *areas, size_t page_bytes);
 
 VM_INLINE struct area *vk_area_of(const struct list_node *link)

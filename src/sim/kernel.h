@@ -130,6 +130,10 @@ bool vk_mm_find_place(struct vk_mm *mm, size_t bytes, size_t alignment, vk_va *p
 /* report.c: the name of an area that the break is in, NULL for any other. */
 const char *vk_heap_name(const struct vk_mm *mm, const struct area *area);
 
+/* check.c: stirs a number into a digest, and returns what that is then; the same with an address space. */
+uint64_t vk_stir(uint64_t *digest, uint64_t value);
+void vk_stir_mm(uint64_t *digest, const struct vk_mm *mm, vk_va origin);
+
 /* Verifies invariants M1..M3 (see check.c) and those of the areas. */
 void vk_mm_check(struct vk_mm *mm);
 

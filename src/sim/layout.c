@@ -77,6 +77,7 @@ static void fill_x86_64(struct vk_preset *preset)
     preset->text_start = 0x400000;
     preset->pie_start = user_end / 3 * 2 & -power(preset->page_shift);
     preset->dma_bytes = 16 * MIB;
+    preset->dma32_bytes = 4 * GIB;
     preset->direct_start = upper_half + 8 * TIB;
     preset->direct_bytes = 64 * TIB;
     preset->vmalloc_start = preset->direct_start + preset->direct_bytes + 1 * TIB;
@@ -111,7 +112,7 @@ static void fill_arm64(struct vk_preset *preset)
     preset->user_end = power(va_bits);
     preset->text_start = 0x400000;
     preset->pie_start = power(va_bits) / 3 * 2 & -power(shift);
-    preset->dma_bytes = 4 * GIB;
+    preset->dma32_bytes = 4 * GIB;
     preset->direct_start = linear;
     preset->direct_bytes = power(va_bits - 1);
     preset->vmalloc_start = modules_end;

@@ -76,14 +76,18 @@ enum vk_outcome vk_touch(struct vk_process *process, vk_va at, unsigned kind);
 /* paged.c */
 extern const struct vk_space_ops vk_paged_space_ops;
 
-/* A frame for a page that has none, and its end. It holds zeroes. VK_NO_FRAME: there is none. */
+/* A frame for that page, which holds zeroes. VK_NO_FRAME: there is none. */
 uint32_t vk_paged_take_frame(struct vk_process *process, uint64_t vpn);
-void vk_paged_give_frame(struct vk_process *process, uint32_t pfn);
+
+/* Changes a page's entry; what counts pages follows, and TLBs forget it. Needs: a path down to level 0. */
+struct table_path;
+void vk_paged_set_entry(struct vk_process *process, const struct table_path *path, uint64_t entry);
 
 /* An entry's rights as an area's protection has them; what it names and knows stays. */
 uint64_t vk_paged_rights(uint64_t entry, unsigned prot);
 
-/* Verifies invariants G1..G4 (see paged.c). */
+/* Verifies invariants G1..G4 (see paged.c); stirs all entries, and what their frames hold, into a digest. */
 void vk_paged_check(struct vk_process *process);
+void vk_paged_stir(struct vk_process *process, uint64_t *digest);
 
 #endif

@@ -7,7 +7,7 @@
  *   G1  the frames of a process's entries are user frames, which name the process and the page as their owner
  *   G2  the counts of resident pages and of those of files are those of the entries
  *   G3  an entry that is not 0 lies in an area, and grants no more than the area does
- *   G4  an entry in a TLB is the one that the page table has
+ *   G4  an entry in a TLB is the one that the page table has, but for marks that were made since through another TLB
  * and those of page tables, T1..T3.
  */
 #include "base/check.h"
@@ -38,31 +38,33 @@ uint32_t vk_paged_take_frame(struct vk_process *process, uint64_t vpn)
     frame->kind = VK_FRAME_USER;
     frame->owner = &process->space;
     frame->vpn = vpn;
-    process->mm.resident_pages++;
-    process->mm.resident_pages_most = vm_max_size(process->mm.resident_pages_most, process->mm.resident_pages);
     return pfn;
 }
 
-void vk_paged_give_frame(struct vk_process *process, uint32_t pfn)
+/* Adds what an entry stands for to the counts, or takes it out. */
+static void count_entry(struct vk_mm *mm, uint64_t entry, size_t n)
 {
-    process->mm.resident_pages--;
-    vk_free_pages(&process->machine->phys, pfn);
+    mm->resident_pages += vk_entry_has_frame(entry) ? n : 0;
+    mm->file_pages += entry & ENTRY_FILE ? n : 0;
+    mm->swapped_pages += entry & ENTRY_SWAP ? n : 0;
 }
 
-static void forget(struct vk_process *process, uint64_t vpn)
+void vk_paged_set_entry(struct vk_process *process, const struct table_path *path, uint64_t entry)
 {
-    vk_tlb_forget(&process->machine->tlb, process->space.id, vpn);
+    struct vk_mm *const mm = &process->mm;
+    count_entry(mm, vk_table_get(process, path), -(size_t)1);
+    count_entry(mm, entry, 1);
+    mm->resident_pages_most = vm_max_size(mm->resident_pages_most, mm->resident_pages);
+    vk_tlb_forget(&process->machine->tlb, process->space.id, path->vpn);
+    vk_table_set(process, path, entry);
 }
 
-/* Takes an entry out, and what it names back. */
+/* Takes an entry out, and gives what it names back. */
 static void drop_entry(struct vk_process *process, const struct table_path *path, uint64_t entry)
 {
-    vk_table_set(process, path, 0);
-    forget(process, path->vpn);
-    if (entry & ENTRY_FILE)
-        process->mm.file_pages--;
+    vk_paged_set_entry(process, path, 0);
     if (vk_entry_has_frame(entry))
-        vk_paged_give_frame(process, vk_entry_number(entry));
+        vk_free_pages(&process->machine->phys, vk_entry_number(entry));
 }
 
 /* --- ranges of entries ---------------------------------------------------------------------------------- */
@@ -126,10 +128,8 @@ static void paged_release(struct vk_mm *mm, vk_va start, size_t bytes)
 static int paged_protect(struct vk_mm *mm, vk_va start, size_t bytes, unsigned prot)
 {
     for (struct entries all = entries_in(mm, start, bytes); next_entry(&all);) {
-        if (all.entry & ENTRY_SWAP)
-            continue;
-        vk_table_set(all.process, &all.path, vk_paged_rights(all.entry, prot));
-        forget(all.process, all.path.vpn);
+        if (!(all.entry & ENTRY_SWAP))
+            vk_paged_set_entry(all.process, &all.path, vk_paged_rights(all.entry, prot));
     }
     return 0;
 }
@@ -158,9 +158,8 @@ static int paged_move(struct vk_mm *mm, vk_va from, vk_va to, size_t bytes, unsi
     for (struct entries all = entries_in(mm, from, bytes); next_entry(&all);) {
         struct table_path target;
         vk_table_walk(process, all.path.vpn + distance, &target);
-        vk_table_set(process, &all.path, 0);
-        vk_table_set(process, &target, all.entry);
-        forget(process, all.path.vpn);
+        vk_paged_set_entry(process, &all.path, 0);
+        vk_paged_set_entry(process, &target, all.entry);
         if (vk_entry_has_frame(all.entry))
             process->machine->phys.frame[vk_entry_number(all.entry)].vpn = target.vpn;
     }
@@ -176,12 +175,10 @@ static void paged_advise(struct vk_mm *mm, vk_va start, size_t bytes, unsigned p
     if (advice == VK_ADVICE_WILLNEED)
         return;
     for (struct entries all = entries_in(mm, start, bytes); next_entry(&all);) {
-        if (advice == VK_ADVICE_DONTNEED) {
+        if (advice == VK_ADVICE_DONTNEED)
             drop_entry(all.process, &all.path, all.entry);
-        } else if (vk_entry_has_frame(all.entry)) {
-            vk_table_set(all.process, &all.path, all.entry & ~(uint64_t)(ENTRY_DIRTY | ENTRY_ACCESSED));
-            forget(all.process, all.path.vpn);
-        }
+        else if (vk_entry_has_frame(all.entry))
+            vk_paged_set_entry(all.process, &all.path, all.entry & ~(uint64_t)(ENTRY_DIRTY | ENTRY_ACCESSED));
     }
 }
 
@@ -194,7 +191,8 @@ static void paged_lock(struct vk_mm *mm, vk_va start, size_t bytes)
         const struct area *const area = vk_areas_find_at(&mm->areas, at);
         if (!area->style.prot)
             continue;
-        if (vk_touch(process, at, area->style.prot & VK_PROT_WRITE ? VK_PROT_WRITE : VK_PROT_READ) >= VK_FAULT_SEGV)
+        if (vk_touch(process, at, area->style.prot & VK_PROT_WRITE ? VK_PROT_WRITE : VK_PROT_READ) >=
+            VK_FAULT_SEGV)
             return;
     }
 }
@@ -245,9 +243,103 @@ const struct vk_backing vk_paged_backing = {
     .name = paged_name,
 };
 
+/* --- what reclaim and migration do ---------------------------------------------------------------------- */
+
+static struct vk_process *process_of(struct vk_space *space)
+{
+    return VM_CONTAINER(space, struct vk_process, space);
+}
+
+static const struct area *area_of_page(struct vk_process *process, uint64_t vpn)
+{
+    return vk_areas_find_at(&process->mm.areas, (vk_va)vpn << process->machine->preset.page_shift);
+}
+
+/* Its entry, 0 if there is no table for it. */
+static uint64_t entry_of_page(struct vk_process *process, uint64_t vpn, struct table_path *path)
+{
+    return vk_table_walk(process, vpn, path) ? vk_table_get(process, path) : 0;
+}
+
+static bool space_set(struct vk_space *space, uint64_t vpn, uint32_t pfn)
+{
+    struct vk_process *const process = process_of(space);
+    struct table_path path;
+    if (!vk_table_make(process, vpn, &path))
+        return false;
+    const unsigned prot = area_of_page(process, vpn)->style.prot;
+    vk_paged_set_entry(process, &path, vk_paged_rights(vk_entry_of(pfn, ENTRY_DIRTY), prot));
+    return true;
+}
+
+static void space_clear(struct vk_space *space, uint64_t vpn)
+{
+    struct table_path path;
+    if (entry_of_page(process_of(space), vpn, &path))
+        vk_paged_set_entry(process_of(space), &path, 0);
+}
+
+static uint32_t space_frame_of(struct vk_space *space, uint64_t vpn)
+{
+    struct table_path path;
+    const uint64_t entry = entry_of_page(process_of(space), vpn, &path);
+    return vk_entry_has_frame(entry) ? vk_entry_number(entry) : VK_NO_FRAME;
+}
+
+static bool space_test_clear_accessed(struct vk_space *space, uint64_t vpn)
+{
+    struct table_path path;
+    const uint64_t entry = entry_of_page(process_of(space), vpn, &path);
+    if (entry & ENTRY_ACCESSED)
+        vk_paged_set_entry(process_of(space), &path, entry & ~(uint64_t)ENTRY_ACCESSED);
+    return entry & ENTRY_ACCESSED;
+}
+
+static void space_replace(struct vk_space *space, uint64_t vpn, uint32_t pfn)
+{
+    struct table_path path;
+    const uint64_t entry = entry_of_page(process_of(space), vpn, &path);
+    const unsigned flags = (unsigned)entry & ((1U << ENTRY_SHIFT) - 1);
+    VM_CHECK(vk_entry_has_frame(entry));
+    vk_paged_set_entry(process_of(space), &path, vk_entry_of(pfn, flags));
+}
+
+static void space_swap_out(struct vk_space *space, uint64_t vpn, uint32_t slot)
+{
+    struct table_path path;
+    const uint64_t entry = entry_of_page(process_of(space), vpn, &path);
+    VM_CHECK(vk_entry_has_frame(entry));
+    vk_paged_set_entry(process_of(space), &path, vk_entry_of(slot, ENTRY_SWAP));
+}
+
+static bool space_is_locked(struct vk_space *space, uint64_t vpn)
+{
+    const struct area *const area = area_of_page(process_of(space), vpn);
+    return area && area->style.flags & AREA_LOCKED;
+}
+
+static void space_kill(struct vk_space *space)
+{
+    struct vk_mm *const mm = &process_of(space)->mm;
+    paged_release(mm, mm->areas.low, mm->areas.high - mm->areas.low);
+    space->is_killed = true;
+}
+
+const struct vk_space_ops vk_paged_space_ops = {
+    .set = space_set,
+    .clear = space_clear,
+    .frame_of = space_frame_of,
+    .test_clear_accessed = space_test_clear_accessed,
+    .replace = space_replace,
+    .swap_out = space_swap_out,
+    .is_locked = space_is_locked,
+    .kill = space_kill,
+};
+
 /* --- the checker ---------------------------------------------------------------------------------------- */
 
-static void check_entry(const struct vk_process *process, const struct area *area, uint64_t vpn, uint64_t entry)
+static void check_entry(const struct vk_process *process, const struct area *area, uint64_t vpn,
+                        uint64_t entry)
 {
     const struct vk_frame *const frames = process->machine->phys.frame;
     const unsigned rights = ENTRY_PRESENT | ENTRY_WRITE | ENTRY_EXEC | ENTRY_NO_ACCESS;
@@ -267,9 +359,12 @@ static void check_tlb(struct vk_process *process)
     for (size_t i = 0; i < n; i++) {
         const struct tlb_entry *const cached = &tlb->entry[i];
         struct table_path path;
-        if (cached->space == process->space.id)
-            VM_CHECK(vk_table_walk(process, cached->vpn, &path) &&
-                     vk_table_get(process, &path) == cached->entry); /* G4 */
+        if (cached->space != process->space.id)
+            continue;
+        const uint64_t entry = entry_of_page(process, cached->vpn, &path);
+        VM_CHECK((entry & ~(uint64_t)(ENTRY_ACCESSED | ENTRY_DIRTY)) ==
+                 (cached->entry & ~(uint64_t)(ENTRY_ACCESSED | ENTRY_DIRTY))); /* G4 */
+        VM_CHECK((cached->entry & ~entry) == 0);                               /* G4 */
     }
 }
 
@@ -288,4 +383,30 @@ void vk_paged_check(struct vk_process *process)
     VM_CHECK(n_swapped == mm->swapped_pages);                               /* G2 */
     VM_CHECK(vk_table_check(process) == n_resident);                        /* G2 */
     check_tlb(process);
+}
+
+/* A number for what a frame holds. */
+static uint64_t content_of(const struct vk_process *process, uint32_t pfn)
+{
+    const struct vk_phys *const phys = &process->machine->phys;
+    const struct vk_frame *const frame = &phys->frame[pfn];
+    if (!(frame->flags & VK_FRAME_HAS_BYTES))
+        return frame->stamp;
+    uint64_t sum = 0;
+    const uint64_t *const words = frame->bytes;
+    for (size_t i = 0; i < vk_phys_page_bytes(phys) / sizeof *words; i++)
+        sum = (sum << 7 | sum >> 57) ^ words[i];
+    return sum;
+}
+
+void vk_paged_stir(struct vk_process *process, uint64_t *digest)
+{
+    struct vk_mm *const mm = &process->mm;
+    for (struct entries all = entries_in(mm, mm->areas.low, mm->areas.high - mm->areas.low);
+         next_entry(&all);) {
+        vk_stir(digest, all.path.vpn);
+        vk_stir(digest, all.entry);
+        if (vk_entry_has_frame(all.entry))
+            vk_stir(digest, content_of(process, vk_entry_number(all.entry)));
+    }
 }

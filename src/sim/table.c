@@ -39,7 +39,10 @@ static void write_entry(struct vk_process *process, uint32_t table, size_t index
     struct vk_frame *const frame = &process->machine->phys.frame[table];
     void *const bytes = vk_frame_bytes(&process->machine->phys, table);
     const uint64_t old = read_entry(process, table, index);
-    frame->vpn += (entry != 0) - (old != 0); /* modulo 2^64 */
+    if (entry && !old)
+        frame->vpn++;
+    else if (!entry && old)
+        frame->vpn--;
     if (process->machine->preset.entry_bytes == 4)
         ((uint32_t *)bytes)[index] = (uint32_t)entry;
     else
@@ -145,7 +148,8 @@ static void check_table(const struct vk_process *process, uint32_t table, unsign
     const struct vk_preset *const preset = &process->machine->preset;
     const unsigned bits = level == root_level(process) ? preset->root_bits : preset->level_bits;
     uint64_t n_used = 0;
-    VM_CHECK(phys->frame[table].kind == VK_FRAME_KERNEL && phys->frame[table].owner == &process->space); /* T2 */
+    VM_CHECK(phys->frame[table].kind == VK_FRAME_KERNEL &&
+             phys->frame[table].owner == &process->space); /* T2 */
     tally->n_tables[level]++;
     for (size_t i = 0; i < (size_t)1 << bits; i++) {
         const uint64_t entry = read_entry(process, table, i);
