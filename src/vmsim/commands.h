@@ -6,6 +6,9 @@
 
 #include "vmsim/command.h"
 
-#define VMSIM_COMMANDS
+extern const struct command vmsim_layout;
+extern const struct command vmsim_run;
+
+#define VMSIM_COMMANDS &vmsim_layout, &vmsim_run,
 
 #endif

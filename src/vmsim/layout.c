@@ -29,7 +29,8 @@ static void print_paging(const struct vk_preset *preset)
         puts("no page tables");
         return;
     }
-    printf("addresses of %u bits: %u levels of tables, %u", preset->va_bits, preset->n_levels, preset->root_bits);
+    printf("addresses of %u bits: %u levels of tables, %u", preset->va_bits, preset->n_levels,
+           preset->root_bits);
     for (unsigned level = 1; level < preset->n_levels; level++)
         printf(" + %u", preset->level_bits);
     printf(" + %u bits; entries of %u bytes\n", preset->page_shift, preset->entry_bytes);
@@ -40,8 +41,8 @@ static void print_programs(const struct vk_preset *preset)
     if (!preset->n_levels)
         return;
     printf("  programs end at        %#" PRIx64 "\n", preset->user_end);
-    printf("  programs begin at      %#" PRIx64 ", those that can be moved at %#" PRIx64 "\n", preset->text_start,
-           preset->pie_start);
+    printf("  programs begin at      %#" PRIx64 ", those that can be moved at %#" PRIx64 "\n",
+           preset->text_start, preset->pie_start);
     printf("  mappings begin at      %#" PRIx64 " downwards, in the old layout at %#" PRIx64 " upwards\n",
            vk_preset_mmap_base(preset, STACK_BYTES, 0), vk_preset_legacy_base(preset));
 }
@@ -86,10 +87,10 @@ static void print_member(const char *name, uint64_t value)
 
 static void print_json(const struct vk_preset *preset)
 {
-    printf("{\"name\": \"%s\", \"about\": \"%s\", \"page_bytes\": %u, \"va_bits\": %u, \"levels\": %u", preset->name,
-           preset->about, 1U << preset->page_shift, preset->va_bits, preset->n_levels);
-    printf(", \"entry_bytes\": %u, \"level_bits\": %u, \"root_bits\": %u", preset->entry_bytes, preset->level_bits,
-           preset->root_bits);
+    printf("{\"name\": \"%s\", \"about\": \"%s\", \"page_bytes\": %u, \"va_bits\": %u, \"levels\": %u",
+           preset->name, preset->about, 1U << preset->page_shift, preset->va_bits, preset->n_levels);
+    printf(", \"entry_bytes\": %u, \"level_bits\": %u, \"root_bits\": %u", preset->entry_bytes,
+           preset->level_bits, preset->root_bits);
     if (preset->n_levels) {
         print_member("user_end", preset->user_end);
         print_member("text_start", preset->text_start);

@@ -121,8 +121,10 @@ static int print_help(void)
     for (unsigned group = 0; group < N_GROUPS; group++)
         for (const struct statement *statement = groups[group]; statement->word; statement++)
             printf("  %-10s %s\n", statement->word, statement->help);
-    puts("\nVALUE, BYTES, ADDRESS are expressions of C: numbers (0x, K, M, G, T), variables, figures such as page, rss,\n"
-         "minor, zero, tables, hits, misses, free, break_end, frame(ADDRESS) and content(ADDRESS). What the kernel\n"
+    puts("\nVALUE, BYTES, ADDRESS are expressions of C: numbers (0x, K, M, G, T), variables, figures such as "
+         "page, rss,\n"
+         "minor, zero, tables, hits, misses, free, break_end, frame(ADDRESS) and content(ADDRESS). What the "
+         "kernel\n"
          "refuses ends the script, but behind `refuse`. All of it: docs/simulation.md.");
     return VMSIM_DONE;
 }
@@ -139,7 +141,7 @@ static int run_named(const char *path, bool is_json, bool has_digest)
     const int status = run_script(&session);
     if (status != VMSIM_WRONG)
         print_end(&session, has_digest);
-    session_end(&session);
+    session_drop_machine(&session);
     free(text);
     return status;
 }

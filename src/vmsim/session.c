@@ -31,8 +31,12 @@ void session_begin(struct session *session, const char *name, const char *text, 
     scan_begin(&session->scan, name, text, bytes);
 }
 
-void session_end(struct session *session)
+void session_drop_machine(struct session *session)
 {
+    session->machine = NULL;
+    session->flat = NULL;
+    session->mm = NULL;
+    session->n_processes = session->n_libraries = 0;
     while (session->chunks) {
         struct chunk *const chunk = session->chunks;
         session->chunks = chunk->next;

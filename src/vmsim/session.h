@@ -46,7 +46,9 @@ struct session {
 };
 
 void session_begin(struct session *session, const char *name, const char *text, size_t bytes);
-void session_end(struct session *session);
+
+/* Forgets the machine, and all that is on it; variables stay. */
+void session_drop_machine(struct session *session);
 
 /* Notes what a call of the kernel, or an access, gave as the statement's refusal. */
 void session_note_error(struct session *session, int error);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* statements_machine.c - machines, the address spaces on them, the programs in these, and the kernel's own frames. */
 #include <string.h>
-#include "vmsim/elf.h"
+#include "vmsim/image.h"
 #include "vmsim/run.h"
 
 bool run_read_options(struct session *session, const struct run_option *options, size_t n_options)
@@ -56,14 +56,13 @@ static bool run_machine(struct session *session)
         {"stamps", NULL, &keeps_stamps},
         {"legacy", NULL, &is_legacy},
     };
-    if (session->machine || session->flat)
-        return scan_fail(&session->scan, "there is a machine already");
     if (!scan_name(&session->scan, "a layout", &name))
         return false;
     if (!vk_preset_find(name.text, &session->preset))
         return scan_fail(&session->scan, "there is no layout %s; `vmsim layout all` lists them", name.text);
     if (!run_read_options(session, options, sizeof options / sizeof *options))
         return false;
+    session_drop_machine(session);
     const enum vk_layout layout = is_legacy ? VK_BOTTOM_UP : VK_TOP_DOWN;
     if (!session->preset.n_levels) {
         session_note_error(session, session_make_flat(session, ram, layout));
@@ -223,12 +222,12 @@ static bool run_exec(struct session *session)
 static bool run_load_elf(struct session *session)
 {
     struct scan_word path;
-    struct elf_image image;
+    struct image image;
     uint64_t arguments = 1024;
     const struct run_option options[] = {{"arguments", &arguments, NULL}};
     if (!scan_name(&session->scan, "a path", &path) || !run_read_options(session, options, 1))
         return false;
-    const char *const why = elf_read(path.text, &image);
+    const char *const why = image_read(path.text, &image);
     if (why)
         return scan_fail(&session->scan, "%s: %s", path.text, why);
     exec(session, &(struct vk_image){path.text, image.segment, image.n_segments, image.is_movable},
@@ -281,7 +280,7 @@ static bool run_drain(struct session *session)
 
 const struct statement statements_machine[] = {
     {"machine", NEEDS_NOTHING, run_machine,
-     "LAYOUT [ram=BYTES] [boot=BYTES] [cpus=N] [tlb=ENTRIES] [ways=N] [batch=N] [high=N] [nolists]\n"
+     "LAYOUT, a new one: [ram=BYTES] [boot=BYTES] [cpus=N] [tlb=ENTRIES] [ways=N] [batch=N] [high=N] [nolists]\n"
      "                [min_free=BYTES] [seed=N] [stamps] [legacy]"},
     {"cpu", NEEDS_PAGING, run_cpu, "N: the processor that acts from now on"},
     {"process", NEEDS_PAGING, run_process, "NAME: an empty address space, which is used from now on"},

@@ -90,7 +90,8 @@ static bool run_map(struct session *session)
         return false;
     vk_va place = 0;
     wanted.bytes = (size_t)bytes;
-    note_place(session, name.text, vk_map(session->mm, &wanted, &place), place);
+    const int error = vk_map(session->mm, &wanted, &place);
+    note_place(session, name.text, error, place);
     return true;
 }
 
@@ -135,7 +136,8 @@ static bool run_remap(struct session *session)
     vk_va place = 0;
     if (!scan_end_statement(&session->scan))
         return false;
-    note_place(session, name.text, vk_remap(session->mm, &wanted, &place), place);
+    const int error = vk_remap(session->mm, &wanted, &place);
+    note_place(session, name.text, error, place);
     return true;
 }
 

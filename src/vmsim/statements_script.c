@@ -58,7 +58,8 @@ static bool run_end(struct session *session)
 
 /* --- expectations --------------------------------------------------------------------------------------- */
 
-static void complain_missed(struct session *session, struct scan_place place, const struct expression_sides *sides)
+static void complain_missed(struct session *session, struct scan_place place,
+                            const struct expression_sides *sides)
 {
     const struct scan *const scan = &session->scan;
     session->n_missed++;
@@ -66,8 +67,8 @@ static void complain_missed(struct session *session, struct scan_place place, co
     fprintf(stderr, "%s:%u:%u: not as expected: %.*s", scan->name, place.line, scan_column(place),
             (int)(scan->at - place.at), place.at);
     if (sides->is_known)
-        fprintf(stderr, ": %" PRIu64 " (0x%" PRIx64 ") and %" PRIu64 " (0x%" PRIx64 ")", sides->left, sides->left,
-                sides->right, sides->right);
+        fprintf(stderr, ": %" PRIu64 " (0x%" PRIx64 ") and %" PRIu64 " (0x%" PRIx64 ")", sides->left,
+                sides->left, sides->right, sides->right);
     fputc('\n', stderr);
 }
 
@@ -97,7 +98,8 @@ static bool run_refuse(struct session *session)
     session->n_expected++;
     if (!session->refusal || strcmp(session->refusal, why.text) != 0) {
         complain_missed(session, place, &(struct expression_sides){0});
-        fprintf(stderr, "  wanted %s, got %s\n", why.text, session->refusal ? session->refusal : "no refusal");
+        fprintf(stderr, "  wanted %s, got %s\n", why.text,
+                session->refusal ? session->refusal : "no refusal");
     }
     session->refusal = NULL;
     return true;
@@ -198,7 +200,8 @@ static bool run_show(struct session *session)
     if (session->is_json) {
         printf("{\"line\": %u, \"show\": \"", line);
         json_print(start, length);
-        printf(is_hexadecimal ? "\", \"value\": \"0x%" PRIx64 "\"}\n" : "\", \"value\": %" PRIu64 "}\n", value);
+        printf(is_hexadecimal ? "\", \"value\": \"0x%" PRIx64 "\"}\n" : "\", \"value\": %" PRIu64 "}\n",
+               value);
     } else {
         printf(is_hexadecimal ? "%.*s = 0x%" PRIx64 "\n" : "%.*s = %" PRIu64 "\n", (int)length, start, value);
     }
@@ -225,8 +228,10 @@ const struct statement statements_script[] = {
     {"end", NEEDS_NOTHING, run_end, ""},
     {"expect", NEEDS_NOTHING, run_expect, "VALUE: it is not 0"},
     {"refuse", NEEDS_NOTHING, run_refuse,
-     "ERROR STATEMENT: the kernel refuses it so: eperm, eagain, enomem, efault, eexist, einval, segv, oom, killed"},
-    {"check", NEEDS_MACHINE, run_check, "verifies every structure of the machine; a damaged one ends the program"},
+     "ERROR STATEMENT: the kernel refuses it so: eperm, eagain, enomem, efault, eexist, einval, segv, oom, "
+     "killed"},
+    {"check", NEEDS_MACHINE, run_check,
+     "verifies every structure of the machine; a damaged one ends the program"},
     {"print", NEEDS_NOTHING, run_print, "maps|status|buddyinfo|zoneinfo"},
     {"show", NEEDS_NOTHING, run_show, "[hex] VALUE"},
     {"say", NEEDS_NOTHING, run_say, "\"TEXT\""},

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* elf.c - see elf.h. Files of 32 and 64 bits in this host's byte order. */
+/* image.c - see image.h. Files of 32 and 64 bits in this host's byte order. */
 #include <elf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include "vmsim/elf.h"
+#include "vmsim/image.h"
 
 static unsigned prot_of(uint32_t flags)
 {
@@ -13,17 +13,17 @@ static unsigned prot_of(uint32_t flags)
 }
 
 /* One header of a segment, of either width. False: it cannot be taken. */
-static bool add_segment(struct elf_image *image, uint32_t type, const struct vk_segment *segment)
+static bool add_segment(struct image *image, uint32_t type, const struct vk_segment *segment)
 {
     if (type != PT_LOAD || !segment->bytes)
         return true;
-    if (image->n_segments == ELF_SEGMENTS_MOST || segment->file_bytes > segment->bytes)
+    if (image->n_segments == IMAGE_SEGMENTS_MOST || segment->file_bytes > segment->bytes)
         return false;
     image->segment[image->n_segments++] = *segment;
     return true;
 }
 
-static bool read_segment_64(FILE *file, struct elf_image *image)
+static bool read_segment_64(FILE *file, struct image *image)
 {
     Elf64_Phdr header;
     if (fread(&header, sizeof header, 1, file) != 1)
@@ -33,7 +33,7 @@ static bool read_segment_64(FILE *file, struct elf_image *image)
         &(struct vk_segment){header.p_vaddr, header.p_filesz, header.p_memsz, prot_of(header.p_flags)});
 }
 
-static bool read_segment_32(FILE *file, struct elf_image *image)
+static bool read_segment_32(FILE *file, struct image *image)
 {
     Elf32_Phdr header;
     if (fread(&header, sizeof header, 1, file) != 1)
@@ -43,7 +43,7 @@ static bool read_segment_32(FILE *file, struct elf_image *image)
         &(struct vk_segment){header.p_vaddr, header.p_filesz, header.p_memsz, prot_of(header.p_flags)});
 }
 
-static const char *read_headers(FILE *file, struct elf_image *image)
+static const char *read_headers(FILE *file, struct image *image)
 {
     union {
         unsigned char ident[EI_NIDENT];
@@ -69,9 +69,9 @@ static const char *read_headers(FILE *file, struct elf_image *image)
     return image->n_segments ? NULL : "it has no segments";
 }
 
-const char *elf_read(const char *path, struct elf_image *image)
+const char *image_read(const char *path, struct image *image)
 {
-    *image = (struct elf_image){0};
+    *image = (struct image){0};
     FILE *const file = fopen(path, "rb");
     if (!file)
         return strerror(errno);
