@@ -87,7 +87,7 @@ int vk_machine_create(const struct vk_machine_config *config, struct vk_machine 
     if (config->hooks.panic)
         vm_report_sink.write = config->hooks.panic;
     *created = machine;
-    return 0;
+    return vk_area_pool_reserve(&machine->kernel.pool, 0) ? 0 : VK_ENOMEM;
 }
 
 int vk_machine_run_on(struct vk_machine *machine, unsigned cpu)
@@ -140,7 +140,7 @@ static int create(struct vk_machine *machine, struct vk_mm **mm)
 int vk_mm_create(struct vk_machine *machine, struct vk_mm **mm)
 {
     vk_enter(&machine->kernel);
-    const int done = vk_area_pool_reserve(&machine->kernel.pool, 0) ? create(machine, mm) : VK_ENOMEM;
+    const int done = create(machine, mm);
     vk_leave(&machine->kernel);
     return done;
 }

@@ -91,7 +91,7 @@ static bool apply(struct reader *reader, enum operation operation, uint64_t left
                   uint64_t *value)
 {
     if ((operation == OVER || operation == MODULO) && right == 0)
-        return scan_fail(reader->scan, "division by 0");
+        return scan_fail_last(reader->scan, "division by 0");
     if (operation >= EQUAL && operation <= MORE)
         *reader->sides = (struct expression_sides){true, left, right};
     switch (operation) {

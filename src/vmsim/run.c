@@ -19,11 +19,11 @@ bool run_has(struct session *session, enum statement_needs needs)
 {
     const bool has_machine = session->machine || session->flat;
     if (needs != NEEDS_NOTHING && !has_machine)
-        return scan_fail(&session->scan, "there is no machine yet");
+        return scan_fail_last(&session->scan, "there is no machine yet");
     if ((needs == NEEDS_PAGING || needs == NEEDS_PAGED_MM) && !session->machine)
-        return scan_fail(&session->scan, "this machine does not page");
+        return scan_fail_last(&session->scan, "this machine does not page");
     if ((needs == NEEDS_MM || needs == NEEDS_PAGED_MM) && !session->mm)
-        return scan_fail(&session->scan, "there is no process at hand");
+        return scan_fail_last(&session->scan, "there is no process at hand");
     return true;
 }
 
@@ -38,15 +38,12 @@ static const struct statement *find_statement(const char *word)
 
 bool run_statement(struct session *session)
 {
-    const struct scan_place place = scan_place(&session->scan);
     struct scan_word word;
     if (!scan_word(&session->scan, "a statement", &word))
         return false;
     const struct statement *const statement = find_statement(word.text);
-    if (!statement) {
-        scan_go(&session->scan, place);
-        return scan_fail(&session->scan, "there is no statement %s", word.text);
-    }
+    if (!statement)
+        return scan_fail_last(&session->scan, "there is no statement %s", word.text);
     return run_has(session, statement->needs) && statement->run(session);
 }
 
@@ -66,7 +63,7 @@ static int run_script(struct session *session)
         const struct scan_place place = scan_place(scan);
         session->refusal = NULL;
         if (!run_statement(session))
-            return complain(scan, scan_place(scan), scan->complaint);
+            return complain(scan, scan->wrong, scan->complaint);
         if (session->refusal) {
             complain(scan, place, session->refusal);
             return VMSIM_FAILED;

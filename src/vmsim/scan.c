@@ -7,20 +7,8 @@
 
 void scan_begin(struct scan *scan, const char *name, const char *text, size_t bytes)
 {
-    *scan = (struct scan){
-        .name = name, .text = text, .end = text + bytes, .at = text, .line_start = text, .line = 1};
-}
-
-struct scan_place scan_place(const struct scan *scan)
-{
-    return (struct scan_place){scan->at, scan->line_start, scan->line};
-}
-
-void scan_go(struct scan *scan, struct scan_place place)
-{
-    scan->at = place.at;
-    scan->line_start = place.line_start;
-    scan->line = place.line;
+    *scan =
+        (struct scan){.name = name, .end = text + bytes, .here = {.at = text, .line_start = text, .line = 1}};
 }
 
 unsigned scan_column(struct scan_place place)
@@ -28,44 +16,65 @@ unsigned scan_column(struct scan_place place)
     return (unsigned)(place.at - place.line_start) + 1;
 }
 
-bool scan_fail(struct scan *scan, const char *format, ...)
-{
-    if (scan->is_wrong)
-        return false;
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(scan->complaint, sizeof scan->complaint, format, arguments);
-    va_end(arguments);
-    scan->is_wrong = true;
-    return false;
-}
-
 /* --- places --------------------------------------------------------------------------------------------- */
 
 static char peek(const struct scan *scan)
 {
-    return scan->at < scan->end ? *scan->at : '\n';
+    return scan->here.at < scan->end ? *scan->here.at : '\n';
 }
 
 static void skip_blanks(struct scan *scan)
 {
     while (peek(scan) == ' ' || peek(scan) == '\t' || peek(scan) == '\r')
-        scan->at++;
+        scan->here.at++;
     if (peek(scan) == '#')
         while (peek(scan) != '\n')
-            scan->at++;
+            scan->here.at++;
+}
+
+struct scan_place scan_place(struct scan *scan)
+{
+    skip_blanks(scan);
+    return scan->here;
+}
+
+static void fail(struct scan *scan, struct scan_place place, const char *format, va_list arguments)
+{
+    if (scan->is_wrong)
+        return;
+    vsnprintf(scan->complaint, sizeof scan->complaint, format, arguments);
+    scan->is_wrong = true;
+    scan->wrong = place;
+}
+
+bool scan_fail(struct scan *scan, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fail(scan, scan_place(scan), format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+bool scan_fail_last(struct scan *scan, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fail(scan, scan->last, format, arguments);
+    va_end(arguments);
+    return false;
 }
 
 bool scan_statement(struct scan *scan)
 {
     for (;;) {
         skip_blanks(scan);
-        if (scan->at >= scan->end)
+        if (scan->here.at >= scan->end)
             return false;
-        if (*scan->at != '\n')
+        if (*scan->here.at != '\n')
             return true;
-        scan->line_start = ++scan->at;
-        scan->line++;
+        scan->here.line_start = ++scan->here.at;
+        scan->here.line++;
     }
 }
 
@@ -96,9 +105,9 @@ bool scan_skip(struct scan *scan, const char *sign)
 {
     skip_blanks(scan);
     const size_t length = strlen(sign);
-    if ((size_t)(scan->end - scan->at) < length || memcmp(scan->at, sign, length) != 0)
+    if ((size_t)(scan->end - scan->here.at) < length || memcmp(scan->here.at, sign, length) != 0)
         return false;
-    scan->at += length;
+    scan->here.at += length;
     return true;
 }
 
@@ -106,8 +115,8 @@ static size_t word_length(struct scan *scan)
 {
     skip_blanks(scan);
     size_t length = 0;
-    while (scan->at + length < scan->end &&
-           (is_letter(scan->at[length]) || (length > 0 && is_digit(scan->at[length]))))
+    while (scan->here.at + length < scan->end &&
+           (is_letter(scan->here.at[length]) || (length > 0 && is_digit(scan->here.at[length]))))
         length++;
     return length;
 }
@@ -115,21 +124,22 @@ static size_t word_length(struct scan *scan)
 bool scan_skip_word(struct scan *scan, const char *word)
 {
     const size_t length = word_length(scan);
-    if (length != strlen(word) || memcmp(scan->at, word, length) != 0)
+    if (length != strlen(word) || memcmp(scan->here.at, word, length) != 0)
         return false;
-    scan->at += length;
+    scan->here.at += length;
     return true;
 }
 
 static bool take(struct scan *scan, size_t length, const char *expected, struct scan_word *word)
 {
+    scan->last = scan->here;
     if (!length)
         return scan_fail(scan, "expected %s", expected);
     if (length > SCAN_WORD_MOST)
         return scan_fail(scan, "expected %s of at most %d letters", expected, SCAN_WORD_MOST);
-    memcpy(word->text, scan->at, length);
+    memcpy(word->text, scan->here.at, length);
     word->text[length] = '\0';
-    scan->at += length;
+    scan->here.at += length;
     return true;
 }
 
@@ -142,7 +152,7 @@ bool scan_name(struct scan *scan, const char *expected, struct scan_word *name)
 {
     skip_blanks(scan);
     size_t length = 0;
-    while (scan->at + length < scan->end && !strchr(" \t\r\n#", scan->at[length]))
+    while (scan->here.at + length < scan->end && !strchr(" \t\r\n#", scan->here.at[length]))
         length++;
     return take(scan, length, expected, name);
 }
@@ -151,10 +161,10 @@ bool scan_text(struct scan *scan, const char **start, size_t *length)
 {
     if (!scan_skip(scan, "\""))
         return scan_fail(scan, "expected a text in quotes");
-    *start = scan->at;
+    *start = scan->here.at;
     while (peek(scan) != '\n' && peek(scan) != '"')
-        scan->at++;
-    *length = (size_t)(scan->at - *start);
+        scan->here.at++;
+    *length = (size_t)(scan->here.at - *start);
     return scan_skip(scan, "\"") || scan_fail(scan, "expected the closing quote");
 }
 
@@ -180,7 +190,7 @@ static unsigned unit_shift(struct scan *scan)
     const char *const unit = peek(scan) ? strchr(units, peek(scan)) : NULL;
     if (!unit)
         return 0;
-    scan->at++;
+    scan->here.at++;
     return 10 * ((unsigned)(unit - units) + 1);
 }
 
@@ -188,18 +198,19 @@ bool scan_number(struct scan *scan, uint64_t *value)
 {
     if (!scan_is_digit(scan))
         return scan_fail(scan, "expected a number");
+    scan->last = scan->here;
     const unsigned base = scan_skip(scan, "0x") ? 16 : 10;
     if (digit_of(peek(scan), base) < 0)
         return scan_fail(scan, "expected a digit");
     *value = 0;
-    for (int digit; (digit = digit_of(peek(scan), base)) >= 0; scan->at++) {
+    for (int digit; (digit = digit_of(peek(scan), base)) >= 0; scan->here.at++) {
         if (*value > (UINT64_MAX - (unsigned)digit) / base)
-            return scan_fail(scan, "the number is too large");
+            return scan_fail_last(scan, "the number is too large");
         *value = *value * base + (unsigned)digit;
     }
     const unsigned shift = unit_shift(scan);
     if (*value > UINT64_MAX >> shift)
-        return scan_fail(scan, "the number is too large");
+        return scan_fail_last(scan, "the number is too large");
     *value <<= shift;
     return !is_letter(peek(scan)) || scan_fail(scan, "expected an end of the number");
 }

@@ -12,11 +12,17 @@
 
 enum { SCAN_WORD_MOST = 63 };
 
-struct scan {
-    const char *name, *text, *end; /* of the script */
+/* Where something is. */
+struct scan_place {
     const char *at, *line_start;
     unsigned line; /* counts from 1 */
+};
+
+struct scan {
+    const char *name, *end;       /* of the script */
+    struct scan_place here, last; /* what is read next; the word or number that was read last */
     bool is_wrong;
+    struct scan_place wrong;
     char complaint[160]; /* without the place */
 };
 
@@ -26,17 +32,13 @@ struct scan_word {
 
 void scan_begin(struct scan *scan, const char *name, const char *text, size_t bytes);
 
-/* Where something was, to go back to or to complain about. */
-struct scan_place {
-    const char *at, *line_start;
-    unsigned line;
-};
-struct scan_place scan_place(const struct scan *scan);
-void scan_go(struct scan *scan, struct scan_place place);
+/* What is read next, blanks left out. */
+struct scan_place scan_place(struct scan *scan);
 unsigned scan_column(struct scan_place place);
 
-/* Notes what is wrong here. Returns false. */
+/* Note what is wrong: here, or with what was read last. Return false. */
 __attribute__((format(printf, 2, 3))) bool scan_fail(struct scan *scan, const char *format, ...);
+__attribute__((format(printf, 2, 3))) bool scan_fail_last(struct scan *scan, const char *format, ...);
 
 /* Passes over blanks, comments and empty lines. False: there is no further statement. */
 bool scan_statement(struct scan *scan);

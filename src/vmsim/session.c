@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* session.c - see session.h. */
-#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include "vmsim/session.h"
 
 /* --- memory of the host --------------------------------------------------------------------------------- */
@@ -23,6 +22,13 @@ static void *more(void *context, size_t bytes)
     chunk->next = session->chunks;
     session->chunks = chunk;
     return chunk->bytes;
+}
+
+/* The machine is damaged: a bug of the model's. */
+static void panic(const char *text, size_t length)
+{
+    fflush(stdout);
+    fwrite(text, 1, length, stderr);
 }
 
 void session_begin(struct session *session, const char *name, const char *text, size_t bytes)
@@ -50,7 +56,7 @@ int session_make_machine(struct session *session, const struct vk_machine_config
 {
     struct vk_machine_config config = *wanted;
     config.preset = &session->preset;
-    config.hooks = (struct vk_hooks){.context = session, .more = more};
+    config.hooks = (struct vk_hooks){.context = session, .more = more, .panic = panic};
     return vk_machine_create(&config, &session->machine);
 }
 
@@ -64,7 +70,7 @@ int session_make_flat(struct session *session, uint64_t ram_bytes, enum vk_layou
         return VK_ENOMEM;
     char *const start = memory + (-(uintptr_t)memory & (page - 1));
     const struct vk_region region = {.start = start, .bytes = (size_t)ram_bytes};
-    const struct vk_config config = {.page_bytes = page, .layout = layout};
+    const struct vk_config config = {.page_bytes = page, .layout = layout, .hooks.panic = panic};
     const int done = vk_create(&config, &region, &session->flat);
     if (done)
         return done;
@@ -243,7 +249,7 @@ static bool value_of(void *context, struct scan *scan, const char *name, uint64_
     const struct session_variable *const variable = find_variable(session, name);
     if (variable)
         *value = variable->value;
-    return variable || figure(session, name, value) || scan_fail(scan, "there is no value %s", name);
+    return variable || figure(session, name, value) || scan_fail_last(scan, "there is no value %s", name);
 }
 
 /* frame(ADDRESS): the number of the page's frame; NO_FRAME if it has none. content(ADDRESS): the 8 bytes there. */
@@ -259,9 +265,9 @@ static bool call_function(void *context, struct scan *scan, const char *name, ui
     if (strcmp(name, "content") == 0 && session->mm) {
         *value = 0;
         session_touch(session, &(struct vk_access){(vk_va)argument, sizeof *value, VK_PROT_READ, value});
-        return !session->refusal || scan_fail(scan, "content: %s", session->refusal);
+        return !session->refusal || scan_fail_last(scan, "content: %s", session->refusal);
     }
-    return scan_fail(scan, "there is no function %s here", name);
+    return scan_fail_last(scan, "there is no function %s here", name);
 }
 
 bool session_variable(struct session *session, const char *name, unsigned *index)
@@ -270,9 +276,9 @@ bool session_variable(struct session *session, const char *name, unsigned *index
     uint64_t taken;
     if (!variable) {
         if (figure(session, name, &taken))
-            return scan_fail(&session->scan, "%s is the name of a figure", name);
+            return scan_fail_last(&session->scan, "%s is the name of a figure", name);
         if (session->n_variables == SESSION_VARIABLES_MOST)
-            return scan_fail(&session->scan, "more than %d variables", SESSION_VARIABLES_MOST);
+            return scan_fail_last(&session->scan, "more than %d variables", SESSION_VARIABLES_MOST);
         variable = &session->variable[session->n_variables++];
         strcpy(variable->name.text, name); /* words are bounded */
     }

@@ -8,17 +8,14 @@ bool run_read_options(struct session *session, const struct run_option *options,
 {
     struct scan *const scan = &session->scan;
     while (!scan_is_line_end(scan)) {
-        const struct scan_place place = scan_place(scan);
         struct scan_word key;
         size_t i = 0;
         if (!scan_word(scan, "an option", &key))
             return false;
         while (i < n_options && strcmp(options[i].key, key.text) != 0)
             i++;
-        if (i == n_options) {
-            scan_go(scan, place);
-            return scan_fail(scan, "there is no option %s here", key.text);
-        }
+        if (i == n_options)
+            return scan_fail_last(scan, "there is no option %s here", key.text);
         if (options[i].flag)
             *options[i].flag = true;
         else if ((!scan_skip(scan, "=") && !scan_fail(scan, "expected =")) ||
@@ -59,7 +56,8 @@ static bool run_machine(struct session *session)
     if (!scan_name(&session->scan, "a layout", &name))
         return false;
     if (!vk_preset_find(name.text, &session->preset))
-        return scan_fail(&session->scan, "there is no layout %s; `vmsim layout all` lists them", name.text);
+        return scan_fail_last(&session->scan, "there is no layout %s; `vmsim layout all` lists them",
+                              name.text);
     if (!run_read_options(session, options, sizeof options / sizeof *options))
         return false;
     session_drop_machine(session);
@@ -110,9 +108,9 @@ static bool run_process(struct session *session)
     if (!scan_word(&session->scan, "a name", &name) || !scan_end_statement(&session->scan))
         return false;
     if (find_process(session, name.text))
-        return scan_fail(&session->scan, "there is a process %s already", name.text);
+        return scan_fail_last(&session->scan, "there is a process %s already", name.text);
     if (session->n_processes == SESSION_PROCESSES_MOST)
-        return scan_fail(&session->scan, "more than %d processes", SESSION_PROCESSES_MOST);
+        return scan_fail_last(&session->scan, "more than %d processes", SESSION_PROCESSES_MOST);
     struct vk_mm *mm;
     session_note_error(session, vk_mm_create(session->machine, &mm));
     if (session->refusal)
@@ -129,7 +127,7 @@ static bool run_use(struct session *session)
         return false;
     const struct session_process *const process = find_process(session, name.text);
     if (!process)
-        return scan_fail(&session->scan, "there is no process %s", name.text);
+        return scan_fail_last(&session->scan, "there is no process %s", name.text);
     session->mm = process->mm;
     return scan_end_statement(&session->scan);
 }
@@ -178,7 +176,7 @@ static bool run_library(struct session *session)
     uint64_t text = 0, data = 0;
     const struct run_option options[] = {{"text", &text, NULL}, {"data", &data, NULL}};
     if (session->n_libraries == VK_LIBRARIES_MOST)
-        return scan_fail(&session->scan, "more than %d libraries", VK_LIBRARIES_MOST);
+        return scan_fail_last(&session->scan, "more than %d libraries", VK_LIBRARIES_MOST);
     if (!scan_name(&session->scan, "a name", &name) || !run_read_options(session, options, 2))
         return false;
     struct session_library *const library = &session->library[session->n_libraries++];
@@ -229,7 +227,7 @@ static bool run_load_elf(struct session *session)
         return false;
     const char *const why = image_read(path.text, &image);
     if (why)
-        return scan_fail(&session->scan, "%s: %s", path.text, why);
+        return scan_fail_last(&session->scan, "%s: %s", path.text, why);
     exec(session, &(struct vk_image){path.text, image.segment, image.n_segments, image.is_movable},
          arguments);
     return true;
@@ -253,7 +251,7 @@ static bool run_alloc(struct session *session)
         for (from = VK_FROM_DMA; from <= VK_FROM_HIGHMEM && strcmp(zones[from], zone.text) != 0;)
             from++;
         if (from > VK_FROM_HIGHMEM)
-            return scan_fail(&session->scan, "expected dma, dma32, normal or highmem");
+            return scan_fail_last(&session->scan, "expected dma, dma32, normal or highmem");
     }
     if (!scan_end_statement(&session->scan))
         return false;
@@ -280,7 +278,8 @@ static bool run_drain(struct session *session)
 
 const struct statement statements_machine[] = {
     {"machine", NEEDS_NOTHING, run_machine,
-     "LAYOUT, a new one: [ram=BYTES] [boot=BYTES] [cpus=N] [tlb=ENTRIES] [ways=N] [batch=N] [high=N] [nolists]\n"
+     "LAYOUT, a new one: [ram=BYTES] [boot=BYTES] [cpus=N] [tlb=ENTRIES] [ways=N] [batch=N] [high=N] "
+     "[nolists]\n"
      "                [min_free=BYTES] [seed=N] [stamps] [legacy]"},
     {"cpu", NEEDS_PAGING, run_cpu, "N: the processor that acts from now on"},
     {"process", NEEDS_PAGING, run_process, "NAME: an empty address space, which is used from now on"},

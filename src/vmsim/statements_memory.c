@@ -25,7 +25,7 @@ bool run_read_prot(struct session *session, unsigned *prot)
         return true;
     for (const char *c = word.text; *c; c++) {
         if (!strchr("rwx", *c))
-            return scan_fail(&session->scan, "expected a protection: none, or letters of rwx");
+            return scan_fail_last(&session->scan, "expected a protection: none, or letters of rwx");
         *prot |= *c == 'r' ? VK_PROT_READ : *c == 'w' ? VK_PROT_WRITE : VK_PROT_EXEC;
     }
     return true;
@@ -59,7 +59,7 @@ static bool read_map_words(struct session *session, struct vk_map *wanted)
     uint64_t value;
     while (!scan_is_line_end(scan)) {
         if (scan_skip_word(scan, "at") || scan_skip_word(scan, "align")) {
-            const bool is_place = scan->at[-1] == 't';
+            const bool is_place = scan->here.at[-1] == 't';
             if (!session_read_value(session, &value))
                 return false;
             *(is_place ? &wanted->hint : &wanted->alignment) = (size_t)value;

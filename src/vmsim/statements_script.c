@@ -12,12 +12,15 @@ static bool run_let(struct session *session)
 {
     struct scan_word name;
     uint64_t value;
-    if (!scan_word(&session->scan, "a name", &name))
+    unsigned variable;
+    if (!scan_word(&session->scan, "a name", &name) || !session_variable(session, name.text, &variable))
         return false;
     if (!scan_skip(&session->scan, "="))
         return scan_fail(&session->scan, "expected =");
-    return session_read_value(session, &value) && scan_end_statement(&session->scan) &&
-           session_set(session, name.text, value);
+    if (!session_read_value(session, &value) || !scan_end_statement(&session->scan))
+        return false;
+    session->variable[variable].value = value;
+    return true;
 }
 
 static bool run_for(struct session *session)
@@ -31,9 +34,9 @@ static bool run_for(struct session *session)
         !scan_end_statement(&session->scan))
         return false;
     if (first > last || step == 0 || last > UINT64_MAX - step)
-        return scan_fail(&session->scan, "a loop goes upwards, at least once, from FIRST to LAST");
+        return scan_fail_last(&session->scan, "a loop goes upwards, at least once, from FIRST to LAST");
     if (session->n_loops == SESSION_LOOPS_MOST)
-        return scan_fail(&session->scan, "more than %d loops in each other", SESSION_LOOPS_MOST);
+        return scan_fail_last(&session->scan, "more than %d loops in each other", SESSION_LOOPS_MOST);
     session->loop[session->n_loops++] =
         (struct session_loop){scan_place(&session->scan), variable, last, step};
     session->variable[variable].value = first;
@@ -43,14 +46,14 @@ static bool run_for(struct session *session)
 static bool run_end(struct session *session)
 {
     if (!session->n_loops)
-        return scan_fail(&session->scan, "there is no loop to end");
+        return scan_fail_last(&session->scan, "there is no loop to end");
     if (!scan_end_statement(&session->scan))
         return false;
     const struct session_loop *const loop = &session->loop[session->n_loops - 1];
     uint64_t *const value = &session->variable[loop->variable].value;
     *value += loop->step;
     if (*value <= loop->last)
-        scan_go(&session->scan, loop->body);
+        session->scan.here = loop->body;
     else
         session->n_loops--;
     return true;
@@ -65,7 +68,7 @@ static void complain_missed(struct session *session, struct scan_place place,
     session->n_missed++;
     fflush(stdout);
     fprintf(stderr, "%s:%u:%u: not as expected: %.*s", scan->name, place.line, scan_column(place),
-            (int)(scan->at - place.at), place.at);
+            (int)(scan->here.at - place.at), place.at);
     if (sides->is_known)
         fprintf(stderr, ": %" PRIu64 " (0x%" PRIx64 ") and %" PRIu64 " (0x%" PRIx64 ")", sides->left,
                 sides->left, sides->right, sides->right);
@@ -76,7 +79,6 @@ static bool run_expect(struct session *session)
 {
     uint64_t value;
     struct expression_sides sides;
-    scan_is_line_end(&session->scan); /* passes over blanks */
     const struct scan_place place = scan_place(&session->scan);
     if (!session_read_compared(session, &value, &sides) || !scan_end_statement(&session->scan))
         return false;
@@ -91,7 +93,6 @@ static bool run_refuse(struct session *session)
     struct scan_word why;
     if (!scan_word(&session->scan, "an error", &why))
         return false;
-    scan_is_line_end(&session->scan);
     const struct scan_place place = scan_place(&session->scan);
     if (!run_statement(session))
         return false;
@@ -166,7 +167,7 @@ static bool run_print(struct session *session)
 {
     struct scan_word name;
     const struct vk_writer writer = {session->is_json ? write_json : write_text, NULL};
-    const unsigned line = session->scan.line;
+    const unsigned line = session->scan.here.line;
     if (!scan_word(&session->scan, "maps, status, buddyinfo or zoneinfo", &name) ||
         !scan_end_statement(&session->scan))
         return false;
@@ -182,19 +183,18 @@ static bool run_print(struct session *session)
             puts("\"}");
         return true;
     }
-    return scan_fail(&session->scan, "expected maps, status, buddyinfo or zoneinfo");
+    return scan_fail_last(&session->scan, "expected maps, status, buddyinfo or zoneinfo");
 }
 
 static bool run_show(struct session *session)
 {
     uint64_t value;
-    const unsigned line = session->scan.line;
+    const unsigned line = session->scan.here.line;
     const bool is_hexadecimal = scan_skip_word(&session->scan, "hex");
-    scan_is_line_end(&session->scan);
-    const char *const start = session->scan.at;
+    const char *const start = scan_place(&session->scan).at;
     if (!session_read_value(session, &value))
         return false;
-    const size_t length = (size_t)(session->scan.at - start);
+    const size_t length = (size_t)(session->scan.here.at - start);
     if (!scan_end_statement(&session->scan))
         return false;
     if (session->is_json) {
@@ -212,7 +212,7 @@ static bool run_say(struct session *session)
 {
     const char *text;
     size_t length;
-    const unsigned line = session->scan.line;
+    const unsigned line = session->scan.here.line;
     if (!scan_text(&session->scan, &text, &length) || !scan_end_statement(&session->scan))
         return false;
     if (session->is_json)
