@@ -34,6 +34,7 @@ enum vk_error {
     VK_EAGAIN = -11, /* the limit of locked memory */
     VK_ENOMEM = -12,
     VK_EFAULT = -14,
+    VK_EBUSY = -16, /* memory that is reserved cannot be emptied */
     VK_EEXIST = -17,
     VK_EINVAL = -22
 };

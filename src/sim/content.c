@@ -32,17 +32,6 @@ void vk_frame_clear(struct vk_phys *phys, uint32_t pfn)
     frame->stamp = 0;
 }
 
-void vk_frame_move_content(struct vk_phys *phys, uint32_t from, uint32_t to)
-{
-    struct vk_frame *const source = &phys->frame[from], *const target = &phys->frame[to];
-    vk_frame_clear(phys, to);
-    if (source->flags & VK_FRAME_HAS_BYTES)
-        __builtin_memcpy(vk_frame_bytes(phys, to), source->bytes, vk_phys_page_bytes(phys));
-    else
-        target->stamp = source->stamp;
-    vk_frame_clear(phys, from);
-}
-
 /* Where a physical address is in the host, and how much of its frame is left. */
 static char *bytes_at(struct vk_phys *phys, uint64_t at, size_t *n_left)
 {
@@ -69,4 +58,37 @@ void vk_phys_write(struct vk_phys *phys, uint64_t to, const void *from, size_t n
         part = vm_min_size(part, n);
         __builtin_memcpy(bytes, from, part);
     }
+}
+
+/* --- content without a frame ------------------------------------------------------------------------------ */
+
+struct vk_content vk_content_out(struct vk_phys *phys, uint32_t pfn)
+{
+    struct vk_frame *const frame = &phys->frame[pfn];
+    struct vk_content content = {.has_bytes = frame->flags & VK_FRAME_HAS_BYTES};
+    if (content.has_bytes)
+        content.bytes = frame->bytes;
+    else
+        content.stamp = frame->stamp;
+    frame->flags &= (uint8_t)~VK_FRAME_HAS_BYTES;
+    frame->stamp = 0;
+    return content;
+}
+
+void vk_content_in(struct vk_phys *phys, uint32_t pfn, struct vk_content content)
+{
+    struct vk_frame *const frame = &phys->frame[pfn];
+    vk_frame_clear(phys, pfn);
+    if (content.has_bytes) {
+        frame->bytes = content.bytes;
+        frame->flags |= VK_FRAME_HAS_BYTES;
+    } else {
+        frame->stamp = content.stamp;
+    }
+}
+
+void vk_content_drop(struct vk_phys *phys, struct vk_content content)
+{
+    if (content.has_bytes)
+        vm_list_push_front(&phys->spare_pages, content.bytes);
 }

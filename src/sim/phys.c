@@ -104,6 +104,13 @@ void vk_frames_remove(struct vk_phys *phys, struct vk_frame_list *list, uint32_t
     list->n--;
 }
 
+void vk_frames_replace(struct vk_phys *phys, struct vk_frame_list *list, uint32_t pfn, uint32_t by)
+{
+    const uint32_t prev = phys->frame[pfn].prev, next = phys->frame[pfn].next;
+    vk_frames_remove(phys, list, pfn);
+    link_between(phys, list, by, prev, next);
+}
+
 /* --- the buddy systems ------------------------------------------------------------------------------------ */
 
 /* Writes into the records of a block what it is. */
@@ -328,15 +335,17 @@ static uint32_t take_slowly(struct vk_phys *phys, unsigned order, unsigned gfp)
 {
     const struct vk_relief *const relief = &phys->relief;
     if (relief->balance)
-        relief->balance(phys->relief_context);
+        relief->balance(relief->context, gfp);
     uint32_t pfn = take_above(phys, order, gfp, gfp & VK_GFP_ATOMIC ? MARK_NONE : MARK_MIN);
     if (pfn != VK_NO_FRAME || gfp & (VK_GFP_ATOMIC | VK_GFP_NORETRY))
         return pfn;
     vk_phys_drain(phys);
-    do
+    for (bool is_last = false;; is_last = order > VK_COSTLY_ORDER) {
         pfn = take_above(phys, order, gfp, MARK_MIN);
-    while (pfn == VK_NO_FRAME && relief->reclaim && relief->reclaim(phys->relief_context, order, gfp));
-    return pfn;
+        if (pfn != VK_NO_FRAME || is_last || !relief->reclaim ||
+            !relief->reclaim(relief->context, order, gfp))
+            return pfn;
+    }
 }
 
 uint32_t vk_alloc_pages(struct vk_phys *phys, unsigned order, unsigned gfp)
@@ -355,17 +364,24 @@ uint32_t vk_alloc_pages(struct vk_phys *phys, unsigned order, unsigned gfp)
     return pfn;
 }
 
+void vk_frames_become(struct vk_phys *phys, uint32_t pfn, enum vk_frame_kind kind)
+{
+    for (uint32_t i = 0; i < 1U << phys->frame[pfn].order; i++)
+        phys->frame[pfn + i].kind = (uint8_t)kind;
+}
+
 void vk_free_pages(struct vk_phys *phys, uint32_t pfn)
 {
     VM_CHECK(pfn < phys->n_frames);
     struct vk_frame *const frame = &phys->frame[pfn];
-    VM_CHECK(frame->kind == VK_FRAME_KERNEL || frame->kind == VK_FRAME_USER);
+    VM_CHECK(frame->kind >= VK_FRAME_KERNEL);
     VM_CHECK(!(frame->flags & (VK_FRAME_TAIL | VK_FRAME_ON_LRU)) && frame->n_pins == 0);
     const unsigned order = frame->order;
-    for (uint32_t i = 0; i < 1U << order; i++)
+    for (uint32_t i = 0; i < 1U << order; i++) {
         vk_frame_clear(phys, pfn + i);
-    frame->owner = NULL;
-    frame->vpn = 0;
+        frame[i].owner = NULL;
+        frame[i].vpn = 0;
+    }
     phys->counts.n_given += 1U << order;
     if (order == 0)
         give_single(phys, pfn);

@@ -30,11 +30,16 @@ enum vk_mobility {
 /* Pages are grouped in blocks of the largest order; no free block is larger, so each is of one mobility. */
 enum { VK_PAGEBLOCK_ORDER = VM_ORDER_MAX, VK_PAGEBLOCK_FRAMES = 1 << VK_PAGEBLOCK_ORDER, VK_N_CPUS_MAX = 8 };
 
+/* For more frames in a row memory is looked for once, and nobody is killed. */
+enum { VK_COSTLY_ORDER = 3 };
+
 enum vk_frame_kind {
     VK_FRAME_RESERVED, /* not there, or taken at boot for good */
     VK_FRAME_FREE,
     VK_FRAME_CACHED, /* in the list of a processor */
-    VK_FRAME_KERNEL, /* page tables, slabs, vmalloc: has an address, does not move */
+    VK_FRAME_KERNEL, /* page tables, vmalloc: does not move */
+    VK_FRAME_SLAB,   /* of a cache of objects: kmem.c */
+    VK_FRAME_LARGE,  /* what kmalloc serves without a cache */
     VK_FRAME_USER    /* has an owner and can move */
 };
 
@@ -51,7 +56,7 @@ struct vk_frame {
         uint64_t stamp; /* else: what stands for them; 0: a page of zeroes */
     };
     void *owner;         /* user: the struct vk_space; slab: its cache */
-    uint64_t vpn;        /* user: the page that it is there */
+    uint64_t vpn;        /* user: the page that it is there; slab: see kmem.c; large: bytes asked for */
     uint32_t next, prev; /* in a processor's list, an LRU list, or a cache's list of slabs */
     uint8_t kind, order, flags, zone;
     uint16_t n_pins;
@@ -78,10 +83,11 @@ struct vk_zone {
     struct vk_cpu_lists cpu[VK_N_CPUS_MAX];
 };
 
-/* What the allocator asks when memory is short; reclaim.c. Each may be NULL. */
+/* What the allocator asks when memory is short: reclaim.c. Each may be NULL. */
 struct vk_relief {
-    void (*balance)(void *context);                               /* some zone is below its low mark */
-    bool (*reclaim)(void *context, unsigned order, unsigned gfp); /* at the min mark; true: try again */
+    void (*balance)(void *context, unsigned gfp); /* all zones of a request are below their low mark */
+    bool (*reclaim)(void *context, unsigned order, unsigned gfp); /* ... their min mark; true: try again */
+    void *context;
 };
 
 enum { VK_CPU_LISTS_OFF = UINT16_MAX };
@@ -114,7 +120,6 @@ struct vk_phys {
     struct vk_frame *frame;
     struct vk_zone zone[VK_N_ZONES];
     struct vk_relief relief;
-    void *relief_context;
     struct list spare_pages; /* of the host: bytes that no frame has */
     struct vk_phys_counts counts;
 };
@@ -128,6 +133,7 @@ enum vk_gfp {
     VK_GFP_MOVABLE = 8,
     VK_GFP_ATOMIC = 16,  /* may use what the marks keep, and waits for nothing */
     VK_GFP_NORETRY = 32, /* waits for nothing */
+    VK_GFP_MAYFAIL = 64, /* waits, but nobody is killed for it */
     VK_GFP_USER = VK_GFP_HIGHMEM | VK_GFP_MOVABLE
 };
 
@@ -136,6 +142,9 @@ int vk_phys_init(struct vk_phys *phys, const struct vk_phys_config *config);
 
 /* 2^order frames in a row, aligned to that, which read as zero; VK_NO_FRAME: none. They are VK_FRAME_KERNEL. */
 uint32_t vk_alloc_pages(struct vk_phys *phys, unsigned order, unsigned gfp);
+
+/* What a taken block is from now on: VK_FRAME_KERNEL, _SLAB or _LARGE. */
+void vk_frames_become(struct vk_phys *phys, uint32_t pfn, enum vk_frame_kind kind);
 
 /* All of a block back, by its first frame. Its contents are lost. */
 void vk_free_pages(struct vk_phys *phys, uint32_t pfn);
@@ -168,6 +177,15 @@ VM_INLINE size_t vk_phys_page_bytes(const struct vk_phys *phys)
     return (size_t)1 << phys->config.page_shift;
 }
 
+/* What a frame held, while it is in none. */
+struct vk_content {
+    union {
+        void *bytes;
+        uint64_t stamp;
+    };
+    bool has_bytes;
+};
+
 /* --- contents: content.c -------------------------------------------------------------------------------- */
 
 /* The bytes of a frame, for as long as it is taken. A user frame that holds a stamp has none: damage. */
@@ -177,8 +195,10 @@ void *vk_frame_bytes(struct vk_phys *phys, uint32_t pfn);
 void vk_phys_read(struct vk_phys *phys, uint64_t from, void *to, size_t n);
 void vk_phys_write(struct vk_phys *phys, uint64_t to, const void *from, size_t n);
 
-/* What a frame holds becomes that of another, as if copied; the first then reads as zero. */
-void vk_frame_move_content(struct vk_phys *phys, uint32_t from, uint32_t to);
+/* Content out of a frame, which then reads as zero; into one in place of what it has; nowhere. */
+struct vk_content vk_content_out(struct vk_phys *phys, uint32_t pfn);
+void vk_content_in(struct vk_phys *phys, uint32_t pfn, struct vk_content content);
+void vk_content_drop(struct vk_phys *phys, struct vk_content content);
 
 /* The frame reads as zero from now on. */
 void vk_frame_clear(struct vk_phys *phys, uint32_t pfn);
@@ -189,6 +209,9 @@ void vk_frames_init(struct vk_frame_list *list);
 void vk_frames_push_front(struct vk_phys *phys, struct vk_frame_list *list, uint32_t pfn);
 void vk_frames_push_back(struct vk_phys *phys, struct vk_frame_list *list, uint32_t pfn);
 void vk_frames_remove(struct vk_phys *phys, struct vk_frame_list *list, uint32_t pfn);
+
+/* The second frame takes the place of the first. */
+void vk_frames_replace(struct vk_phys *phys, struct vk_frame_list *list, uint32_t pfn, uint32_t by);
 
 /* --- for those who empty pageblocks: migrate.c ------------------------------------------------------------ */
 

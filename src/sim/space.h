@@ -48,11 +48,13 @@ struct vk_space_ops {
 };
 
 struct vk_space {
-    struct list_node link; /* among all that were added */
+    struct list_node link; /* among all of the machine */
     const struct vk_space_ops *ops;
     struct vk_group *group;
     uint32_t n_resident, n_swapped; /* user frames and swap slots it has; kept by reclaim.c */
+    uint32_t n_tables;              /* frames of its page tables; kept by the pager */
     uint32_t id;                    /* names it in reports */
+    int kill_adjust; /* thousandths of the memory, added to what it takes when a victim is chosen; -1000: never */
     bool is_killed;
 };
 
