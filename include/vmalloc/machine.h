@@ -66,6 +66,7 @@ struct vk_machine_config {
     unsigned tlb_entries, tlb_ways; /* 64, for each processor; powers of two. Ways: as many as entries */
     unsigned cpu_batch, cpu_high;   /* frames kept for each processor: Linux's rule */
     unsigned min_free_kib;          /* what only the kernel may use: Linux's rule */
+    uint64_t swap_bytes;            /* where pages go when memory is short */
     enum {
         VK_KEEP_BYTES,
         VK_KEEP_STAMPS

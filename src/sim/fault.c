@@ -56,17 +56,21 @@ static struct area *grow_stack(struct vk_process *process, vk_va at)
 
 /* --- faults --------------------------------------------------------------------------------------------- */
 
-/* The page's own frame, in place of nothing or of the page of zeroes. */
-static enum vk_outcome map_frame(struct vk_process *process, const struct area *area, struct table_path *path,
-                                 unsigned kind)
+/* The page's own frame, in place of nothing, of the page of zeroes or of a slot. */
+static enum vk_outcome map_frame(struct vk_process *process, const struct area *area,
+                                 const struct table_path *path, unsigned kind)
 {
-    const bool is_file = area->style.flags & AREA_FILE && kind != VK_PROT_WRITE;
-    const uint32_t pfn = vk_paged_take_frame(process, path->vpn);
+    struct vk_reclaim *const reclaim = &process->machine->reclaim;
+    const uint64_t entry = vk_table_get(process, path);
+    const bool is_swapped = entry & ENTRY_SWAP;
+    const bool is_file = !entry && area->style.flags & AREA_FILE && kind != VK_PROT_WRITE;
+    const uint32_t pfn = is_swapped ? vk_swap_in(reclaim, vk_entry_number(entry))
+                                    : vk_user_take(reclaim, &process->space, path->vpn);
     if (pfn == VK_NO_FRAME)
         return VK_FAULT_OOM;
-    vk_paged_set_entry(process, path,
-                       vk_paged_rights(vk_entry_of(pfn, is_file ? ENTRY_FILE : 0), area->style.prot));
-    return VK_FAULT_MINOR;
+    const unsigned flags = is_swapped ? ENTRY_DIRTY : is_file ? ENTRY_FILE : 0;
+    vk_paged_set_entry(process, path, vk_paged_rights(vk_entry_of(pfn, flags), area->style.prot));
+    return is_swapped ? VK_FAULT_MAJOR : VK_FAULT_MINOR;
 }
 
 /* The page has its frame, which it may now write to. */
@@ -85,7 +89,7 @@ static enum vk_outcome serve(struct vk_process *process, const struct area *area
     const uint64_t entry = vk_table_get(process, path);
     if (vk_entry_has_frame(entry))
         return own_frame(process, area, path, entry);
-    if (kind != VK_PROT_WRITE && !(area->style.flags & AREA_FILE)) {
+    if (!entry && kind != VK_PROT_WRITE && !(area->style.flags & AREA_FILE)) {
         vk_paged_set_entry(process, path, vk_paged_rights(ENTRY_ZERO, area->style.prot));
         return VK_FAULT_ZERO;
     }
@@ -107,7 +111,13 @@ static enum vk_outcome fault(struct vk_process *process, vk_va at, unsigned kind
         told->n_segv++;
         return VK_FAULT_SEGV;
     }
-    const enum vk_outcome outcome = serve(process, area, path, kind);
+    process->machine->reclaim.serving = &process->space;
+    enum vk_outcome outcome = serve(process, area, path, kind);
+    process->machine->reclaim.serving = NULL;
+    if (process->space.is_killed) {
+        vk_paged_empty(process);
+        outcome = VK_KILLED;
+    }
     told->n_minor += outcome == VK_FAULT_ZERO || outcome == VK_FAULT_MINOR;
     told->n_zero += outcome == VK_FAULT_ZERO;
     told->n_major += outcome == VK_FAULT_MAJOR;

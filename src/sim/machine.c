@@ -17,11 +17,11 @@ static bool is_possible(const struct vk_machine_config *config)
     if (!preset || !preset->n_levels || !config->hooks.more || (unsigned)config->layout > VK_BOTTOM_UP ||
         (unsigned)config->keep > VK_KEEP_STAMPS)
         return false;
-    if (preset->user_end > UINTPTR_MAX || config->ram_bytes >> preset->page_shift >= VK_NO_FRAME)
-        return false;
-    const bool has_numbers = preset->entry_bytes > 4 ||
-                             config->ram_bytes >> preset->page_shift <= (uint64_t)1 << (32 - ENTRY_SHIFT);
-    return has_numbers && (!entries || vm_is_power_of_two(entries)) && entries <= TLB_ENTRIES_MOST &&
+    const uint64_t n_numbers = preset->entry_bytes > 4 ? VK_NO_FRAME : UINT64_C(1) << (32 - ENTRY_SHIFT);
+    const bool has_numbers = config->ram_bytes >> preset->page_shift <= n_numbers &&
+                             config->swap_bytes >> preset->page_shift <= n_numbers;
+    return preset->user_end <= UINTPTR_MAX && has_numbers && (!entries || vm_is_power_of_two(entries)) &&
+           entries <= TLB_ENTRIES_MOST &&
            (!ways || (vm_is_power_of_two(ways) && ways <= (entries ? entries : TLB_ENTRIES)));
 }
 
@@ -73,7 +73,9 @@ int vk_machine_create(const struct vk_machine_config *config, struct vk_machine 
     const int done = vk_phys_init(&machine->phys, &physical);
     if (done)
         return done;
-    if (!init_tlb(machine, config))
+    if (vk_reclaim_init(&machine->reclaim, &machine->phys,
+                        (uint32_t)(config->swap_bytes >> machine->preset.page_shift)) ||
+        !init_tlb(machine, config))
         return VK_ENOMEM;
     machine->kernel = (struct vk_kernel){
         .page_bytes = (size_t)1 << machine->preset.page_shift,
@@ -129,6 +131,7 @@ static int create(struct vk_machine *machine, struct vk_mm **mm)
         return VK_ENOMEM;
     }
     process->space = (struct vk_space){.ops = &vk_paged_space_ops, .id = ++machine->n_ids};
+    vk_space_add(&machine->reclaim, &process->space, NULL);
     vk_mm_init(&process->mm, &machine->kernel, LOWEST_ADDRESS, (vk_va)machine->preset.user_end);
     process->mm.limit[VK_LIMIT_STACK] = STACK_LIMIT;
     process->told.mmap_base = (vk_va)vk_preset_mmap_base(&machine->preset, STACK_LIMIT, 0);
@@ -158,6 +161,7 @@ static void destroy(struct vk_process *process)
     struct vk_mm *const mm = &process->mm;
     const int unmapped = vk_mm_unmap(mm, mm->areas.low, mm->areas.high - mm->areas.low);
     VM_CHECK(unmapped == 0);
+    vk_space_remove(&process->machine->reclaim, &process->space);
     vk_table_destroy(process);
     vm_list_remove(&process->machine->processes, &process->link);
     vm_list_push_front(&process->machine->free_processes, &process->link);
@@ -289,6 +293,7 @@ void vk_machine_check(struct vk_machine *machine)
         n_areas += process->mm.areas.n_areas;
     }
     vk_area_pool_check(&machine->kernel.pool, n_areas);
+    vk_reclaim_check(&machine->reclaim);
     vk_phys_check(&machine->phys);
     vk_leave(&machine->kernel);
 }

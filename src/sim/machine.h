@@ -18,6 +18,7 @@
 
 #include "sim/kernel.h"
 #include "sim/phys.h"
+#include "sim/reclaim.h"
 #include "sim/tlb.h"
 #include "vmalloc/machine.h"
 
@@ -44,6 +45,7 @@ struct vk_machine {
     struct vk_kernel kernel;
     struct vk_preset preset;
     struct vk_phys phys;
+    struct vk_reclaim reclaim;
     struct tlb tlb;
     struct list processes, free_processes;
     uint32_t n_ids;
@@ -76,8 +78,8 @@ enum vk_outcome vk_touch(struct vk_process *process, vk_va at, unsigned kind);
 /* paged.c */
 extern const struct vk_space_ops vk_paged_space_ops;
 
-/* A frame for that page, which holds zeroes. VK_NO_FRAME: there is none. */
-uint32_t vk_paged_take_frame(struct vk_process *process, uint64_t vpn);
+/* Gives all that entries name back, and the tables; areas stay. */
+void vk_paged_empty(struct vk_process *process);
 
 /* Changes a page's entry; what counts pages follows, and TLBs forget it. Needs: a path down to level 0. */
 struct table_path;

@@ -26,20 +26,7 @@ uint64_t vk_paged_rights(uint64_t entry, unsigned prot)
     return entry;
 }
 
-/* --- frames --------------------------------------------------------------------------------------------- */
-
-uint32_t vk_paged_take_frame(struct vk_process *process, uint64_t vpn)
-{
-    struct vk_phys *const phys = &process->machine->phys;
-    const uint32_t pfn = vk_alloc_pages(phys, 0, VK_GFP_USER);
-    if (pfn == VK_NO_FRAME)
-        return pfn;
-    struct vk_frame *const frame = &phys->frame[pfn];
-    frame->kind = VK_FRAME_USER;
-    frame->owner = &process->space;
-    frame->vpn = vpn;
-    return pfn;
-}
+/* --- entries -------------------------------------------------------------------------------------------- */
 
 /* Adds what an entry stands for to the counts, or takes it out. */
 static void count_entry(struct vk_mm *mm, uint64_t entry, size_t n)
@@ -64,7 +51,9 @@ static void drop_entry(struct vk_process *process, const struct table_path *path
 {
     vk_paged_set_entry(process, path, 0);
     if (vk_entry_has_frame(entry))
-        vk_free_pages(&process->machine->phys, vk_entry_number(entry));
+        vk_user_give(&process->machine->reclaim, vk_entry_number(entry));
+    else if (entry & ENTRY_SWAP)
+        vk_swap_free(&process->machine->reclaim, vk_entry_number(entry));
 }
 
 /* --- ranges of entries ---------------------------------------------------------------------------------- */
@@ -161,7 +150,9 @@ static int paged_move(struct vk_mm *mm, vk_va from, vk_va to, size_t bytes, unsi
         vk_paged_set_entry(process, &all.path, 0);
         vk_paged_set_entry(process, &target, all.entry);
         if (vk_entry_has_frame(all.entry))
-            process->machine->phys.frame[vk_entry_number(all.entry)].vpn = target.vpn;
+            vk_user_moved(&process->machine->reclaim, vk_entry_number(all.entry), target.vpn);
+        else if (all.entry & ENTRY_SWAP)
+            vk_swap_moved(&process->machine->reclaim, vk_entry_number(all.entry), target.vpn);
     }
     prune(mm, from, bytes);
     return 0;
@@ -318,11 +309,15 @@ static bool space_is_locked(struct vk_space *space, uint64_t vpn)
     return area && area->style.flags & AREA_LOCKED;
 }
 
+void vk_paged_empty(struct vk_process *process)
+{
+    struct vk_mm *const mm = &process->mm;
+    paged_release(mm, mm->areas.low, mm->areas.high - mm->areas.low);
+}
+
 static void space_kill(struct vk_space *space)
 {
-    struct vk_mm *const mm = &process_of(space)->mm;
-    paged_release(mm, mm->areas.low, mm->areas.high - mm->areas.low);
-    space->is_killed = true;
+    vk_paged_empty(process_of(space));
 }
 
 const struct vk_space_ops vk_paged_space_ops = {

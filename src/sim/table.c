@@ -103,6 +103,7 @@ bool vk_table_make(struct vk_process *process, uint64_t vpn, struct table_path *
         path->lowest = level - 1;
         process->n_tables[level - 1]++;
         process->mm.table_pages++;
+        process->space.n_tables++;
     }
     return true;
 }
@@ -127,6 +128,7 @@ void vk_table_prune(struct vk_process *process, const struct table_path *path)
         vk_free_pages(phys, path->table[level]);
         process->n_tables[level]--;
         process->mm.table_pages--;
+        process->space.n_tables--;
     }
 }
 
@@ -171,6 +173,6 @@ size_t vk_table_check(const struct vk_process *process)
         VM_CHECK(tally.n_tables[level] == process->n_tables[level]); /* T3 */
         n_pages += tally.n_tables[level];
     }
-    VM_CHECK(n_pages == process->mm.table_pages); /* T3 */
+    VM_CHECK(n_pages == process->mm.table_pages && n_pages == process->space.n_tables); /* T3 */
     return tally.n_frames;
 }

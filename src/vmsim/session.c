@@ -70,7 +70,9 @@ int session_make_flat(struct session *session, uint64_t ram_bytes, enum vk_layou
         return VK_ENOMEM;
     char *const start = memory + (-(uintptr_t)memory & (page - 1));
     const struct vk_region region = {.start = start, .bytes = (size_t)ram_bytes};
-    const struct vk_config config = {.page_bytes = page, .layout = layout, .hooks.panic = panic};
+    const uint32_t n_areas = (uint32_t)(ram_bytes / page); /* enough for any script */
+    const struct vk_config config = {
+        .n_areas = n_areas, .page_bytes = page, .layout = layout, .hooks.panic = panic};
     const int done = vk_create(&config, &region, &session->flat);
     if (done)
         return done;
@@ -150,6 +152,7 @@ static const struct {
 } figure_table[] = {
     FIGURE("page", page),
     FIGURE("result", result),
+    FIGURE("all", usage.all_pages),
     FIGURE("low", usage.low),
     FIGURE("high", usage.high),
     FIGURE("break_start", usage.break_start),

@@ -37,7 +37,7 @@ static bool run_machine(struct session *session)
 {
     struct scan_word name;
     uint64_t ram = 64 << 20, boot = 0, cpus = 1, tlb = 0, ways = 0, batch = 0, high = 0, min_free = 0,
-             seed = 0;
+             seed = 0, swap = 0;
     bool has_no_lists = false, keeps_stamps = false, is_legacy = false;
     const struct run_option options[] = {
         {"ram", &ram, NULL},
@@ -48,6 +48,7 @@ static bool run_machine(struct session *session)
         {"batch", &batch, NULL},
         {"high", &high, NULL},
         {"min_free", &min_free, NULL},
+        {"swap", &swap, NULL},
         {"seed", &seed, NULL},
         {"nolists", NULL, &has_no_lists},
         {"stamps", NULL, &keeps_stamps},
@@ -75,6 +76,7 @@ static bool run_machine(struct session *session)
         .cpu_batch = has_no_lists ? VK_NO_CPU_LISTS : narrow(batch),
         .cpu_high = narrow(high),
         .min_free_kib = narrow(min_free >> 10),
+        .swap_bytes = swap,
         .keep = keeps_stamps ? VK_KEEP_STAMPS : VK_KEEP_BYTES,
         .layout = layout,
         .seed = seed,
@@ -280,7 +282,7 @@ const struct statement statements_machine[] = {
     {"machine", NEEDS_NOTHING, run_machine,
      "LAYOUT, a new one: [ram=BYTES] [boot=BYTES] [cpus=N] [tlb=ENTRIES] [ways=N] [batch=N] [high=N] "
      "[nolists]\n"
-     "                [min_free=BYTES] [seed=N] [stamps] [legacy]"},
+     "                [min_free=BYTES] [swap=BYTES] [seed=N] [stamps] [legacy]"},
     {"cpu", NEEDS_PAGING, run_cpu, "N: the processor that acts from now on"},
     {"process", NEEDS_PAGING, run_process, "NAME: an empty address space, which is used from now on"},
     {"use", NEEDS_PAGING, run_use, "NAME"},
