@@ -7,7 +7,7 @@
 #include <errno.h>
 #include "base/bits.h"
 #include "front/front.h"
-#include "heap/heap.h"
+#include "heap/heap_fast.h"
 #include "kernel/kernel.h"
 #include "large/large.h"
 #include "slab/sizeclass.h"
@@ -21,6 +21,8 @@ static void *aligned_block(size_t alignment, size_t size)
     if (alignment <= VM_BLOCK_ALIGN)
         return vm_malloc(size);
     vm_heap_first_call();
+    if (VM_UNLIKELY(vm_heap_self->taker != NULL))
+        return vm_heap_self->taker->aligned(alignment, size);
     if (alignment <= VM_GRANULE && size <= VM_SLAB_BLOCK_MAX - alignment) {
         /* Its class is a multiple of the alignment: above 1024 bytes, classes are multiples of a power of two,
            their step, and all multiples of larger powers are classes. */

@@ -23,6 +23,7 @@
  */
 #include "base/atomic.h"
 #include "front/front.h"
+#include "front/trace.h"
 #include "heap/thread.h"
 #include "kernel/kernel.h"
 #include "kernel/sim.h"
@@ -32,11 +33,13 @@
 
 static void repair(void)
 {
+    struct recorder *const recorder = vm_trace_suspend_in_child();
     vm_sim_reset_in_child();
     vm_meta_reset_in_child();
     vm_pagemap_reset_in_child();
     vm_pool_reset_in_child();
     vm_thread_reset_in_child();
+    vm_trace_resume_in_child(recorder);
 }
 
 bool vm_fork_repair(void)

@@ -66,6 +66,7 @@ struct front_settings {
     uint32_t stats;      /* VMALLOC_STATS: enum stats_format of the report at exit */
     uint32_t is_check;   /* VMALLOC_CHECK=1: say whether the library is in effect, and exit */
     uint32_t is_strict;  /* VMALLOC_CONF=strict: a wrong setting ends the process */
+    size_t trace_bytes;  /* VMALLOC_TRACE_BYTES: the most that a trace may hold; 0: no bound */
 };
 extern struct front_settings vm_front_settings;
 

@@ -51,6 +51,8 @@ void vm_heap_first_call(void)
 /* Which heap the thread has, its own word says. */
 void vm_kernel_thread_ended(void)
 {
-    if (vm_heap_self != &vm_heap_none && vm_heap_self != &vm_heap_ended)
+    if (vm_heap_self->taker)
+        vm_heap_self->taker->thread_ended();
+    if (vm_load_relaxed(&vm_heap_self->x_state) == HEAP_LIVE)
         vm_thread_end(vm_heap_self);
 }

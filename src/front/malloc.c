@@ -22,10 +22,12 @@ static void *out_of_memory(void)
     return NULL;
 }
 
-/* The pool has nothing for the class: once more with what others keep, then whatever free block there is, if need be of a
+/* Not this heap but its taker serves; or the pool has nothing for the class: once more with what others keep, then whatever free block there is, if need be of a
    larger class. That block is zeroed, as calloc clears no more than the smaller class's bytes. */
-VM_COLD static void *alloc_when_short(unsigned class_index)
+VM_COLD static void *alloc_otherwise(size_t size, unsigned class_index)
 {
+    if (vm_heap_self->taker)
+        return vm_heap_self->taker->malloc(size);
     vm_front_relieve();
     void *const block = vm_heap_alloc(class_index);
     return block ? block : vm_heap_alloc_spare(class_index);
@@ -40,13 +42,15 @@ static void *slab_alloc(size_t size)
     if (VM_LIKELY(mask != 0))
         return vm_heap_take(bin, mask, vm_class_bytes(class_index));
     void *const block = vm_heap_alloc(class_index);
-    return vm_front_fill_fresh(VM_LIKELY(block != NULL) ? block : alloc_when_short(class_index),
+    return vm_front_fill_fresh(VM_LIKELY(block != NULL) ? block : alloc_otherwise(size, class_index),
                                vm_class_bytes(class_index));
 }
 
 VM_NOINLINE static void *large_alloc(size_t size)
 {
     vm_heap_first_call();
+    if (VM_UNLIKELY(vm_heap_self->taker != NULL))
+        return vm_heap_self->taker->malloc(size);
     void *block = vm_large_alloc(size, 1);
     if (VM_UNLIKELY(!block) && size <= PTRDIFF_MAX) {
         vm_front_relieve();
@@ -91,6 +95,10 @@ VM_NOINLINE void vm_free_slow(void *block)
         vm_store_relaxed(&vm_front_x_null_was_freed, true);
         return;
     }
+    if (VM_UNLIKELY(vm_heap_self->taker != NULL)) {
+        vm_heap_self->taker->free(block);
+        return;
+    }
     struct span *const span = vm_pagemap_find(block);
     size_t index;
     if (VM_UNLIKELY(!span))
@@ -112,7 +120,7 @@ void vm_heap_bad_free(const void *block)
 
 void *vm_malloc(size_t size)
 {
-    return vm_heap_malloc_fast(size);
+    return vm_heap_malloc_fast(size, vm_malloc_slow);
 }
 
 void vm_free(void *block)
@@ -133,18 +141,28 @@ VM_INLINE void clear(void *block, size_t bytes)
         at[i] = (pair){0};
 }
 
+/* What is found here is cleared by calloc, which does not know that a taker had that done. */
+VM_NOINLINE static void *calloc_slow(size_t bytes)
+{
+    vm_heap_first_call();
+    return VM_UNLIKELY(vm_heap_self->taker != NULL) ? vm_heap_self->taker->calloc(bytes)
+                                                    : vm_malloc_slow(bytes);
+}
+
 void *vm_calloc(size_t count, size_t size)
 {
     size_t bytes;
     if (VM_UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
         return out_of_memory();
     if (VM_LIKELY(bytes <= vm_load_relaxed(&vm_large_policy.x_slab_max))) {
-        void *const block = vm_heap_malloc_fast(bytes);
+        void *const block = vm_heap_malloc_fast(bytes, calloc_slow);
         if (VM_LIKELY(block != NULL))
             clear(block, vm_class_bytes(vm_class_of(bytes ? bytes : 1)));
         return block;
     }
     vm_heap_first_call();
+    if (VM_UNLIKELY(vm_heap_self->taker != NULL))
+        return vm_heap_self->taker->calloc(bytes);
     void *block = vm_large_alloc_zeroed(bytes);
     if (VM_UNLIKELY(!block) && bytes <= PTRDIFF_MAX) {
         vm_front_relieve();
@@ -194,6 +212,8 @@ void *vm_realloc(void *block, size_t size)
 {
     if (!block)
         return vm_malloc(size);
+    if (VM_UNLIKELY(vm_heap_self->taker != NULL))
+        return vm_heap_self->taker->realloc(block, size);
     struct span *span;
     const size_t bytes = block_bytes("realloc", block, &span);
     if (VM_UNLIKELY(size == 0)) {

@@ -8,6 +8,7 @@
 #include "base/atomic.h"
 #include "front/front.h"
 #include "front/print.h"
+#include "front/trace.h"
 #include "heap/heap_fast.h"
 #include "kernel/fault.h"
 #include "kernel/kernel.h"
@@ -53,6 +54,8 @@ void vm_front_set_up(void)
     vm_front_fit_to_memory();
     has_environment = vm_tune_read_environment();
     leave_break_to_other_malloc();
+    if (has_environment)
+        vm_trace_start();
 }
 
 static void add_identity(struct message *message)
@@ -114,4 +117,5 @@ VM_DESTRUCTOR static void stop(void)
     if (vm_front_settings.stats != STATS_NONE)
         vm_stats_report((enum stats_format)vm_front_settings.stats);
     vm_fault_report();
+    vm_trace_stop();
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* trim.c - malloc_trim: free pages back to the kernel, whoever's they are. Owns nothing; no lock of its own. */
 #include "front/front.h"
+#include "heap/heap_fast.h"
 #include "heap/thread.h"
 #include "heap/trim.h"
 #include "pool/meta.h"
@@ -17,6 +18,8 @@ void vm_front_relieve(void)
 int vm_malloc_trim(size_t pad)
 {
     vm_heap_first_call();
+    if (VM_UNLIKELY(vm_heap_self->taker != NULL))
+        return vm_heap_self->taker->trim(pad);
     size_t n_pages = 0;
     for (struct heap *heap = vm_thread_heaps(); heap; heap = heap->x_next)
         n_pages += vm_heap_trim(heap);

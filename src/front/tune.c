@@ -7,6 +7,7 @@
 #include "base/atomic.h"
 #include "base/bits.h"
 #include "front/front.h"
+#include "heap/heap_fast.h"
 #include "heap/perturb.h"
 #include "large/large.h"
 #include "pool/arena.h"
@@ -50,6 +51,11 @@ static void set_mmap_max(size_t count)
 static void set_perturb(size_t value)
 {
     vm_heap_set_perturb((unsigned char)value);
+}
+
+static void set_trace_bytes(size_t bytes)
+{
+    vm_store_relaxed(&vm_front_settings.trace_bytes, bytes);
 }
 
 /* --- the table ------------------------------------------------------------------------------------------ */
@@ -164,6 +170,17 @@ const struct tunable vm_tunables[] = {
      .text = "a file name, or the number of an open file",
      .initial_text = "none",
      .help = "where each operation that the kernel is asked for gets a line; see porting.md"},
+    {.key = TUNE_KEY_TRACE,
+     .unit = TUNE_TEXT,
+     .text = "a file name",
+     .initial_text = "none",
+     .help = "where each call of malloc and its family is recorded; see simulation-replay.md"},
+    {.key = "trace_bytes",
+     .unit = TUNE_BYTES,
+     .most = SIZE_MAX,
+     .x_bytes = &vm_front_settings.trace_bytes,
+     .set = set_trace_bytes,
+     .help = "most bytes of that file, at least 192 KiB: the last calls are in it; 0: all of them"},
     {PARAMETER(M_ARENA_TEST), .mallopt = MALLOPT_SKIPS, .variable = "MALLOC_ARENA_TEST",
      .tunable = "glibc.malloc.arena_test", .unit = TUNE_COUNT, .least = 1, .most = SIZE_MAX,
      .help = "accepted, without effect: the number of heaps is no function of the processors"},
@@ -259,6 +276,8 @@ static const struct tunable *find_parameter(int parameter)
 int vm_mallopt(int parameter, int value)
 {
     vm_heap_first_call();
+    if (VM_UNLIKELY(vm_heap_self->taker != NULL))
+        return vm_heap_self->taker->mallopt(parameter, value);
     const struct tunable *const tunable = find_parameter(parameter);
     if (!tunable)
         return 1;

@@ -230,13 +230,10 @@ static void apply(const char *list, const struct tunable *tunable, const struct 
         complain_of_value(list, setting, tunable, on_error);
 }
 
-/* Variables that are none of the table's: the list itself, and those of a tool around the allocator, whose
-   names go on behind a further _. */
+/* A variable that is none of the table's: the list itself. */
 static bool is_reserved(struct piece name)
 {
-    struct piece rest = name;
-    const struct piece first = vm_piece_until(&rest, "_");
-    return vm_piece_is_capital(first, "trace") || vm_piece_is_capital(name, "conf");
+    return vm_piece_is_capital(name, "conf");
 }
 
 static bool is_own_name(struct piece name)

@@ -25,7 +25,23 @@ enum heap_state {
     HEAP_LIVE,      /* a thread's own; only that thread makes slabs CURRENT and takes blocks */
     HEAP_ABANDONED, /* nobody's: whoever holds the lock may act as the owner */
     HEAP_SHARED,    /* everybody's: the same, but it keeps some empty slabs and is not adopted */
+    HEAP_STAND_IN,  /* no heap: the constant ones, and those that have a taker; nothing of theirs changes */
     HEAP_FROZEN /* fork child: its owner was in the middle of a change; nothing but bits is ever touched */
+};
+
+/*
+ * Who takes a thread's calls in place of its heap: front/trace.c. The heap's bins are empty, so all calls take slow
+ * paths, which ask for a taker first.
+ */
+struct taker {
+    void *(*malloc)(size_t size);
+    void *(*calloc)(size_t bytes);
+    void *(*aligned)(size_t alignment, size_t size);
+    void *(*realloc)(void *block, size_t size);
+    void (*free)(void *block);
+    int (*trim)(size_t pad);
+    int (*mallopt)(int parameter, int value);
+    void (*thread_ended)(void);
 };
 
 struct heap {
@@ -44,6 +60,7 @@ struct heap {
     size_t retired_bytes;
     struct slab *retired[VM_RETIRED_SLABS_MAX + 1]; /* slabs that ran empty, each also in slabs or current */
     struct slab *current[VM_N_CLASSES];
+    const struct taker *taker;       /* NULL: the heap serves its thread itself */
     struct list slabs[VM_N_CLASSES]; /* all others of the class */
     uint8_t n_looks[VM_N_CLASSES];   /* how many of them the next search looks at: see find_listed */
 };

@@ -16,7 +16,7 @@
 /* The calling thread's heap: vm_heap_none before its first block, vm_heap_ended after its end began. */
 extern VM_THREAD_LOCAL struct heap *vm_heap_self;
 
-/* Supplied by the layer above: everything that is not below. */
+/* Supplied by the layer above: everything that is not below. `slow`: vm_malloc_slow, or what begins with it. */
 void *vm_malloc_slow(size_t size);
 void vm_free_slow(void *block);
 
@@ -28,16 +28,16 @@ VM_INLINE void *vm_heap_take(struct bin *bin, vm_word mask, size_t block_bytes)
     return bin->base + index * block_bytes;
 }
 
-VM_INLINE void *vm_heap_malloc_fast(size_t size)
+VM_INLINE void *vm_heap_malloc_fast(size_t size, void *(*slow)(size_t size))
 {
     struct heap *const heap = vm_heap_self;
     if (VM_UNLIKELY(size > VM_SMALL_MAX))
-        return vm_malloc_slow(size);
+        return slow(size);
     const size_t block_bytes = (size + VM_BLOCK_ALIGN - 1) & ~(size_t)(VM_BLOCK_ALIGN - 1);
     struct bin *const bin = &heap->bin[block_bytes >> VM_BLOCK_ALIGN_SHIFT];
     const vm_word mask = vm_load_relaxed(bin->mask);
     if (VM_UNLIKELY(mask == 0))
-        return vm_malloc_slow(size);
+        return slow(size);
     return vm_heap_take(bin, mask, block_bytes);
 }
 

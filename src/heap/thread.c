@@ -34,9 +34,22 @@ const vm_word vm_heap_no_blocks = 0;
 #define NO_BINS NO_BINS_35, NO_BINS_35, NO_BINS_35
 _Static_assert(VM_N_CLASSES == 105, "NO_BINS makes a bin for each class");
 
-/* Never written: all slow paths test for them. Not const, as a heap's pointer is not. */
-struct heap vm_heap_none = {.bin = {NO_BINS}};
-struct heap vm_heap_ended = {.bin = {NO_BINS}};
+/* Never written, but for the taker: all slow paths test for them. Not const, as a heap's pointer is not. */
+struct heap vm_heap_none = {.bin = {NO_BINS}, .x_state = HEAP_STAND_IN};
+struct heap vm_heap_ended = {.bin = {NO_BINS}, .x_state = HEAP_STAND_IN};
+struct heap vm_heap_none_within = {.bin = {NO_BINS}, .x_state = HEAP_STAND_IN};
+struct heap vm_heap_ended_within = {.bin = {NO_BINS}, .x_state = HEAP_STAND_IN};
+
+static bool has_ended(const struct heap *heap)
+{
+    return heap == &vm_heap_ended || heap == &vm_heap_ended_within;
+}
+
+/* Whether a thread's word points to its own heap. */
+static bool is_own(const struct heap *heap)
+{
+    return vm_load_relaxed(&heap->x_state) == HEAP_LIVE;
+}
 
 VM_THREAD_LOCAL struct heap *vm_heap_self = &vm_heap_none;
 
@@ -134,7 +147,7 @@ static struct heap *shared_heap(void)
 void vm_thread_settle(void)
 {
     struct heap *const heap = vm_heap_self;
-    if (heap == &vm_heap_none || heap == &vm_heap_ended)
+    if (!is_own(heap))
         return;
     struct list emptied = {0};
     vm_lock_acquire(&heap->lock);
@@ -165,15 +178,17 @@ void vm_thread_end(void *argument)
 struct heap *vm_thread_enter(void)
 {
     struct heap *heap = vm_heap_self;
-    if (VM_LIKELY(heap != &vm_heap_none && heap != &vm_heap_ended))
+    if (VM_LIKELY(is_own(heap)))
         return heap;
     vm_heap_first_call();
-    if (heap == &vm_heap_ended)
+    if (VM_UNLIKELY(heap->taker != NULL))
+        return NULL;
+    if (has_ended(heap))
         return adopt_or_create();
     if (!claim_own())
         return shared_heap();
     heap = adopt_or_create();
-    if (!heap || vm_heap_self != &vm_heap_none) { /* setting up, or a signal handler, was first: borrowed */
+    if (!heap || is_own(vm_heap_self)) { /* setting up, or a signal handler, was first: borrowed */
         vm_fetch_sub_relaxed(&x_n_own, 1);
         return heap;
     }
@@ -321,5 +336,5 @@ void vm_thread_reset_in_child(void)
             abandoned = heap;
         }
     }
-    vm_store_relaxed(&x_n_own, vm_heap_self != &vm_heap_none && vm_heap_self != &vm_heap_ended);
+    vm_store_relaxed(&x_n_own, is_own(vm_heap_self));
 }

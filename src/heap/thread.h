@@ -8,15 +8,16 @@
 
 #include "heap/heap.h"
 
-/* The constant heaps: no bin holds a block, no slab is theirs. */
-extern struct heap vm_heap_none, vm_heap_ended;
+/* The constant heaps: no bin holds a block, no slab is theirs. The first two may get a taker; within a call that it has
+   taken, their twins stand for them. */
+extern struct heap vm_heap_none, vm_heap_ended, vm_heap_none_within, vm_heap_ended_within;
 
 /* What an empty bin's mask points to. */
 extern const vm_word vm_heap_no_blocks;
 
 /*
  * A heap for the calling thread to act on: its own, which its first call gives it, or, after its end began,
- * one that is borrowed for this call. NULL: out of memory. Give it back with vm_thread_leave.
+ * one that is borrowed for this call. NULL: out of memory, or the thread's calls have a taker. Give it back with vm_thread_leave.
  */
 struct heap *vm_thread_enter(void);
 void vm_thread_leave(struct heap *heap);
