@@ -29,6 +29,9 @@ int vk_group_resize(struct vk_machine *machine, struct vk_group *group, uint64_t
 /* VK_EBUSY: it has pages already. */
 int vk_mm_join(struct vk_mm *mm, struct vk_group *group);
 
+/* The one that it is in; there is always one. */
+const struct vk_group *vk_mm_group(const struct vk_mm *mm);
+
 struct vk_group_usage {
     uint64_t limit, charged, charged_most, swapped, active, inactive; /* pages */
     uint64_t n_failed, n_killed; /* charges that met the limit; address spaces ended for want of memory */

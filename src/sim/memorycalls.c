@@ -57,6 +57,11 @@ int vk_mm_join(struct vk_mm *mm, struct vk_group *group)
     return leave(machine, is_empty ? 0 : VK_EBUSY);
 }
 
+const struct vk_group *vk_mm_group(const struct vk_mm *mm)
+{
+    return vk_process_of(mm)->space.group;
+}
+
 struct vk_group_usage vk_group_usage(struct vk_machine *machine, const struct vk_group *group)
 {
     enter(machine);

@@ -10,7 +10,8 @@
 #include "vmsim/json.h"
 #include "vmsim/run.h"
 
-static const struct statement *const groups[] = {statements_machine, statements_memory, statements_script};
+static const struct statement *const groups[] = {statements_machine, statements_memory, statements_kernel,
+                                                 statements_script};
 enum { N_GROUPS = sizeof groups / sizeof *groups };
 
 /* --- statements ----------------------------------------------------------------------------------------- */

@@ -6,11 +6,17 @@
 #ifndef VM_VMSIM_SESSION_H
 #define VM_VMSIM_SESSION_H
 
-#include "vmalloc/machine.h"
+#include "vmalloc/memory.h"
 #include "vmsim/expression.h"
 #include "vmsim/scan.h"
 
-enum { SESSION_PROCESSES_MOST = 32, SESSION_VARIABLES_MOST = 256, SESSION_LOOPS_MOST = 8 };
+enum {
+    SESSION_PROCESSES_MOST = 32,
+    SESSION_VARIABLES_MOST = 256,
+    SESSION_LOOPS_MOST = 8,
+    SESSION_GROUPS_MOST = 16,
+    SESSION_CACHES_MOST = 16
+};
 
 struct session_loop {
     struct scan_place body;
@@ -39,8 +45,18 @@ struct session {
         struct scan_word name;
         struct vk_segment segment[2];
     } library[VK_LIBRARIES_MOST]; /* for the next exec */
-    uint64_t result;              /* of the last statement that has one */
-    const char *refusal;          /* why the last statement was not done; NULL: it was */
+    unsigned n_groups, n_caches;
+    struct session_group {
+        struct scan_word name;
+        struct vk_group *group;
+    } group[SESSION_GROUPS_MOST];
+    struct session_cache {
+        struct scan_word name;
+        struct vk_cache *cache;
+    } cache[SESSION_CACHES_MOST];
+    struct vk_cache *cache_at_hand; /* the one that was named last */
+    uint64_t result;                /* of the last statement that has one */
+    const char *refusal;            /* why the last statement was not done; NULL: it was */
     unsigned n_expected, n_missed;
     void *chunks; /* memory of the host */
 };
@@ -49,6 +65,10 @@ void session_begin(struct session *session, const char *name, const char *text, 
 
 /* Forgets the machine, and all that is on it; variables stay. */
 void session_drop_machine(struct session *session);
+
+/* The one of that name, NULL if there is none. */
+struct session_group *session_group(struct session *session, const char *name);
+struct session_cache *session_cache(struct session *session, const char *name);
 
 /* Notes what a call of the kernel, or an access, gave as the statement's refusal. */
 void session_note_error(struct session *session, int error);
