@@ -113,18 +113,6 @@ bool vk_shadow_check(struct vk_kmem *kmem, uint64_t address, size_t n, enum vk_s
     return true;
 }
 
-static void hexadecimal(struct message *message, uint64_t value)
-{
-    char digits[17];
-    unsigned n = sizeof digits;
-    digits[--n] = 0;
-    do
-        digits[--n] = "0123456789abcdef"[value & 15];
-    while (value >>= 4);
-    vm_message_text(message, "0x");
-    vm_message_text(message, digits + n);
-}
-
 void vk_shadow_report(const struct vk_shadow_finding *finding, const struct vk_writer *writer)
 {
     struct message message = {0};
@@ -132,14 +120,14 @@ void vk_shadow_report(const struct vk_shadow_finding *finding, const struct vk_w
     vm_message_text(&message, finding->access == VK_SHADOW_WRITE ? "write of size " : "read of size ");
     vm_message_unsigned(&message, finding->n);
     vm_message_text(&message, " at ");
-    hexadecimal(&message, finding->address);
+    vm_message_hexadecimal(&message, finding->address);
     if (finding->object.start != VK_NO_ADDRESS) {
         vm_message_text(&message, ", ");
         vm_message_unsigned(&message, finding->offset);
         vm_message_text(&message, " bytes into the object of ");
         vm_message_unsigned(&message, finding->object.bytes);
         vm_message_text(&message, " at ");
-        hexadecimal(&message, finding->object.start);
+        vm_message_hexadecimal(&message, finding->object.start);
         vm_message_text(&message, " of ");
         vm_message_text(&message, finding->object.cache ? finding->object.cache->plan.name : "kmalloc");
     }
