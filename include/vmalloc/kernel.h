@@ -132,6 +132,13 @@ VM_KERNEL_API __attribute__((weak)) void vm_kernel_before_start(void);
  */
 void vm_kernel_thread_ended(void);
 
+/*
+ * Only in such a library: the calling thread goes on as another one, for a scheduler of the program's own that has no
+ * thread-local storage. Returns what stands for the thread that it was; NULL: it becomes a new one. Between two calls of
+ * vmalloc, of one thread of the machine.
+ */
+void *vm_kernel_thread_switch(void *to);
+
 #ifdef __cplusplus
 }
 #endif

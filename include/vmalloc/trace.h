@@ -28,8 +28,10 @@ struct vm_trace_head {
         parent; /* parent 0: begun at the start of a program; else by a fork child of that process */
     uint64_t n_chunks_max; /* of a flight recorder: chunks are used again in turn; 0: there is no bound */
     uint64_t top_pad, trim_threshold, mmap_threshold, mmap_max, is_dynamic,
-        arena_max;                 /* in effect at the start */
-    uint64_t checksum;             /* of all above */
+        arena_max; /* in effect at the start */
+    uint64_t
+        break_offset;  /* how far the break was from a multiple of 4 MiB: where spans of many pages start */
+    uint64_t checksum; /* of all above */
     uint64_t x_n_chunks, x_n_lost; /* begun so far; calls that could not be recorded */
     uint64_t x_is_over;            /* the process came to its end */
 };

@@ -6,6 +6,8 @@
 #include "base/atomic.h"
 #include "base/check.h"
 #include "front/front.h"
+#include "heap/heap_fast.h"
+#include "heap/thread.h"
 #include "kernel/kernel.h"
 #include "large/large.h"
 
@@ -18,4 +20,11 @@ void vm_front_set_up(void)
     vm_front_fit_to_memory();
     /* What is unmapped is mapped again where memory only grows: an arena for it beside that would be more memory. */
     vm_store_relaxed(&vm_large_policy.x_is_dynamic, !vm_kernel.grows_on_demand);
+}
+
+void *vm_kernel_thread_switch(void *to)
+{
+    struct heap *const from = vm_heap_self;
+    vm_heap_self = to ? to : &vm_heap_none;
+    return from;
 }

@@ -40,8 +40,9 @@ struct recorder {
     struct heap *real; /* the thread's, as it was when its last call was over */
     struct recorder *next;
     uint32_t x_is_taken, thread;
-    uintptr_t owner;           /* vm_thread_id of the thread */
-    unsigned char *chunk, *at; /* NULL: none yet; where the next record goes */
+    uintptr_t owner;         /* vm_thread_id of the thread */
+    unsigned char *chunk;    /* NULL: none yet */
+    unsigned char *at, *end; /* where the next record goes, and from where on there is no room */
     size_t slot;
     uintptr_t last_sequence, last_place;
 };
@@ -51,6 +52,7 @@ enum { N_SLOTS_MAX = 4096 }; /* chunks of a flight recorder */
 static const struct taker taker;
 static struct recorder *x_recorders; /* all ever made */
 static char path[VM_PATH_BYTES];
+static size_t name_length;         /* of what VMALLOC_TRACE says, in the path */
 static struct vm_trace_head *head; /* the file's first chunk; NULL: nothing is recorded */
 static uintptr_t x_sequence, x_first_place;
 static uint32_t x_n_threads;
@@ -83,15 +85,12 @@ static bool claim_file(void)
 static bool add_process_to_path(void)
 {
     struct message number = {0};
-    size_t length = 0;
-    while (path[length])
-        length++;
     vm_message_text(&number, ".");
     vm_message_signed(&number, vm_process_id());
-    if (length + number.length >= sizeof path)
+    if (name_length + number.length >= sizeof path)
         return false;
-    __builtin_memcpy(path + length, number.text, number.length);
-    path[length + number.length] = '\0';
+    __builtin_memcpy(path + name_length, number.text, number.length);
+    path[name_length + number.length] = '\0';
     return true;
 }
 
@@ -124,6 +123,7 @@ static struct vm_trace_head *make_head(uint64_t parent)
         .mmap_max = vm_load_relaxed(&vm_large_policy.x_n_max),
         .is_dynamic = vm_load_relaxed(&vm_large_policy.x_is_dynamic),
         .arena_max = vm_load_relaxed(&vm_heap_policy.x_n_own_max),
+        .break_offset = (uintptr_t)vm_linux_first_break % (4 * VM_MIB),
     };
     made->checksum = vm_trace_checksum(made, offsetof(struct vm_trace_head, checksum));
     return made;
@@ -140,7 +140,7 @@ static void end_chunk(struct recorder *recorder)
     chunk->checksum = vm_trace_checksum(chunk + 1, bytes);
     vm_store_release(&chunk->bytes, (uint32_t)bytes);
     vm_window_unmap(recorder->chunk, VM_TRACE_CHUNK_BYTES);
-    recorder->chunk = NULL;
+    recorder->chunk = recorder->at = recorder->end = NULL;
     if (recorder->slot < N_SLOTS_MAX)
         vm_store_relaxed(&x_slot_taken[recorder->slot], 0);
 }
@@ -179,6 +179,7 @@ static bool begin_chunk(struct recorder *recorder)
     vm_store_release(&chunk->magic, VM_TRACE_CHUNK_MAGIC);
     recorder->chunk = (unsigned char *)chunk;
     recorder->at = recorder->chunk + sizeof *chunk;
+    recorder->end = recorder->chunk + VM_TRACE_CHUNK_BYTES - VM_TRACE_RECORD_MAX;
     return true;
 }
 
@@ -190,23 +191,25 @@ static void begin_in_child(void)
     head = add_process_to_path() && claim_file() ? make_head(parent) : NULL;
 }
 
-/* Whether there is room for a record. */
-static bool has_room(struct recorder *recorder)
+VM_COLD static bool make_room(struct recorder *recorder)
 {
-    if (VM_UNLIKELY(is_child))
+    if (is_child)
         begin_in_child();
     if (!head)
         return false;
-    if (VM_LIKELY(recorder->chunk != NULL) &&
-        VM_LIKELY((size_t)(recorder->at - recorder->chunk) < VM_TRACE_CHUNK_BYTES - VM_TRACE_RECORD_MAX))
-        return true;
     end_chunk(recorder);
     return begin_chunk(recorder);
 }
 
+/* Whether there is room for a record. */
+VM_INLINE bool has_room(struct recorder *recorder)
+{
+    return VM_LIKELY(recorder->at < recorder->end) || make_room(recorder);
+}
+
 /* --- records -------------------------------------------------------------------------------------------- */
 
-static unsigned char *put_number(unsigned char *at, uint64_t number)
+VM_INLINE unsigned char *put_number(unsigned char *at, uint64_t number)
 {
     for (; number > 127; number >>= 7)
         *at++ = (unsigned char)(number | 128);
@@ -215,13 +218,13 @@ static unsigned char *put_number(unsigned char *at, uint64_t number)
 }
 
 /* Small steps up and down alike are small numbers. */
-static unsigned char *put_step(unsigned char *at, uintptr_t from, uintptr_t to)
+VM_INLINE unsigned char *put_step(unsigned char *at, uintptr_t from, uintptr_t to)
 {
     const intptr_t step = (intptr_t)(to - from);
     return put_number(at, ((uintptr_t)step << 1) ^ (uintptr_t)(step < 0 ? -1 : 0));
 }
 
-static uintptr_t next_sequence(void)
+VM_INLINE uintptr_t next_sequence(void)
 {
     if (!vm_process_is_single_threaded())
         return vm_fetch_add_relaxed(&x_sequence, 1) + 1;
@@ -231,7 +234,7 @@ static uintptr_t next_sequence(void)
 }
 
 /* Places count from the first one, so that no address is in the file. */
-static uintptr_t place_of(const void *block)
+VM_INLINE uintptr_t place_of(const void *block)
 {
     const uintptr_t place = (uintptr_t)block >> VM_TRACE_UNIT_SHIFT;
     uintptr_t first = vm_load_relaxed(&x_first_place);
@@ -241,7 +244,7 @@ static uintptr_t place_of(const void *block)
 }
 
 /* The record of an op, up to its numbers; the first byte is given to finish. NULL: it is lost. */
-static unsigned char *begin_record(struct recorder *recorder, enum vm_trace_op op, unsigned char *first)
+VM_INLINE unsigned char *begin_record(struct recorder *recorder, enum vm_trace_op op, unsigned char *first)
 {
     if (VM_UNLIKELY(!recorder) || VM_UNLIKELY(!has_room(recorder))) {
         lose();
@@ -256,7 +259,7 @@ static unsigned char *begin_record(struct recorder *recorder, enum vm_trace_op o
     return at;
 }
 
-static unsigned char *put_place(struct recorder *recorder, unsigned char *at, const void *block)
+VM_INLINE unsigned char *put_place(struct recorder *recorder, unsigned char *at, const void *block)
 {
     const uintptr_t place = place_of(block);
     at = put_step(at, recorder->last_place, place);
@@ -264,14 +267,14 @@ static unsigned char *put_place(struct recorder *recorder, unsigned char *at, co
     return at;
 }
 
-static void finish(struct recorder *recorder, unsigned char *at, unsigned char first)
+VM_INLINE void finish(struct recorder *recorder, unsigned char *at, unsigned char first)
 {
     unsigned char *const record = recorder->at;
     recorder->at = at;
     vm_store_release(record, first);
 }
 
-static void record_block(struct recorder *recorder, enum vm_trace_op op, const void *block, size_t size)
+VM_INLINE void record_block(struct recorder *recorder, enum vm_trace_op op, const void *block, size_t size)
 {
     unsigned char first, *at;
     if (!block || !(at = begin_record(recorder, op, &first)))
@@ -289,7 +292,7 @@ static void record_aligned(struct recorder *recorder, const void *block, size_t 
     finish(recorder, put_number(at, vm_ceil_log2(alignment)), first);
 }
 
-static void record_place(struct recorder *recorder, enum vm_trace_op op, const void *block)
+VM_INLINE void record_place(struct recorder *recorder, enum vm_trace_op op, const void *block)
 {
     unsigned char first, *const at = begin_record(recorder, op, &first);
     if (at)
@@ -347,39 +350,23 @@ static void give_recorder(struct recorder *recorder)
 
 /* --- a call --------------------------------------------------------------------------------------------- */
 
-static bool is_own(const struct recorder *recorder)
+/* The first call of a thread, or one after its end began, which has a recorder for this call alone. */
+VM_COLD static struct recorder *begin_thread(struct heap *heap)
 {
-    return recorder && vm_heap_self != &vm_heap_ended_within;
-}
-
-/* The thread gets its heap back. Returns its recorder; NULL: there is none, the call is lost. */
-static struct recorder *enter(void)
-{
-    struct heap *const heap = vm_heap_self;
     struct recorder *recorder;
-    if (heap == &vm_heap_ended) {
-        vm_heap_self = &vm_heap_ended_within;
-        recorder = take_recorder(0);
-    } else if (heap == &vm_heap_none) {
-        vm_heap_self = &vm_heap_none_within;
-        recorder = take_recorder(vm_fetch_add_relaxed(&x_n_threads, 1) + 1);
-        if (recorder)
-            vm_process_at_thread_exit(recorder);
-    } else {
-        recorder = VM_CONTAINER(heap, struct recorder, stand_in);
-        vm_heap_self = recorder->real;
-    }
-    vm_fork_repair(); /* a child that ran no handler */
+    vm_heap_self = heap == &vm_heap_ended ? &vm_heap_ended_within : &vm_heap_none_within;
+    vm_fork_repair();
+    if (heap == &vm_heap_ended)
+        return take_recorder(0);
+    recorder = take_recorder(vm_fetch_add_relaxed(&x_n_threads, 1) + 1);
+    if (recorder)
+        vm_process_at_thread_exit(recorder);
     return recorder;
 }
 
-static void leave(struct recorder *recorder)
+/* Such a call, or one without a recorder, is over. */
+VM_COLD static void end_late_call(struct recorder *recorder)
 {
-    if (is_own(recorder)) {
-        recorder->real = vm_heap_self;
-        vm_heap_self = &recorder->stand_in;
-        return;
-    }
     if (recorder)
         give_recorder(recorder);
     if (vm_heap_self == &vm_heap_none_within)
@@ -388,10 +375,35 @@ static void leave(struct recorder *recorder)
         vm_heap_self = &vm_heap_ended;
 }
 
+/* The thread gets its heap back. Returns its recorder; NULL: there is none, the call is lost. */
+VM_INLINE struct recorder *enter(void)
+{
+    struct heap *const heap = vm_heap_self;
+    struct recorder *const recorder = VM_CONTAINER(heap, struct recorder, stand_in);
+    const uint32_t *const x_mark = vm_process_x_copied_mark;
+    if (VM_UNLIKELY(heap == &vm_heap_none || heap == &vm_heap_ended))
+        return begin_thread(heap);
+    vm_heap_self = recorder->real;
+    if (VM_UNLIKELY(x_mark && vm_load_relaxed(x_mark) == 0))
+        vm_fork_repair(); /* a child that ran no handler */
+    return recorder;
+}
+
+VM_INLINE void leave(struct recorder *recorder)
+{
+    struct heap *const heap = vm_heap_self;
+    if (VM_UNLIKELY(!recorder || heap == &vm_heap_ended_within)) {
+        end_late_call(recorder);
+        return;
+    }
+    recorder->real = heap;
+    vm_heap_self = &recorder->stand_in;
+}
+
 static void *trace_malloc(size_t size)
 {
     struct recorder *const recorder = enter();
-    void *const block = vm_malloc(size);
+    void *const block = vm_heap_malloc_fast(size, vm_malloc_slow);
     record_block(recorder, VM_TRACE_ALLOC, block, size);
     leave(recorder);
     return block;
@@ -419,12 +431,16 @@ static void trace_free(void *block)
 {
     struct recorder *const recorder = enter();
     record_place(recorder, VM_TRACE_FREE, block);
-    vm_free(block);
+    vm_heap_free_fast(block);
     leave(recorder);
 }
 
 static void *trace_realloc(void *block, size_t size)
 {
+    if (size == 0) {
+        trace_free(block);
+        return NULL;
+    }
     struct recorder *const recorder = enter();
     record_place(recorder, VM_TRACE_RESIZE_BEGIN, block);
     void *const resized = vm_realloc(block, size);
@@ -485,8 +501,9 @@ void vm_trace_start(void)
     const char *const name = vm_tune_text(TUNE_KEY_TRACE);
     if (!name)
         return;
-    const bool is_usable =
-        vm_window_path(path, name) && (claim_file() || (add_process_to_path() && claim_file()));
+    bool is_usable = vm_window_path(path, name);
+    name_length = __builtin_strlen(path);
+    is_usable = is_usable && (claim_file() || (add_process_to_path() && claim_file()));
     head = is_usable ? make_head(0) : NULL;
     if (!head) {
         vm_tune_refuse_text(TUNE_KEY_TRACE, &complaint);
@@ -519,7 +536,8 @@ void vm_trace_resume_in_child(struct recorder *suspended)
     is_child = true;
     __builtin_memset(x_slot_taken, 0, sizeof x_slot_taken);
     for (struct recorder *recorder = x_recorders; recorder; recorder = recorder->next) {
-        recorder->chunk = NULL; /* stays mapped: it is the parent's, and may be what a handler interrupted */
+        recorder->chunk = recorder->at = recorder->end =
+            NULL; /* stays mapped: it is the parent's, and may be what a handler interrupted */
         if (recorder->owner != vm_thread_id()) {
             recorder->owner = 0;
             vm_store_relaxed(&recorder->x_is_taken, 0);

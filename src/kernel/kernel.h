@@ -127,6 +127,9 @@ void vm_process_at_fork(void (*in_child)(void));
 bool vm_process_is_fresh_child(void);
 bool vm_process_can_tell_child(void);
 
+/* The page by which it tells, or NULL; 0 is in it in a child that did not look yet. */
+extern uint32_t *vm_process_x_copied_mark;
+
 /* The page size that programs know. */
 size_t vm_process_page_bytes(void);
 

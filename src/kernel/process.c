@@ -59,7 +59,7 @@ void vm_process_at_fork(void (*in_child)(void))
 }
 
 /* One page that a fork leaves empty in the child: a mapping, or, where memory is bounded, of the library's own data. */
-static uint32_t *x_copied_mark;
+uint32_t *vm_process_x_copied_mark;
 static VM_ALIGNED(4 * VM_KIB) char own_mark[4 * VM_KIB];
 static size_t mark_mapped_bytes;
 
@@ -72,7 +72,7 @@ static void make_copied_mark(void)
         return;
     if (syscall(SYS_madvise, mark, bytes, 18L /* MADV_WIPEONFORK, Linux 4.14 */) == 0) {
         *mark = 1;
-        x_copied_mark = mark;
+        vm_process_x_copied_mark = mark;
         mark_mapped_bytes = is_own ? 0 : bytes;
     } else if (!is_own) {
         vm_kernel_unmap(mark, bytes);
@@ -91,12 +91,13 @@ size_t vm_process_page_bytes(void)
 
 bool vm_process_can_tell_child(void)
 {
-    return x_copied_mark != NULL;
+    return vm_process_x_copied_mark != NULL;
 }
 
 bool vm_process_is_fresh_child(void)
 {
-    return x_copied_mark && vm_load_relaxed(x_copied_mark) == 0 && vm_exchange(x_copied_mark, 1) == 0;
+    return vm_process_x_copied_mark && vm_load_relaxed(vm_process_x_copied_mark) == 0 &&
+           vm_exchange(vm_process_x_copied_mark, 1) == 0;
 }
 
 extern char __libc_single_threaded VM_WEAK; /* glibc 2.32, musl 1.2.3 */

@@ -59,6 +59,19 @@ static bool run_end(struct session *session)
     return true;
 }
 
+static bool run_if(struct session *session)
+{
+    uint64_t value;
+    if (!session_read_value(session, &value))
+        return false;
+    if (scan_skip_word(&session->scan, "for") || scan_skip_word(&session->scan, "end"))
+        return scan_fail_last(&session->scan, "a loop neither begins nor ends behind an if");
+    if (value)
+        return run_statement(session);
+    scan_skip_line(&session->scan);
+    return true;
+}
+
 /* --- expectations --------------------------------------------------------------------------------------- */
 
 static void complain_missed(struct session *session, struct scan_place place,
@@ -265,6 +278,7 @@ const struct statement statements_script[] = {
     {"let", NEEDS_NOTHING, run_let, "NAME = VALUE"},
     {"for", NEEDS_NOTHING, run_for, "NAME FIRST LAST [STEP]: what follows, up to `end`, for each value"},
     {"end", NEEDS_NOTHING, run_end, ""},
+    {"if", NEEDS_NOTHING, run_if, "VALUE STATEMENT: does it if VALUE is not 0"},
     {"expect", NEEDS_NOTHING, run_expect, "VALUE: it is not 0"},
     {"refuse", NEEDS_NOTHING, run_refuse,
      "ERROR STATEMENT: the kernel refuses it so: eperm, eagain, enomem, efault, ebusy, eexist, einval, segv, "

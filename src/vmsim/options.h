@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* options.h - arguments that several sub-commands take: sizes, the machine, the touch policy, tunables. */
+#ifndef VM_VMSIM_OPTIONS_H
+#define VM_VMSIM_OPTIONS_H
+
+#include <getopt.h>
+#include "vmsim/replay.h"
+
+/* A number, then K, M, G or nothing. False: a complaint was printed. */
+bool option_size(const char *option, const char *text, size_t *size);
+
+/* Those of a replay: rows for a table of getopt_long, what each says, and taking one: `option` as getopt returned it.
+   False: a complaint was printed. */
+#define REPLAY_OPTIONS                                                                                       \
+    {"page", required_argument, NULL, 'p'}, {"ram", required_argument, NULL, 'r'},                           \
+        {"limit", required_argument, NULL, 'l'}, {"touch", required_argument, NULL, 't'},                    \
+    {                                                                                                        \
+        "set", required_argument, NULL, 's'                                                                  \
+    }
+#define REPLAY_SHORT_OPTIONS "p:r:l:t:s:"
+#define REPLAY_OPTIONS_HELP                                                                                  \
+    "  -p, --page=SIZE     bytes of a page: from the host's to 64K\n"                                        \
+    "  -r, --ram=SIZE      memory of the machine; as much as there are addresses (16G) without it\n"         \
+    "  -l, --limit=SIZE    most bytes of addresses, as by ulimit -v\n"                                       \
+    "  -t, --touch=POLICY  what the program touches of each block: all (the default), first (its first\n"    \
+    "                      byte), N% (so much of it, from its start), or trace (what lines with t say)\n"    \
+    "  -s, --set=KEY=N     a tunable: top_pad, trim_threshold, mmap_threshold, mmap_max or arena_max; as\n"  \
+    "                      where the trace was recorded without it. May be given several times\n"
+bool option_replay(int option, const char *text, struct replay_plan *plan);
+
+/* The plan without options. */
+extern const struct replay_plan replay_plan_default;
+
+#endif

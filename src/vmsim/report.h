@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* report.h - what a replay came to, as text or JSON: the same bytes for the same replay. */
+#ifndef VM_VMSIM_REPORT_H
+#define VM_VMSIM_REPORT_H
+
+#include "vmsim/replay.h"
+
+void report_text(const struct replay_result *result);
+void report_json(const struct replay_result *result);
+
+#endif
