@@ -62,6 +62,7 @@ struct vk_machine_config {
     const struct vk_preset *preset; /* of a machine that pages, with addresses that fit this host's */
     uint64_t ram_bytes;
     uint64_t boot_bytes;            /* at physical address 0, never free */
+    uint64_t cma_bytes;             /* reserved, and lent to programs until then: blocks of 1024 frames */
     unsigned n_cpus;                /* 1 */
     unsigned tlb_entries, tlb_ways; /* 64, for each processor; powers of two. Ways: as many as entries */
     unsigned cpu_batch, cpu_high;   /* frames kept for each processor: Linux's rule */

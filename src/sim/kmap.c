@@ -11,7 +11,7 @@
 void vk_kmap_init(struct vk_kmap *kmap, struct vk_kmem *kmem, struct vk_space *space, uint64_t base,
                   uint32_t n_slots, uint64_t atomic_top)
 {
-    VM_CHECK(n_slots > 0 && n_slots <= VK_KMAP_SLOTS_MAX);
+    VM_CHECK(n_slots <= VK_KMAP_SLOTS_MAX);
     *kmap = (struct vk_kmap){
         .kmem = kmem, .space = space, .base = base, .n_slots = n_slots, .atomic_top = atomic_top};
 }

@@ -58,7 +58,7 @@ struct vk_kmap {
     uint32_t n_atomic[VK_N_CPUS_MAX];   /* places in use, of each processor */
 };
 
-/* Needs: n_slots <= VK_KMAP_SLOTS_MAX; the window is [base, base + n_slots pages). */
+/* Needs: n_slots <= VK_KMAP_SLOTS_MAX (0: no frame needs one); the window is [base, base + n_slots pages). */
 void vk_kmap_init(struct vk_kmap *kmap, struct vk_kmem *kmem, struct vk_space *space, uint64_t base,
                   uint32_t n_slots, uint64_t atomic_top);
 

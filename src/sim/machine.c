@@ -33,6 +33,7 @@ static struct vk_phys_config phys_config(const struct vk_machine_config *config)
         .ram_bytes = config->ram_bytes,
         .zone_end = {preset->dma_bytes, preset->dma32_bytes, preset->direct_bytes, UINT64_MAX},
         .boot_bytes = config->boot_bytes,
+        .cma_bytes = config->cma_bytes,
         .n_cpus = config->n_cpus,
         .cpu_batch = config->cpu_batch,
         .cpu_high = config->cpu_high,
@@ -86,6 +87,7 @@ int vk_machine_create(const struct vk_machine_config *config, struct vk_machine 
         .backing = &vk_paged_backing,
         .pool = {.more = config->hooks.more, .context = config->hooks.context},
     };
+    vk_memory_init(machine);
     if (config->hooks.panic)
         vm_report_sink.write = config->hooks.panic;
     *created = machine;
@@ -102,6 +104,11 @@ int vk_machine_run_on(struct vk_machine *machine, unsigned cpu)
     return 0;
 }
 
+void *vk_machine_more(struct vk_machine *machine, size_t bytes)
+{
+    return more_zeroed(&machine->kernel.hooks, bytes);
+}
+
 uint64_t vk_machine_draw(struct vk_machine *machine, uint64_t most)
 {
     return machine->seed && most ? vk_stir(&machine->seed, 0) % most : 0;
@@ -113,7 +120,7 @@ static struct vk_process *take_record(struct vk_machine *machine)
 {
     struct list_node *const link = vm_list_pop_front(&machine->free_processes);
     if (!link)
-        return more_zeroed(&machine->kernel.hooks, sizeof(struct vk_process));
+        return vk_machine_more(machine, sizeof(struct vk_process));
     struct vk_process *const process = VM_CONTAINER(link, struct vk_process, link);
     *process = (struct vk_process){0};
     return process;
@@ -294,6 +301,7 @@ void vk_machine_check(struct vk_machine *machine)
     }
     vk_area_pool_check(&machine->kernel.pool, n_areas);
     vk_reclaim_check(&machine->reclaim);
+    vk_memory_check(machine);
     vk_phys_check(&machine->phys);
     vk_leave(&machine->kernel);
 }

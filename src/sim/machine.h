@@ -17,6 +17,7 @@
 #define VM_SIM_MACHINE_H
 
 #include "sim/kernel.h"
+#include "sim/memory.h"
 #include "sim/phys.h"
 #include "sim/reclaim.h"
 #include "sim/tlb.h"
@@ -46,6 +47,7 @@ struct vk_machine {
     struct vk_preset preset;
     struct vk_phys phys;
     struct vk_reclaim reclaim;
+    struct vk_memory memory;
     struct tlb tlb;
     struct list processes, free_processes;
     uint32_t n_ids;
@@ -68,6 +70,9 @@ VM_INLINE uint64_t vk_page_number(const struct vk_process *process, vk_va at)
 {
     return at >> process->machine->preset.page_shift;
 }
+
+/* machine.c: memory of the host that reads as zero; NULL: none. */
+void *vk_machine_more(struct vk_machine *machine, size_t bytes);
 
 /* machine.c: a new address space's places are chosen by `seed`: the next number below `most`, 0 without a seed. */
 uint64_t vk_machine_draw(struct vk_machine *machine, uint64_t most);

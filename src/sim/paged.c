@@ -259,7 +259,8 @@ static bool space_set(struct vk_space *space, uint64_t vpn, uint32_t pfn)
     struct table_path path;
     if (!vk_table_make(process, vpn, &path))
         return false;
-    const unsigned prot = area_of_page(process, vpn)->style.prot;
+    const struct area *const area = area_of_page(process, vpn);
+    const unsigned prot = area ? area->style.prot : VK_PROT_READ | VK_PROT_WRITE; /* the kernel's own pages */
     vk_paged_set_entry(process, &path, vk_paged_rights(vk_entry_of(pfn, ENTRY_DIRTY), prot));
     return true;
 }

@@ -19,6 +19,7 @@ struct statement {
 
 extern const struct statement statements_machine[]; /* machines, processes, programs, frames */
 extern const struct statement statements_memory[];  /* calls and accesses */
+extern const struct statement statements_kernel[];  /* the kernel's own memory, and when it is short */
 extern const struct statement statements_script[];  /* variables, loops, expectations, output */
 
 /* All of them, NULL behind the last. */

@@ -89,6 +89,12 @@ bool scan_end_statement(struct scan *scan)
     return scan_is_line_end(scan) || scan_fail(scan, "expected the end of the line");
 }
 
+void scan_skip_line(struct scan *scan)
+{
+    while (!scan_is_line_end(scan))
+        scan->here.at++;
+}
+
 /* --- words and numbers ---------------------------------------------------------------------------------- */
 
 static bool is_letter(char c)

@@ -49,6 +49,9 @@ bool scan_is_line_end(struct scan *scan);
 /* Needs that to be so. */
 bool scan_end_statement(struct scan *scan);
 
+/* Passes over what is left of the line. */
+void scan_skip_line(struct scan *scan);
+
 /* Takes the sign, or the word, if it is next. */
 bool scan_skip(struct scan *scan, const char *sign);
 bool scan_skip_word(struct scan *scan, const char *word);

@@ -5,8 +5,10 @@
 #include "vmsim/command.h"
 #include "vmsim/run.h"
 
-const struct statement *const statement_groups[] = {statements_machine, statements_memory, statements_script,
-                                                    NULL};
+const struct statement *const statement_groups[] = {statements_machine, statements_memory, statements_kernel,
+                                                    statements_script, NULL};
+
+enum { DEPTH_MOST = 8 }; /* of statements that do others */
 
 /* --- statements ----------------------------------------------------------------------------------------- */
 
@@ -39,7 +41,12 @@ bool run_statement(struct session *session)
     const struct statement *const statement = find_statement(word.text);
     if (!statement)
         return scan_fail_last(&session->scan, "there is no statement %s", word.text);
-    return run_has(session, statement->needs) && statement->run(session);
+    if (session->depth == DEPTH_MOST)
+        return scan_fail_last(&session->scan, "more than %d statements in each other", DEPTH_MOST);
+    session->depth++;
+    const bool is_done = run_has(session, statement->needs) && statement->run(session);
+    session->depth--;
+    return is_done;
 }
 
 /* --- the script ----------------------------------------------------------------------------------------- */

@@ -44,7 +44,8 @@ void session_drop_machine(struct session *session)
     session->machine = NULL;
     session->flat = NULL;
     session->mm = NULL;
-    session->n_processes = session->n_libraries = 0;
+    session->n_processes = session->n_libraries = session->n_groups = session->n_caches = 0;
+    session->cache_at_hand = NULL;
     while (session->chunks) {
         struct chunk *const chunk = session->chunks;
         session->chunks = chunk->next;
@@ -89,6 +90,22 @@ uint64_t session_digest(struct session *session)
                             : 0;
 }
 
+struct session_group *session_group(struct session *session, const char *name)
+{
+    for (unsigned i = 0; i < session->n_groups; i++)
+        if (strcmp(session->group[i].name.text, name) == 0)
+            return &session->group[i];
+    return NULL;
+}
+
+struct session_cache *session_cache(struct session *session, const char *name)
+{
+    for (unsigned i = 0; i < session->n_caches; i++)
+        if (strcmp(session->cache[i].name.text, name) == 0)
+            return &session->cache[i];
+    return NULL;
+}
+
 /* --- refusals ------------------------------------------------------------------------------------------- */
 
 void session_note_error(struct session *session, int error)
@@ -97,8 +114,8 @@ void session_note_error(struct session *session, int error)
         int error;
         const char *name;
     } names[] = {
-        {VK_EPERM, "eperm"},   {VK_EAGAIN, "eagain"}, {VK_ENOMEM, "enomem"},
-        {VK_EFAULT, "efault"}, {VK_EEXIST, "eexist"}, {VK_EINVAL, "einval"},
+        {VK_EPERM, "eperm"}, {VK_EAGAIN, "eagain"}, {VK_ENOMEM, "enomem"}, {VK_EFAULT, "efault"},
+        {VK_EBUSY, "ebusy"}, {VK_EEXIST, "eexist"}, {VK_EINVAL, "einval"},
     };
     session->refusal = NULL;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -153,6 +170,9 @@ struct figures {
     struct vk_paging paging;
     struct vk_tlb_counts tlb;
     struct vk_frames frames;
+    struct vk_memory_counts memory;
+    struct vk_cache_usage cache;
+    struct vk_group_usage group; /* of the process at hand */
 };
 
 #define FIGURE(name, member)                                                                                 \
@@ -213,8 +233,37 @@ static const struct {
     FIGURE("frames", frames.all),
     FIGURE("free", frames.free),
     FIGURE("cached", frames.cached),
+    FIGURE("swap_outs", memory.n_swap_outs),
+    FIGURE("swap_ins", memory.n_swap_ins),
+    FIGURE("slots", memory.n_slots),
+    FIGURE("slots_used", memory.n_slots_used),
+    FIGURE("migrated", memory.n_migrated),
+    FIGURE("compacted", memory.n_compacted),
+    FIGURE("kills", memory.n_kills),
+    FIGURE("findings", memory.n_findings),
+    FIGURE("wrong_frees", memory.n_wrong_frees),
+    FIGURE("flushes", memory.n_kmap_flushes),
+    FIGURE("slabs_full", cache.full),
+    FIGURE("slabs_partial", cache.partial),
+    FIGURE("slabs_free", cache.free),
+    FIGURE("objects", cache.used),
+    FIGURE("constructed", cache.constructed),
+    FIGURE("in_slab", cache.in_slab),
+    FIGURE("colours", cache.colours),
+    FIGURE("group_limit", group.limit),
+    FIGURE("group_pages", group.charged),
+    FIGURE("group_pages_most", group.charged_most),
+    FIGURE("group_swapped", group.swapped),
+    FIGURE("group_failures", group.n_failed),
+    FIGURE("group_kills", group.n_killed),
 };
 enum { N_FIGURES = sizeof figure_table / sizeof *figure_table };
+
+static void gather_process(const struct session *session, struct figures *figures)
+{
+    figures->paging = vk_paging(session->mm);
+    figures->group = vk_group_usage(session->machine, vk_mm_group(session->mm));
+}
 
 static struct figures gather(const struct session *session)
 {
@@ -222,10 +271,13 @@ static struct figures gather(const struct session *session)
     if (session->mm)
         figures.usage = vk_usage(session->mm);
     if (session->machine && session->mm)
-        figures.paging = vk_paging(session->mm);
+        gather_process(session, &figures);
     if (session->machine) {
         figures.tlb = vk_tlb_counts(session->machine);
         figures.frames = vk_frames(session->machine);
+        figures.memory = vk_memory_counts(session->machine);
+        if (session->cache_at_hand)
+            figures.cache = vk_cache_usage(session->machine, session->cache_at_hand);
     }
     return figures;
 }
@@ -268,7 +320,8 @@ static bool value_of(void *context, struct scan *scan, const char *name, uint64_
     return variable || figure(session, name, value) || scan_fail_last(scan, "there is no value %s", name);
 }
 
-/* frame(ADDRESS): the number of the page's frame; NO_FRAME if it has none. content(ADDRESS): the 8 bytes there. */
+/* frame(ADDRESS): the number of the page's frame; UINT64_MAX if it has none. content(ADDRESS): the 8 bytes there.
+   kframe(ADDRESS): as frame, of the kernel's addresses. */
 static bool call_function(void *context, struct scan *scan, const char *name, uint64_t argument,
                           uint64_t *value)
 {
@@ -283,6 +336,11 @@ static bool call_function(void *context, struct scan *scan, const char *name, ui
         return session_touch(session,
                              &(struct vk_access){(vk_va)argument, sizeof *value, VK_PROT_READ, value}) &&
                (!session->refusal || scan_fail_last(scan, "content: %s", session->refusal));
+    }
+    if (strcmp(name, "kframe") == 0 && session->machine) {
+        if (!vk_kernel_frame_of(session->machine, argument, value))
+            *value = UINT64_MAX;
+        return true;
     }
     return scan_fail_last(scan, "there is no function %s here", name);
 }

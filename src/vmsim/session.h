@@ -6,11 +6,17 @@
 #ifndef VM_VMSIM_SESSION_H
 #define VM_VMSIM_SESSION_H
 
-#include "vmalloc/machine.h"
+#include "vmalloc/memory.h"
 #include "vmsim/expression.h"
 #include "vmsim/scan.h"
 
-enum { SESSION_PROCESSES_MOST = 32, SESSION_VARIABLES_MOST = 256, SESSION_LOOPS_MOST = 8 };
+enum {
+    SESSION_PROCESSES_MOST = 32,
+    SESSION_VARIABLES_MOST = 256,
+    SESSION_LOOPS_MOST = 8,
+    SESSION_GROUPS_MOST = 16,
+    SESSION_CACHES_MOST = 16
+};
 
 struct session_loop {
     struct scan_place body;
@@ -25,7 +31,7 @@ struct session {
     struct vk_machine *machine; /* one of the two, or none yet */
     struct vk_kernel *flat;
     struct vk_mm *mm; /* the address space at hand */
-    unsigned n_processes, n_variables, n_loops, n_libraries;
+    unsigned n_processes, n_variables, n_loops, n_libraries, depth;
     struct session_process {
         struct scan_word name;
         struct vk_mm *mm;
@@ -39,8 +45,18 @@ struct session {
         struct scan_word name;
         struct vk_segment segment[2];
     } library[VK_LIBRARIES_MOST]; /* for the next exec */
-    uint64_t result;              /* of the last statement that has one */
-    const char *refusal;          /* why the last statement was not done; NULL: it was */
+    unsigned n_groups, n_caches;
+    struct session_group {
+        struct scan_word name;
+        struct vk_group *group;
+    } group[SESSION_GROUPS_MOST];
+    struct session_cache {
+        struct scan_word name;
+        struct vk_cache *cache;
+    } cache[SESSION_CACHES_MOST];
+    struct vk_cache *cache_at_hand; /* the one that was named last */
+    uint64_t result;                /* of the last statement that has one */
+    const char *refusal;            /* why the last statement was not done; NULL: it was */
     unsigned n_expected, n_missed;
     uint64_t steps_left, bytes_left; /* how much it may do, statements and pages; and take from the host */
     void *chunks;
@@ -50,6 +66,10 @@ void session_begin(struct session *session, const char *name, const char *text, 
 
 /* Forgets the machine, and all that is on it; variables stay. */
 void session_drop_machine(struct session *session);
+
+/* The one of that name, NULL if there is none. */
+struct session_group *session_group(struct session *session, const char *name);
+struct session_cache *session_cache(struct session *session, const char *name);
 
 /* Counts work. False: it is more than was allowed, and scan_fail has been called. */
 bool session_step(struct session *session, uint64_t n);

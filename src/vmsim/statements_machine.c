@@ -37,7 +37,7 @@ static bool run_machine(struct session *session)
 {
     struct scan_word name;
     uint64_t ram = 64 << 20, boot = 0, cpus = 1, tlb = 0, ways = 0, batch = 0, high = 0, min_free = 0,
-             seed = 0, swap = 0;
+             seed = 0, swap = 0, cma = 0;
     bool has_no_lists = false, keeps_stamps = false, is_legacy = false;
     const struct run_option options[] = {
         {"ram", &ram, NULL},
@@ -49,6 +49,7 @@ static bool run_machine(struct session *session)
         {"high", &high, NULL},
         {"min_free", &min_free, NULL},
         {"swap", &swap, NULL},
+        {"cma", &cma, NULL},
         {"seed", &seed, NULL},
         {"nolists", NULL, &has_no_lists},
         {"stamps", NULL, &keeps_stamps},
@@ -70,6 +71,7 @@ static bool run_machine(struct session *session)
     const struct vk_machine_config config = {
         .ram_bytes = ram,
         .boot_bytes = boot,
+        .cma_bytes = cma,
         .n_cpus = narrow(cpus),
         .tlb_entries = narrow(tlb),
         .tlb_ways = narrow(ways),
@@ -283,7 +285,7 @@ const struct statement statements_machine[] = {
     {"machine", NEEDS_NOTHING, run_machine,
      "LAYOUT, a new one: [ram=BYTES] [boot=BYTES] [cpus=N] [tlb=ENTRIES] [ways=N] [batch=N] [high=N] "
      "[nolists]\n"
-     "                [min_free=BYTES] [swap=BYTES] [seed=N] [stamps] [legacy]"},
+     "                [min_free=BYTES] [swap=BYTES] [cma=BYTES] [seed=N] [stamps] [legacy]"},
     {"cpu", NEEDS_PAGING, run_cpu, "N: the processor that acts from now on"},
     {"process", NEEDS_PAGING, run_process, "NAME: an empty address space, which is used from now on"},
     {"use", NEEDS_PAGING, run_use, "NAME"},

@@ -59,6 +59,19 @@ static bool run_end(struct session *session)
     return true;
 }
 
+static bool run_if(struct session *session)
+{
+    uint64_t value;
+    if (!session_read_value(session, &value))
+        return false;
+    if (scan_skip_word(&session->scan, "for") || scan_skip_word(&session->scan, "end"))
+        return scan_fail_last(&session->scan, "a loop neither begins nor ends behind an if");
+    if (value)
+        return run_statement(session);
+    scan_skip_line(&session->scan);
+    return true;
+}
+
 /* --- expectations --------------------------------------------------------------------------------------- */
 
 static void complain_missed(struct session *session, struct scan_place place,
@@ -152,6 +165,39 @@ static void report_zoneinfo(struct session *session, const struct vk_writer *wri
     vk_machine_report_zoneinfo(session->machine, writer);
 }
 
+static void report_vmstat(struct session *session, const struct vk_writer *writer)
+{
+    vk_machine_report_vmstat(session->machine, writer);
+}
+
+static void report_slabinfo(struct session *session, const struct vk_writer *writer)
+{
+    vk_machine_report_slabinfo(session->machine, writer);
+}
+
+static void report_vmallocinfo(struct session *session, const struct vk_writer *writer)
+{
+    vk_machine_report_vmallocinfo(session->machine, writer);
+}
+
+static void report_finding(struct session *session, const struct vk_writer *writer)
+{
+    vk_machine_report_finding(session->machine, writer);
+}
+
+/* Whom the kernel ended last for want of memory. */
+static void report_victim(struct session *session, const struct vk_writer *writer)
+{
+    const struct vk_mm *const victim = vk_memory_counts(session->machine).victim;
+    for (unsigned i = 0; i < session->n_processes; i++)
+        if (session->process[i].mm == victim) {
+            const char *const name = session->process[i].name.text;
+            writer->write(writer->context, "out of memory: ended ", 21);
+            writer->write(writer->context, name, strlen(name));
+            writer->write(writer->context, "\n", 1);
+        }
+}
+
 static const struct {
     const char *name;
     enum statement_needs needs;
@@ -161,6 +207,11 @@ static const struct {
     {"status", NEEDS_MM, report_status},
     {"buddyinfo", NEEDS_MACHINE, report_buddyinfo},
     {"zoneinfo", NEEDS_PAGING, report_zoneinfo},
+    {"vmstat", NEEDS_PAGING, report_vmstat},
+    {"slabinfo", NEEDS_PAGING, report_slabinfo},
+    {"vmallocinfo", NEEDS_PAGING, report_vmallocinfo},
+    {"finding", NEEDS_PAGING, report_finding},
+    {"victim", NEEDS_PAGING, report_victim},
 };
 
 static bool run_print(struct session *session)
@@ -168,8 +219,7 @@ static bool run_print(struct session *session)
     struct scan_word name;
     const struct vk_writer writer = {session->is_json ? write_json : write_text, NULL};
     const unsigned line = session->scan.here.line;
-    if (!scan_word(&session->scan, "maps, status, buddyinfo or zoneinfo", &name) ||
-        !scan_end_statement(&session->scan))
+    if (!scan_word(&session->scan, "a report", &name) || !scan_end_statement(&session->scan))
         return false;
     for (size_t i = 0; i < sizeof reports / sizeof *reports; i++) {
         if (strcmp(reports[i].name, name.text) != 0)
@@ -183,7 +233,9 @@ static bool run_print(struct session *session)
             puts("\"}");
         return true;
     }
-    return scan_fail_last(&session->scan, "expected maps, status, buddyinfo or zoneinfo");
+    return scan_fail_last(
+        &session->scan,
+        "expected maps, status, buddyinfo, zoneinfo, vmstat, slabinfo, vmallocinfo, finding or victim");
 }
 
 static bool run_show(struct session *session)
@@ -226,13 +278,16 @@ const struct statement statements_script[] = {
     {"let", NEEDS_NOTHING, run_let, "NAME = VALUE"},
     {"for", NEEDS_NOTHING, run_for, "NAME FIRST LAST [STEP]: what follows, up to `end`, for each value"},
     {"end", NEEDS_NOTHING, run_end, ""},
+    {"if", NEEDS_NOTHING, run_if, "VALUE STATEMENT: does it if VALUE is not 0"},
     {"expect", NEEDS_NOTHING, run_expect, "VALUE: it is not 0"},
     {"refuse", NEEDS_NOTHING, run_refuse,
-     "ERROR STATEMENT: the kernel refuses it so: eperm, eagain, enomem, efault, eexist, einval, segv, oom, "
+     "ERROR STATEMENT: the kernel refuses it so: eperm, eagain, enomem, efault, ebusy, eexist, einval, segv, "
+     "oom, "
      "killed"},
     {"check", NEEDS_MACHINE, run_check,
      "verifies every structure of the machine; a damaged one ends the program"},
-    {"print", NEEDS_NOTHING, run_print, "maps|status|buddyinfo|zoneinfo"},
+    {"print", NEEDS_NOTHING, run_print,
+     "maps|status|buddyinfo|zoneinfo|vmstat|slabinfo|vmallocinfo|finding|victim"},
     {"show", NEEDS_NOTHING, run_show, "[hex] VALUE"},
     {"say", NEEDS_NOTHING, run_say, "\"TEXT\""},
     {0},
