@@ -178,9 +178,9 @@ void vk_kva_check(struct vk_kva *kva)
     uint32_t n_pages = 0;
     vk_areas_check(&kva->areas, page_bytes(kva));
     for (const struct area *area = vk_areas_first(&kva->areas); area; area = vk_area_next(area)) {
-        const struct area *const prev = vk_area_prev(area);
-        VM_CHECK(is_guard(area) ? prev && !is_guard(prev) && prev->end == area->start
-                                : !prev || is_guard(prev));
+        const struct area *const other = is_guard(area) ? vk_area_prev(area) : vk_area_next(area);
+        VM_CHECK(other && is_guard(other) != is_guard(area));
+        VM_CHECK(is_guard(area) ? other->end == area->start : area->end == other->start);
         for (vk_va at = area->start; at < area->end; at += page_bytes(kva)) {
             const uint32_t pfn = kva->space->ops->frame_of(kva->space, vpn_of(kva, at));
             VM_CHECK((pfn == VK_NO_FRAME) == is_guard(area));
