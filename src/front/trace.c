@@ -68,17 +68,21 @@ static void lose(void)
         vm_fetch_add_relaxed(&head->x_n_lost, 1);
 }
 
-/* The file, if it may be used: it is new, or an old trace that nobody is writing. */
-static bool claim_file(void)
+enum claim { CLAIMED, CLAIM_BUSY, CLAIM_REFUSED };
+
+/* Makes the file empty, if it is new, or an old trace that nobody is writing. */
+static enum claim claim_file(void)
 {
     struct vm_trace_head old;
     const long n = vm_window_read(path, &old, sizeof old);
     if (n == 0)
-        return true;
-    return n == (long)sizeof old && __builtin_memcmp(old.magic, VM_TRACE_MAGIC, sizeof old.magic) == 0 &&
-           (old.x_is_over || (long)old.process == vm_process_id() ||
-            !vm_window_is_process((long)old.process)) &&
-           vm_window_clear(path);
+        return CLAIMED;
+    if (n != (long)sizeof old || __builtin_memcmp(old.magic, VM_TRACE_MAGIC, sizeof old.magic) != 0)
+        return CLAIM_REFUSED;
+    const long writer = (long)old.process;
+    if (!old.x_is_over && writer != vm_process_id() && vm_window_is_process(writer))
+        return CLAIM_BUSY;
+    return vm_window_clear(path) ? CLAIMED : CLAIM_REFUSED;
 }
 
 /* NAME.PROCESS instead of NAME. */
@@ -188,7 +192,7 @@ static void begin_in_child(void)
 {
     const uint64_t parent = head->process;
     is_child = false;
-    head = add_process_to_path() && claim_file() ? make_head(parent) : NULL;
+    head = add_process_to_path() && claim_file() == CLAIMED ? make_head(parent) : NULL;
 }
 
 VM_COLD static bool make_room(struct recorder *recorder)
@@ -501,10 +505,11 @@ void vm_trace_start(void)
     const char *const name = vm_tune_text(TUNE_KEY_TRACE);
     if (!name)
         return;
-    bool is_usable = vm_window_path(path, name);
+    enum claim claim = vm_window_path(path, name) ? claim_file() : CLAIM_REFUSED;
     name_length = __builtin_strlen(path);
-    is_usable = is_usable && (claim_file() || (add_process_to_path() && claim_file()));
-    head = is_usable ? make_head(0) : NULL;
+    if (claim == CLAIM_BUSY && add_process_to_path()) /* this program was started by one that is recorded */
+        claim = claim_file();
+    head = claim == CLAIMED ? make_head(0) : NULL;
     if (!head) {
         vm_tune_refuse_text(TUNE_KEY_TRACE, &complaint);
         return;

@@ -178,8 +178,9 @@ static void paged_advise(struct vk_mm *mm, vk_va start, size_t bytes, unsigned p
 static void paged_lock(struct vk_mm *mm, vk_va start, size_t bytes)
 {
     struct vk_process *const process = vk_process_of(mm);
-    for (vk_va at = start; at < start + bytes; at += mm->kernel->page_bytes) {
+    for (vk_va at = start, next; at < start + bytes; at = next) {
         const struct area *const area = vk_areas_find_at(&mm->areas, at);
+        next = area->style.prot ? at + mm->kernel->page_bytes : area->end;
         if (!area->style.prot)
             continue;
         if (vk_touch(process, at, area->style.prot & VK_PROT_WRITE ? VK_PROT_WRITE : VK_PROT_READ) >=

@@ -105,8 +105,9 @@ bool line_word(struct line *line, const char **word, size_t *length)
 
 int line_fail(struct trace *trace, const struct line *line, const char *expected)
 {
-    return reader_fail(trace, "line %zu, column %zu: not %s", trace->line,
-                       (size_t)(line->at - line->start) + 1, expected);
+    struct line at = *line;
+    skip_blanks(&at);
+    return reader_fail(trace, "line %zu, column %zu: not %s", trace->line, (size_t)(at.at - at.start) + 1, expected);
 }
 
 static int digit_of(char character)

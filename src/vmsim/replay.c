@@ -3,8 +3,9 @@
  * replay.c - see replay.h. Owns the table of blocks, by their slots in the trace, and that of threads, which are parts of
  * the one thread that runs.
  *
- * What costs a look at all pages, resident memory and the allocator's own statistics, is looked at when what is cheap to
- * know, touched bytes and live bytes, has grown by a part since the last look, and at the end; a most is the most of these.
+ * What costs a look at all pages, what the allocator wrote to and its own statistics, is looked at when what is cheap to
+ * know, touched bytes and live bytes, has grown by a 64th since the last look, and at the end; in between it is taken for
+ * what it was. Touched bytes are counted after each operation.
  */
 #include "vmsim/replay.h"
 #include <limits.h>
@@ -31,6 +32,7 @@ struct replayer {
     uint32_t n_threads, thread;
     uint64_t usable_bytes; /* of all live blocks */
     uint64_t touched_at_look, live_at_look;
+    uint64_t untouched_at_look; /* of `most`, what no touch made resident: the allocator's own */
 };
 
 const char *const replay_tunable_names[N_REPLAY_TUNABLES] = {"top_pad", "trim_threshold", "mmap_threshold",
@@ -61,6 +63,7 @@ static void look_at_resident(struct replayer *replayer)
     result->resident_most.least = most(result->resident_most.least, result->resident.least);
     result->resident_most.most = most(result->resident_most.most, result->resident.most);
     replayer->touched_at_look = machine_touched();
+    replayer->untouched_at_look = result->resident.most - replayer->touched_at_look;
 }
 
 static void look_at_live(struct replayer *replayer)
@@ -71,7 +74,7 @@ static void look_at_live(struct replayer *replayer)
     replayer->live_at_look = result->live_bytes;
 }
 
-/* By a 64th, and a page: so there are some hundred looks, however long the trace. */
+/* By a 64th, and some: so there are some hundred looks, however long the trace. */
 static bool has_grown(uint64_t now, uint64_t at_look)
 {
     return now > at_look + at_look / 64 + 65536;
@@ -79,8 +82,11 @@ static bool has_grown(uint64_t now, uint64_t at_look)
 
 static void look_if_grown(struct replayer *replayer)
 {
-    if (has_grown(machine_touched(), replayer->touched_at_look))
+    const uint64_t touched = machine_touched();
+    if (has_grown(touched, replayer->touched_at_look))
         look_at_resident(replayer);
+    uint64_t *const resident_most = &replayer->result->resident_most.most;
+    *resident_most = most(*resident_most, touched + replayer->untouched_at_look);
     if (has_grown(replayer->result->live_bytes, replayer->live_at_look))
         look_at_live(replayer);
 }

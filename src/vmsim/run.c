@@ -7,73 +7,7 @@
 #include <string.h>
 #include "vmsim/command.h"
 #include "vmsim/commands.h"
-#include "vmsim/json.h"
 #include "vmsim/run.h"
-
-static const struct statement *const groups[] = {statements_machine, statements_memory, statements_kernel,
-                                                 statements_script};
-enum { N_GROUPS = sizeof groups / sizeof *groups };
-
-/* --- statements ----------------------------------------------------------------------------------------- */
-
-bool run_has(struct session *session, enum statement_needs needs)
-{
-    const bool has_machine = session->machine || session->flat;
-    if (needs != NEEDS_NOTHING && !has_machine)
-        return scan_fail_last(&session->scan, "there is no machine yet");
-    if ((needs == NEEDS_PAGING || needs == NEEDS_PAGED_MM) && !session->machine)
-        return scan_fail_last(&session->scan, "this machine does not page");
-    if ((needs == NEEDS_MM || needs == NEEDS_PAGED_MM) && !session->mm)
-        return scan_fail_last(&session->scan, "there is no process at hand");
-    return true;
-}
-
-static const struct statement *find_statement(const char *word)
-{
-    for (unsigned group = 0; group < N_GROUPS; group++)
-        for (const struct statement *statement = groups[group]; statement->word; statement++)
-            if (strcmp(statement->word, word) == 0)
-                return statement;
-    return NULL;
-}
-
-bool run_statement(struct session *session)
-{
-    struct scan_word word;
-    if (!scan_word(&session->scan, "a statement", &word))
-        return false;
-    const struct statement *const statement = find_statement(word.text);
-    if (!statement)
-        return scan_fail_last(&session->scan, "there is no statement %s", word.text);
-    return run_has(session, statement->needs) && statement->run(session);
-}
-
-/* --- the script ----------------------------------------------------------------------------------------- */
-
-static int complain(const struct scan *scan, struct scan_place place, const char *what)
-{
-    fflush(stdout);
-    fprintf(stderr, "%s:%u:%u: %s\n", scan->name, place.line, scan_column(place), what);
-    return VMSIM_WRONG;
-}
-
-static int run_script(struct session *session)
-{
-    struct scan *const scan = &session->scan;
-    while (scan_statement(scan)) {
-        const struct scan_place place = scan_place(scan);
-        session->refusal = NULL;
-        if (!run_statement(session))
-            return complain(scan, scan->wrong, scan->complaint);
-        if (session->refusal) {
-            complain(scan, place, session->refusal);
-            return VMSIM_FAILED;
-        }
-    }
-    if (session->n_loops)
-        return complain(scan, scan_place(scan), "expected the end of the loop");
-    return session->n_missed ? VMSIM_FAILED : VMSIM_DONE;
-}
 
 static void print_end(struct session *session, bool has_digest)
 {
@@ -116,8 +50,8 @@ static int print_help(void)
 {
     vmsim_help();
     puts("\nStatements, one a line; # begins a comment:\n");
-    for (unsigned group = 0; group < N_GROUPS; group++)
-        for (const struct statement *statement = groups[group]; statement->word; statement++)
+    for (const struct statement *const *group = statement_groups; *group; group++)
+        for (const struct statement *statement = *group; statement->word; statement++)
             printf("  %-10s %s\n", statement->word, statement->help);
     puts("\nVALUE, BYTES, ADDRESS are expressions of C: numbers (0x, K, M, G, T), variables, figures such as "
          "page, rss,\n"

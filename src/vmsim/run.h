@@ -22,6 +22,12 @@ extern const struct statement statements_memory[];  /* calls and accesses */
 extern const struct statement statements_kernel[];  /* the kernel's own memory, and when it is short */
 extern const struct statement statements_script[];  /* variables, loops, expectations, output */
 
+/* All of them, NULL behind the last. */
+extern const struct statement *const statement_groups[];
+
+/* All of the session's script. Returns an exit status of the tool. */
+int run_script(struct session *session);
+
 /* One statement, whatever it is; the word is next. */
 bool run_statement(struct session *session);
 

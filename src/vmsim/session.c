@@ -15,10 +15,12 @@ struct chunk {
 static void *more(void *context, size_t bytes)
 {
     struct session *const session = context;
-    struct chunk *const chunk =
-        bytes < SIZE_MAX / 2 ? aligned_alloc(64, (sizeof *chunk + bytes + 63) & ~(size_t)63) : NULL;
+    struct chunk *const chunk = bytes < SIZE_MAX / 2 && bytes <= session->bytes_left
+                                    ? aligned_alloc(64, (sizeof *chunk + bytes + 63) & ~(size_t)63)
+                                    : NULL;
     if (!chunk)
         return NULL;
+    session->bytes_left -= bytes;
     chunk->next = session->chunks;
     session->chunks = chunk;
     return chunk->bytes;
@@ -33,7 +35,7 @@ static void panic(const char *text, size_t length)
 
 void session_begin(struct session *session, const char *name, const char *text, size_t bytes)
 {
-    *session = (struct session){0};
+    *session = (struct session){.steps_left = UINT64_MAX, .bytes_left = UINT64_MAX};
     scan_begin(&session->scan, name, text, bytes);
 }
 
@@ -143,10 +145,21 @@ static enum vk_outcome touch_flat(struct session *session, const struct vk_acces
     return VK_TLB_HIT;
 }
 
-void session_touch(struct session *session, const struct vk_access *access)
+bool session_step(struct session *session, uint64_t n)
 {
+    if (n > session->steps_left)
+        return scan_fail(&session->scan, "the script goes on for too long");
+    session->steps_left -= n;
+    return true;
+}
+
+bool session_touch(struct session *session, const struct vk_access *access)
+{
+    if (!session_step(session, access->bytes >> session->preset.page_shift))
+        return false;
     session_note_outcome(session,
                          session->machine ? vk_access(session->mm, access) : touch_flat(session, access));
+    return true;
 }
 
 /* --- names ---------------------------------------------------------------------------------------------- */
@@ -320,8 +333,9 @@ static bool call_function(void *context, struct scan *scan, const char *name, ui
     }
     if (strcmp(name, "content") == 0 && session->mm) {
         *value = 0;
-        session_touch(session, &(struct vk_access){(vk_va)argument, sizeof *value, VK_PROT_READ, value});
-        return !session->refusal || scan_fail_last(scan, "content: %s", session->refusal);
+        return session_touch(session,
+                             &(struct vk_access){(vk_va)argument, sizeof *value, VK_PROT_READ, value}) &&
+               (!session->refusal || scan_fail_last(scan, "content: %s", session->refusal));
     }
     if (strcmp(name, "kframe") == 0 && session->machine) {
         if (!vk_kernel_frame_of(session->machine, argument, value))

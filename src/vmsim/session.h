@@ -26,12 +26,12 @@ struct session_loop {
 
 struct session {
     struct scan scan;
-    bool is_json;
+    bool is_json, reads_no_files;
     struct vk_preset preset;
     struct vk_machine *machine; /* one of the two, or none yet */
     struct vk_kernel *flat;
     struct vk_mm *mm; /* the address space at hand */
-    unsigned n_processes, n_variables, n_loops, n_libraries;
+    unsigned n_processes, n_variables, n_loops, n_libraries, depth;
     struct session_process {
         struct scan_word name;
         struct vk_mm *mm;
@@ -58,7 +58,8 @@ struct session {
     uint64_t result;                /* of the last statement that has one */
     const char *refusal;            /* why the last statement was not done; NULL: it was */
     unsigned n_expected, n_missed;
-    void *chunks; /* memory of the host */
+    uint64_t steps_left, bytes_left; /* how much it may do, statements and pages; and take from the host */
+    void *chunks;
 };
 
 void session_begin(struct session *session, const char *name, const char *text, size_t bytes);
@@ -70,6 +71,9 @@ void session_drop_machine(struct session *session);
 struct session_group *session_group(struct session *session, const char *name);
 struct session_cache *session_cache(struct session *session, const char *name);
 
+/* Counts work. False: it is more than was allowed, and scan_fail has been called. */
+bool session_step(struct session *session, uint64_t n);
+
 /* Notes what a call of the kernel, or an access, gave as the statement's refusal. */
 void session_note_error(struct session *session, int error);
 void session_note_outcome(struct session *session, enum vk_outcome outcome);
@@ -78,8 +82,8 @@ void session_note_outcome(struct session *session, enum vk_outcome outcome);
 int session_make_machine(struct session *session, const struct vk_machine_config *config);
 int session_make_flat(struct session *session, uint64_t ram_bytes, enum vk_layout layout);
 
-/* Reads each page of the range, or writes to it, or one number of 8 bytes. */
-void session_touch(struct session *session, const struct vk_access *access);
+/* Reads each page of the range, or writes to it, or one number of 8 bytes. False: scan_fail has been called. */
+bool session_touch(struct session *session, const struct vk_access *access);
 
 /* The variable of that name, which is made if there is none. False: too many; scan_fail has been called. */
 bool session_variable(struct session *session, const char *name, unsigned *index);

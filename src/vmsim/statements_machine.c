@@ -229,7 +229,8 @@ static bool run_load_elf(struct session *session)
     const struct run_option options[] = {{"arguments", &arguments, NULL}};
     if (!scan_name(&session->scan, "a path", &path) || !run_read_options(session, options, 1))
         return false;
-    const char *const why = image_read(path.text, &image);
+    const char *const why =
+        session->reads_no_files ? "no files are read here" : image_read(path.text, &image);
     if (why)
         return scan_fail_last(&session->scan, "%s: %s", path.text, why);
     exec(session, &(struct vk_image){path.text, image.segment, image.n_segments, image.is_movable},

@@ -221,8 +221,7 @@ static bool run_touch(struct session *session)
         (!scan_is_line_end(&session->scan) && !session_read_value(session, &bytes)) ||
         !scan_end_statement(&session->scan))
         return false;
-    session_touch(session, &(struct vk_access){(vk_va)start, (size_t)bytes, kinds[kind], NULL});
-    return true;
+    return session_touch(session, &(struct vk_access){(vk_va)start, (size_t)bytes, kinds[kind], NULL});
 }
 
 static bool run_store(struct session *session)
@@ -230,8 +229,7 @@ static bool run_store(struct session *session)
     uint64_t at, value;
     if (!read_range_alone(session, &at, &value))
         return false;
-    session_touch(session, &(struct vk_access){(vk_va)at, sizeof value, VK_PROT_WRITE, &value});
-    return true;
+    return session_touch(session, &(struct vk_access){(vk_va)at, sizeof value, VK_PROT_WRITE, &value});
 }
 
 static bool run_load(struct session *session)
@@ -239,7 +237,8 @@ static bool run_load(struct session *session)
     uint64_t at, value = 0;
     if (!session_read_value(session, &at) || !scan_end_statement(&session->scan))
         return false;
-    session_touch(session, &(struct vk_access){(vk_va)at, sizeof value, VK_PROT_READ, &value});
+    if (!session_touch(session, &(struct vk_access){(vk_va)at, sizeof value, VK_PROT_READ, &value}))
+        return false;
     session->result = value;
     return true;
 }

@@ -121,8 +121,11 @@ static int read_op(struct trace *trace, struct line *line, struct op *op)
     uint64_t thread;
     const char *word;
     size_t length;
-    if (!line_number(trace, line, &thread, "the number of a thread") || thread > UINT32_MAX)
-        return trace->error[0] ? -1 : line_fail(trace, line, "the number of a thread");
+    const struct line whole = *line;
+    if (!line_number(trace, line, &thread, "the number of a thread"))
+        return -1;
+    if (thread > UINT32_MAX)
+        return line_fail(trace, &whole, "the number of a thread");
     op->thread = (uint32_t)thread;
     const struct line before = *line;
     const bool has_word = line_word(line, &word, &length);

@@ -427,7 +427,7 @@ static void assert_said(const char *entry, const char *expected)
 
 #define THERE_ARE                                                                                            \
     "no such setting (there are top_pad, trim_threshold, mmap_threshold, mmap_max, perturb, arena_max, "     \
-    "stats, verbose, check, strict, backend, fault, oplog): ignored\n"
+    "stats, verbose, check, strict, backend, fault, oplog, trace, trace_bytes): ignored\n"
 
 static void complaints(void **state)
 {
@@ -448,6 +448,7 @@ static void complaints(void **state)
         {"VMALLOC_=", "vmalloc: VMALLOC_=: " THERE_ARE},
         {"VMALLOC_CONFIG=1", "vmalloc: VMALLOC_CONFIG=1: " THERE_ARE},
         {"VMALLOC_FAULT_PLAN=1", "vmalloc: VMALLOC_FAULT_PLAN=1: " THERE_ARE},
+        {"VMALLOC_TRACE_FILE=x", "vmalloc: VMALLOC_TRACE_FILE=x: " THERE_ARE},
         {"VMALLOC_TRACER=1", "vmalloc: VMALLOC_TRACER=1: " THERE_ARE},
         {"VMALLOC_top_pad=1", "vmalloc: VMALLOC_top_pad=1: " THERE_ARE},
         {"VMALLOC_X=\x1b[1m\n\x7f\xc3\xa4", "vmalloc: VMALLOC_X=?[1m????: " THERE_ARE},
@@ -457,7 +458,6 @@ static void complaints(void **state)
         {"GLIBC_TUNABLES=glibc.malloc.top_pad=1M",
          "vmalloc: GLIBC_TUNABLES: glibc.malloc.top_pad=1M: not a number: ignored\n"},
         /* None of ours, known for other things, or nothing at all. */
-        {"VMALLOC_TRACE_FILE=x", ""},
         {"VMALLOC_CONF=", ""},
         {"VMALLOC_CONF=, ,", ""},
         {"VMALLOC", ""},
@@ -550,7 +550,9 @@ static void report(void **state)
                               "vmalloc: strict = 0 (default)\n"
                               "vmalloc: backend = linux (default)\n"
                               "vmalloc: fault = none (default)\n"
-                              "vmalloc: oplog = none (default)\n");
+                              "vmalloc: oplog = none (default)\n"
+                              "vmalloc: trace = none (default)\n"
+                              "vmalloc: trace_bytes = 0 (default)\n");
     reset();
     read_entries((const char *const[]){"MALLOC_TOP_PAD_=1", "GLIBC_TUNABLES=glibc.malloc.mmap_max=2",
                                        "VMALLOC_TRIM_THRESHOLD=-1", "VMALLOC_CONF=stats=1,verbose",
@@ -569,7 +571,9 @@ static void report(void **state)
                               "vmalloc: strict = 0 (default)\n"
                               "vmalloc: backend = linux (default)\n"
                               "vmalloc: fault = none (default)\n"
-                              "vmalloc: oplog = none (default)\n");
+                              "vmalloc: oplog = none (default)\n"
+                              "vmalloc: trace = none (default)\n"
+                              "vmalloc: trace_bytes = 0 (default)\n");
     reset();
 }
 
