@@ -38,7 +38,8 @@ struct vk_group_usage {
 };
 struct vk_group_usage vk_group_usage(struct vk_machine *machine, const struct vk_group *group);
 
-/* The page at the address stays in its frame, until as many unpins. VK_EFAULT: it has none, or no such pin. */
+/* The page at the address stays in its frame, until as many unpins. VK_EFAULT: it has none, or no
+   such pin; VK_EAGAIN: it has 65535. */
 int vk_page_pin(struct vk_mm *mm, vk_va at, uint64_t *frame);
 int vk_page_unpin(struct vk_machine *machine, uint64_t frame);
 

@@ -84,7 +84,8 @@ uint64_t vk_kmap(struct vk_kmap *kmap, uint32_t pfn)
         kmap->frame[slot] = pfn;
         kmap->n_uses[slot] = 1;
     }
-    VM_CHECK(kmap->n_uses[slot] < UINT16_MAX);
+    if (kmap->n_uses[slot] == UINT16_MAX)
+        return VK_NO_ADDRESS;
     kmap->n_uses[slot]++;
     return slot_address(kmap, slot);
 }

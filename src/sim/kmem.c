@@ -54,7 +54,7 @@ static size_t align_of(const struct vk_cache *cache)
 /* How many objects fit in a slab of the cache's order, with the record in front or without. */
 static void count_objects(struct vk_cache *cache)
 {
-    uint32_t n = (uint32_t)vm_min_size(slab_bytes(cache) / cache->step_bytes, VK_SLAB_USED - 1);
+    uint32_t n = (uint32_t)vm_min_size(slab_bytes(cache) / cache->step_bytes, VK_SLAB_RECORD - 1);
     size_t offset = 0;
     while (!cache->is_off_slab && n > 0) {
         offset = vm_round_up(record_bytes(n), align_of(cache));
@@ -134,11 +134,54 @@ static uint64_t object_at(const struct vk_cache *cache, uint32_t slab, size_t co
            object * cache->step_bytes;
 }
 
+/* --- objects by address ------------------------------------------------------------------------------------ */
+
+/* The frame that an address of the direct mapping is in, VK_NO_FRAME if it is no such address. */
+static uint32_t frame_at(const struct vk_kmem *kmem, uint64_t address)
+{
+    const uint64_t pfn = (address - kmem->direct_base) >> kmem->phys->config.page_shift;
+    return address >= kmem->direct_base && pfn < kmem->phys->n_frames &&
+                   vk_frame_is_direct(kmem->phys, (uint32_t)pfn)
+               ? (uint32_t)pfn
+               : VK_NO_FRAME;
+}
+
+static uint32_t first_frame(const struct vk_phys *phys, uint32_t pfn)
+{
+    return phys->frame[pfn].flags & VK_FRAME_TAIL ? (uint32_t)phys->frame[pfn].vpn : pfn;
+}
+
+/* The slab that an address is in, and the number of the object there. False: it is in none. */
+static bool find_object(struct vk_kmem *kmem, uint64_t address, uint32_t *slab, uint32_t *object)
+{
+    struct vk_phys *const phys = kmem->phys;
+    const uint32_t pfn = frame_at(kmem, address);
+    if (pfn == VK_NO_FRAME || phys->frame[pfn].kind != VK_FRAME_SLAB)
+        return false;
+    *slab = first_frame(phys, pfn);
+    const struct vk_cache *const cache = phys->frame[pfn].owner;
+    struct vk_slab_record record;
+    vk_slab_read(phys, *slab, &record);
+    const uint64_t first = object_at(cache, *slab, record.colour_bytes, 0);
+    if (address < first || address - first >= cache->n_in_slab * (uint64_t)cache->step_bytes)
+        return false;
+    *object = (uint32_t)((address - first) / cache->step_bytes);
+    return true;
+}
+
 /* --- slabs ------------------------------------------------------------------------------------------------ */
 
 static struct vk_frame_list *list_for(struct vk_cache *cache, uint32_t n_used)
 {
     return n_used == 0 ? &cache->free : n_used == cache->n_in_slab ? &cache->full : &cache->partial;
+}
+
+static void mark_object(struct vk_kmem *kmem, uint64_t address, uint32_t mark)
+{
+    uint32_t slab, object;
+    const bool is_object = find_object(kmem, address, &slab, &object);
+    VM_CHECK(is_object);
+    set_next(kmem->phys, slab, object, mark);
 }
 
 /* Where the record of a new slab goes, in physical memory; false: there is no memory for it. */
@@ -149,9 +192,13 @@ static bool place_record(struct vk_cache *cache, uint32_t slab, size_t colour_by
     *at = ((uint64_t)slab << phys->config.page_shift) + colour_bytes;
     if (!cache->is_off_slab)
         return true;
-    const uint64_t record = vk_kmalloc(cache->kmem, record_bytes(cache->n_in_slab), gfp);
+    const uint64_t record =
+        vk_kmalloc(cache->kmem, record_bytes(cache->n_in_slab), gfp & ~(unsigned)VK_GFP_DMA);
+    if (record == VK_NO_ADDRESS)
+        return false;
+    mark_object(cache->kmem, record, VK_SLAB_RECORD);
     *at = record - cache->kmem->direct_base;
-    return record != VK_NO_ADDRESS;
+    return true;
 }
 
 static void construct_objects(struct vk_cache *cache, uint32_t slab, size_t colour_bytes)
@@ -199,8 +246,10 @@ static void remove_slab(struct vk_cache *cache, uint32_t slab)
     struct vk_phys *const phys = cache->kmem->phys;
     const uint64_t record = record_at(phys, slab);
     vk_frames_remove(phys, &cache->free, slab);
-    if (cache->is_off_slab)
+    if (cache->is_off_slab) {
+        mark_object(cache->kmem, cache->kmem->direct_base + record, VK_SLAB_USED);
         vk_kfree(cache->kmem, cache->kmem->direct_base + record);
+    }
     vk_free_pages(phys, slab);
     cache->n_reaped_slabs++;
 }
@@ -227,39 +276,6 @@ uint64_t vk_cache_alloc(struct vk_cache *cache, unsigned gfp)
     const uint64_t address = object_at(cache, slab, record.colour_bytes, object);
     vk_shadow_use(cache->kmem, address, cache->plan.bytes, cache->step_bytes);
     return address;
-}
-
-/* The frame that an address of the direct mapping is in, VK_NO_FRAME if it is no such address. */
-static uint32_t frame_at(const struct vk_kmem *kmem, uint64_t address)
-{
-    const uint64_t pfn = (address - kmem->direct_base) >> kmem->phys->config.page_shift;
-    return address >= kmem->direct_base && pfn < kmem->phys->n_frames &&
-                   vk_frame_is_direct(kmem->phys, (uint32_t)pfn)
-               ? (uint32_t)pfn
-               : VK_NO_FRAME;
-}
-
-static uint32_t first_frame(const struct vk_phys *phys, uint32_t pfn)
-{
-    return phys->frame[pfn].flags & VK_FRAME_TAIL ? (uint32_t)phys->frame[pfn].vpn : pfn;
-}
-
-/* The slab that an address is in, and the number of the object there. False: it is in none. */
-static bool find_object(struct vk_kmem *kmem, uint64_t address, uint32_t *slab, uint32_t *object)
-{
-    struct vk_phys *const phys = kmem->phys;
-    const uint32_t pfn = frame_at(kmem, address);
-    if (pfn == VK_NO_FRAME || phys->frame[pfn].kind != VK_FRAME_SLAB)
-        return false;
-    *slab = first_frame(phys, pfn);
-    const struct vk_cache *const cache = phys->frame[pfn].owner;
-    struct vk_slab_record record;
-    vk_slab_read(phys, *slab, &record);
-    const uint64_t first = object_at(cache, *slab, record.colour_bytes, 0);
-    if (address < first || address - first >= cache->n_in_slab * (uint64_t)cache->step_bytes)
-        return false;
-    *object = (uint32_t)((address - first) / cache->step_bytes);
-    return true;
 }
 
 bool vk_object_at(struct vk_kmem *kmem, uint64_t address, struct vk_object *found)
@@ -442,28 +458,60 @@ void vk_kmem_init(struct vk_kmem *kmem, struct vk_phys *phys, uint64_t direct_ba
 
 /* --- access ----------------------------------------------------------------------------------------------- */
 
-/* Whether all of it is in the direct mapping. */
-static bool is_direct(const struct vk_kmem *kmem, uint64_t address, size_t n)
+/* Whether the byte is in something that was given out, or could be. */
+static bool may_access(struct vk_kmem *kmem, uint64_t address)
 {
-    const uint32_t first = frame_at(kmem, address);
-    const uint32_t last = n ? frame_at(kmem, address + n - 1) : first;
-    return first != VK_NO_FRAME && last != VK_NO_FRAME && last >= first;
+    struct vk_phys *const phys = kmem->phys;
+    const uint32_t pfn = frame_at(kmem, address);
+    uint32_t slab, object;
+    if (pfn == VK_NO_FRAME)
+        return false;
+    const struct vk_frame *const frame = &phys->frame[pfn];
+    switch ((enum vk_frame_kind)frame->kind) {
+    case VK_FRAME_SLAB:
+        return find_object(kmem, address, &slab, &object) &&
+               vk_slab_next(phys, slab, object) != VK_SLAB_RECORD;
+    case VK_FRAME_KERNEL:
+        return !frame->owner || frame->owner == kmem->frames_owner;
+    case VK_FRAME_USER:
+        return !phys->config.keeps_stamps;
+    case VK_FRAME_LARGE:
+        return true;
+    case VK_FRAME_RESERVED:
+    case VK_FRAME_FREE:
+    case VK_FRAME_CACHED:
+        break;
+    }
+    return false;
+}
+
+/* All of it; objects, of which none is smaller than 8 bytes, are looked at each. */
+static bool may_access_all(struct vk_kmem *kmem, uint64_t address, size_t n)
+{
+    for (size_t i = 0; i < n; i += ALIGN_LEAST)
+        if (!may_access(kmem, address + i))
+            return false;
+    return may_access(kmem, address + n - 1);
 }
 
 int vk_kernel_read(struct vk_kmem *kmem, uint64_t from, void *to, size_t n)
 {
-    if (!is_direct(kmem, from, n))
-        return VK_EFAULT;
+    if (n == 0)
+        return 0;
     vk_shadow_check(kmem, from, n, VK_SHADOW_READ);
+    if (!may_access_all(kmem, from, n))
+        return VK_EFAULT;
     vk_phys_read(kmem->phys, from - kmem->direct_base, to, n);
     return 0;
 }
 
 int vk_kernel_write(struct vk_kmem *kmem, uint64_t to, const void *from, size_t n)
 {
-    if (!is_direct(kmem, to, n))
-        return VK_EFAULT;
+    if (n == 0)
+        return 0;
     vk_shadow_check(kmem, to, n, VK_SHADOW_WRITE);
+    if (!may_access_all(kmem, to, n))
+        return VK_EFAULT;
     vk_phys_write(kmem->phys, to - kmem->direct_base, from, n);
     return 0;
 }

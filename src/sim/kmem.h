@@ -50,6 +50,7 @@ struct vk_kmem {
     uint64_t direct_base; /* of the mapping of all frames but HIGHMEM's */
     struct list caches;
     struct vk_cache general[VK_N_GENERAL_CACHES];
+    const void *frames_owner; /* of kernel frames that were given out as frames */
     struct vk_shadow *shadow; /* NULL: none; see shadow.h */
     uint64_t n_refused;       /* frees of what is no object in use */
 };
@@ -85,8 +86,11 @@ struct vk_object {
 };
 bool vk_object_at(struct vk_kmem *kmem, uint64_t address, struct vk_object *object);
 
-/* Copies to and from addresses of the direct mapping. VK_EFAULT: not all of them are. The shadow, if there is one, is
-   asked first, and may report. */
+/*
+ * Copies to and from addresses of the direct mapping. VK_EFAULT: not all of them are, or there is something that was not
+ * given out: free frames, page tables, what slabs know of their objects, stamps. The shadow, if there is one, is asked
+ * first, and may report.
+ */
 int vk_kernel_read(struct vk_kmem *kmem, uint64_t from, void *to, size_t n);
 int vk_kernel_write(struct vk_kmem *kmem, uint64_t to, const void *from, size_t n);
 
@@ -108,7 +112,8 @@ struct vk_slab_record {
     uint32_t n_used, first_free, colour_bytes;
 };
 
-enum { VK_SLAB_END = UINT16_MAX, VK_SLAB_USED = UINT16_MAX - 1 };
+/* In place of a number: the last free one; in use; in use as the record of another slab, which nobody else may touch. */
+enum { VK_SLAB_END = UINT16_MAX, VK_SLAB_USED = UINT16_MAX - 1, VK_SLAB_RECORD = UINT16_MAX - 2 };
 
 void vk_slab_read(struct vk_phys *phys, uint32_t slab, struct vk_slab_record *record);
 uint32_t vk_slab_next(struct vk_phys *phys, uint32_t slab, uint32_t object);

@@ -57,7 +57,8 @@ static uint32_t check_slab(const struct vk_cache *cache, uint32_t slab)
     for (uint32_t i = record.first_free; i != VK_SLAB_END; i = vk_slab_next(phys, slab, i))
         VM_CHECK(i < cache->n_in_slab && ++n_free <= cache->n_in_slab); /* C2 */
     for (uint32_t i = 0; i < cache->n_in_slab; i++)
-        n_used += vk_slab_next(phys, slab, i) == VK_SLAB_USED;
+        n_used +=
+            vk_slab_next(phys, slab, i) == VK_SLAB_USED || vk_slab_next(phys, slab, i) == VK_SLAB_RECORD;
     VM_CHECK(n_free + n_used == cache->n_in_slab && n_used == record.n_used); /* C2 */
     for (uint32_t i = 0; i < 1U << cache->order; i++) {
         const struct vk_frame *const frame = &phys->frame[slab + i];

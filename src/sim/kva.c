@@ -110,6 +110,13 @@ int vk_vfree(struct vk_kva *kva, uint64_t address)
 
 /* --- access ----------------------------------------------------------------------------------------------- */
 
+/* What kmap has mapped may since be free, or hold a stamp. */
+static bool holds_bytes(const struct vk_phys *phys, uint32_t pfn)
+{
+    const enum vk_frame_kind kind = phys->frame[pfn].kind;
+    return kind == VK_FRAME_KERNEL || (kind == VK_FRAME_USER && !phys->config.keeps_stamps);
+}
+
 /* Calls copy for each piece of [at, at + n) that is in one page, with its physical address. */
 static int each_page(struct vk_phys *phys, struct vk_space *space, uint64_t at, size_t n,
                      void (*copy)(struct vk_phys *phys, uint64_t physical, size_t done, size_t part,
@@ -120,7 +127,7 @@ static int each_page(struct vk_phys *phys, struct vk_space *space, uint64_t at, 
     for (size_t done = 0, part; done < n; done += part) {
         part = vm_min_size(n - done, (size_t)(mask + 1 - ((at + done) & mask)));
         const uint32_t pfn = space->ops->frame_of(space, (at + done) >> phys->config.page_shift);
-        if (pfn == VK_NO_FRAME)
+        if (pfn == VK_NO_FRAME || !holds_bytes(phys, pfn))
             return VK_EFAULT;
         copy(phys, ((uint64_t)pfn << phys->config.page_shift) + ((at + done) & mask), done, part, buffer);
     }

@@ -20,6 +20,7 @@ void vk_memory_init(struct vk_machine *machine)
 {
     struct vk_memory *const memory = &machine->memory;
     vk_kmem_init(&memory->kmem, &machine->phys, machine->preset.direct_start);
+    memory->kmem.frames_owner = machine;
     memory->shrinker = (struct vk_shrinker){.shrink = vk_kmem_reap, .context = &memory->kmem};
     vk_shrinker_add(&machine->reclaim, &memory->shrinker);
     memory->shadow = (struct vk_shadow){.found = note_finding, .context = memory};

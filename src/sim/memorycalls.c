@@ -86,10 +86,13 @@ int vk_page_pin(struct vk_mm *mm, vk_va at, uint64_t *frame)
     const uint32_t pfn = at < mm->areas.high
                              ? process->space.ops->frame_of(&process->space, vk_page_number(process, at))
                              : VK_NO_FRAME;
-    if (pfn != VK_NO_FRAME)
-        vk_pin(&process->machine->reclaim, pfn);
     *frame = pfn;
-    return leave(process->machine, pfn == VK_NO_FRAME ? VK_EFAULT : 0);
+    if (pfn == VK_NO_FRAME)
+        return leave(process->machine, VK_EFAULT);
+    if (process->machine->phys.frame[pfn].n_pins == UINT16_MAX)
+        return leave(process->machine, VK_EAGAIN);
+    vk_pin(&process->machine->reclaim, pfn);
+    return leave(process->machine, 0);
 }
 
 int vk_page_unpin(struct vk_machine *machine, uint64_t frame)

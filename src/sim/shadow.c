@@ -58,8 +58,10 @@ void vk_shadow_slab(struct vk_kmem *kmem, uint64_t slab, size_t bytes)
 static bool is_open(const struct vk_kmem *kmem, uint64_t address)
 {
     const struct vk_phys *const phys = kmem->phys;
-    const struct vk_frame *const frame =
-        &phys->frame[(address - kmem->direct_base) >> phys->config.page_shift];
+    const uint64_t offset = address - kmem->direct_base;
+    if (address < kmem->direct_base || offset >> UNIT_SHIFT >= kmem->shadow->n_bytes)
+        return true; /* no address of the direct mapping: a fault, not a finding */
+    const struct vk_frame *const frame = &phys->frame[offset >> phys->config.page_shift];
     if (frame->kind == VK_FRAME_FREE || frame->kind == VK_FRAME_CACHED)
         return false;
     const uint8_t state = *shadow_of(kmem, address);

@@ -145,11 +145,53 @@ static void records_of_large_objects_lie_elsewhere(void **state)
     }
     assert_lists(cache, 1, 1, 0);
     assert_int_equal(vk_general_cache(&kmem, 28)->n_used, 2); /* the records */
+    const uint64_t record = direct_base + phys.frame[cache->partial.first].vpn;
+    char bytes[8] = {0};
+    assert_int_equal(vk_kfree(&kmem, record), VK_EINVAL);
+    assert_int_equal(vk_kernel_write(&kmem, record, bytes, sizeof bytes), VK_EFAULT);
+    assert_int_equal(vk_kernel_write(&kmem, record & ~(uint64_t)(PAGE - 1), bytes, 1),
+                     VK_EFAULT); /* its slab's own */
     for (unsigned i = 0; i < 5; i++)
         assert_int_equal(vk_kfree(&kmem, objects[i]), 0);
     const uint32_t n_free = physical_free(&phys);
     assert_int_equal(vk_kmem_reap(&kmem), 3);
     assert_int_equal(physical_free(&phys), n_free + 3);
+    check();
+}
+
+/* 2 objects of 1500 bytes would waste a quarter of a frame; 5 in two frames do not. */
+static void slabs_waste_an_eighth_at_most(void **state)
+{
+    (void)state;
+    const struct vk_phys_config config = plain_config(16 * MIB);
+    start(&config);
+    struct vk_cache cache;
+    vk_cache_create(&kmem, &cache, &(struct vk_cache_plan){.name = "wide", .bytes = 1500});
+    assert_int_equal(cache.order, 1);
+    assert_int_equal(cache.n_in_slab, 5);
+    for (unsigned i = 0; i < 6; i++)
+        assert_int_not_equal(vk_cache_alloc(&cache, VK_GFP_KERNEL), VK_NO_ADDRESS);
+    assert_lists(&cache, 1, 1, 0);
+}
+
+/* What was not given out is not accessed: free frames, page tables and others' frames. */
+static void only_what_was_given_out_is_accessed(void **state)
+{
+    (void)state;
+    const struct vk_phys_config config = plain_config(16 * MIB);
+    start(&config);
+    const uint32_t given = vk_alloc_pages(&phys, 0, VK_GFP_KERNEL),
+                   table = vk_alloc_pages(&phys, 0, VK_GFP_KERNEL);
+    phys.frame[given].owner = &phys;
+    phys.frame[table].owner = &kmem;
+    kmem.frames_owner = &phys;
+    uint64_t value = 5;
+    assert_int_equal(vk_kernel_write(&kmem, vk_direct_address(&kmem, given), &value, sizeof value), 0);
+    assert_int_equal(vk_kernel_write(&kmem, vk_direct_address(&kmem, table), &value, sizeof value),
+                     VK_EFAULT);
+    vk_free_pages(&phys, given);
+    assert_int_equal(vk_kernel_read(&kmem, vk_direct_address(&kmem, given), &value, sizeof value), VK_EFAULT);
+    assert_int_equal(vk_kernel_read(&kmem, direct_base - 4, &value, sizeof value), VK_EFAULT);
     check();
 }
 
@@ -392,6 +434,8 @@ int main(void)
         cmocka_unit_test(slabs_are_full_partial_free),
         cmocka_unit_test(slabs_have_colours),
         cmocka_unit_test(records_of_large_objects_lie_elsewhere),
+        cmocka_unit_test(slabs_waste_an_eighth_at_most),
+        cmocka_unit_test(only_what_was_given_out_is_accessed),
         cmocka_unit_test(caches_that_cannot_be),
         cmocka_unit_test(kmalloc_takes_the_next_size),
         cmocka_unit_test(wrong_frees_are_refused),

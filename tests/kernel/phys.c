@@ -137,6 +137,21 @@ static void zones_fall_back(void **state)
     vk_phys_check(&phys);
 }
 
+/* Below the min mark there is something for requests that cannot wait, to the last frame. */
+static void the_last_frames_are_for_who_cannot_wait(void **state)
+{
+    (void)state;
+    const struct vk_phys_config config = plain_config(16 * MIB);
+    physical_start(&phys, &config);
+    while (vk_alloc_pages(&phys, 0, VK_GFP_KERNEL) != VK_NO_FRAME)
+        ;
+    assert_int_equal(physical_free(&phys), phys.zone[VK_ZONE_NORMAL].mark_min);
+    while (vk_alloc_pages(&phys, 0, VK_GFP_ATOMIC) != VK_NO_FRAME)
+        ;
+    assert_int_equal(physical_free(&phys), 0);
+    vk_phys_check(&phys);
+}
+
 /* The marks of a machine of 64 MiB, by Linux's rule: 4 * root of its KiB. */
 static void marks_are_those_of_linux(void **state)
 {
@@ -278,6 +293,7 @@ int main(void)
         cmocka_unit_test(a_list_does_not_grow_beyond_its_mark),
         cmocka_unit_test(zones_of_x86),
         cmocka_unit_test(zones_fall_back),
+        cmocka_unit_test(the_last_frames_are_for_who_cannot_wait),
         cmocka_unit_test(marks_are_those_of_linux),
         cmocka_unit_test(movable_pages_alone_are_in_cma),
         cmocka_unit_test(mobilities_keep_apart),

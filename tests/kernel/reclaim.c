@@ -94,6 +94,22 @@ static void used_pages_stay(void **state)
     pager_end(&pager);
 }
 
+/* All were accessed: the first look takes note, the second one frees. */
+static void who_asks_gets_what_there_is(void **state)
+{
+    (void)state;
+    start(16 * MIB, 16 * MIB, true);
+    struct pager pager;
+    pager_start(&pager, &reclaim, NULL, 2000);
+    pager_fill(&pager, 0, 2000, 1);
+    assert_int_equal(vk_reclaim_frames(&reclaim, NULL, VK_ZONE_NORMAL, 700), 700);
+    assert_int_equal(pager.space.n_swapped, 700);
+    assert_int_equal(vk_reclaim_frames(&reclaim, NULL, VK_ZONE_DMA, 10), 0); /* they are in another zone */
+    pager_compare(&pager, 0, 2000, 1);
+    check();
+    pager_end(&pager);
+}
+
 /* Pages that were used once long ago leave the active list. */
 static void unused_pages_age(void **state)
 {
@@ -368,6 +384,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(more_pages_than_frames),
         cmocka_unit_test(used_pages_stay),
+        cmocka_unit_test(who_asks_gets_what_there_is),
         cmocka_unit_test(unused_pages_age),
         cmocka_unit_test(locked_and_pinned_pages_stay),
         cmocka_unit_test(a_pin_outlives_the_page),
