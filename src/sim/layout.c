@@ -5,7 +5,7 @@
  * names the sources and the versions.
  */
 #include "base/bits.h"
-#include "vmalloc/machine.h"
+#include "sim/machine.h"
 
 enum family { X86_32, X86_64, ARM64, WASM, FLAT };
 
@@ -179,7 +179,7 @@ bool vk_preset_at(unsigned index, struct vk_preset *preset)
     return true;
 }
 
-static bool same_text(const char *a, const char *b)
+bool vk_same_text(const char *a, const char *b)
 {
     while (*a && *a == *b)
         a++, b++;
@@ -189,7 +189,7 @@ static bool same_text(const char *a, const char *b)
 bool vk_preset_find(const char *name, struct vk_preset *preset)
 {
     for (unsigned i = 0; i < N_ROWS; i++)
-        if (same_text(rows[i].name, name))
+        if (vk_same_text(rows[i].name, name))
             return vk_preset_at(i, preset);
     return false;
 }

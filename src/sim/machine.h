@@ -71,6 +71,9 @@ VM_INLINE uint64_t vk_page_number(const struct vk_process *process, vk_va at)
     return at >> process->machine->preset.page_shift;
 }
 
+/* layout.c */
+bool vk_same_text(const char *a, const char *b);
+
 /* machine.c: memory of the host that reads as zero; NULL: none. */
 void *vk_machine_more(struct vk_machine *machine, size_t bytes);
 

@@ -145,8 +145,8 @@ static void write_mark(void *context, struct vk_kmem *kmem, uint64_t object)
 
 static void keep_name(struct made_cache *made, const char *name)
 {
-    const size_t n = vm_min_size(__builtin_strlen(name), VK_NAME_MOST);
-    __builtin_memcpy(made->name, name, n);
+    for (size_t i = 0; i < VK_NAME_MOST && name[i]; i++)
+        made->name[i] = name[i];
 }
 
 int vk_objects_create(struct vk_machine *machine, const struct vk_cache_wanted *wanted,

@@ -4,9 +4,9 @@
 #include "base/report.h"
 #include "sim/phys.h"
 
-enum { NAME_WIDTH = 8, COUNT_WIDTH = 6 };
+enum { COUNT_WIDTH = 6 };
 
-static const char *const zone_names[VK_N_ZONES] = {"DMA", "DMA32", "Normal", "HighMem"};
+static const char *const zone_names[VK_N_ZONES] = {"     DMA", "   DMA32", "  Normal", " HighMem"};
 
 static void send(const struct vk_writer *writer, struct message *message)
 {
@@ -17,8 +17,6 @@ static void send(const struct vk_writer *writer, struct message *message)
 static void begin_zone(struct message *message, unsigned kind)
 {
     vm_message_text(message, "Node 0, zone ");
-    for (size_t i = __builtin_strlen(zone_names[kind]); i < NAME_WIDTH; i++)
-        vm_message_text(message, " ");
     vm_message_text(message, zone_names[kind]);
 }
 

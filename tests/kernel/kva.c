@@ -66,7 +66,7 @@ static void pieces_serve_vmalloc(void **state)
     (void)state;
     const struct vk_phys_config config = plain_config(16 * MIB);
     start(&config);
-    static uint32_t frames[4096];
+    static uint32_t frames[4097];
     uint32_t n = 0;
     while ((frames[n] = vk_alloc_pages(&phys, 0, VK_GFP_ATOMIC)) != VK_NO_FRAME)
         n++;
