@@ -29,9 +29,9 @@ void vk_memory_init(struct vk_machine *machine)
 
 static const struct vk_range *range_of(const struct vk_preset *preset, const char *name)
 {
-    const size_t bytes = __builtin_strlen(name) + 1;
+    const size_t bytes = vk_text_length(name) + 1;
     for (unsigned i = 0; i < preset->n_ranges; i++)
-        if (__builtin_strlen(preset->range[i].name) + 1 == bytes &&
+        if (vk_text_length(preset->range[i].name) + 1 == bytes &&
             __builtin_memcmp(preset->range[i].name, name, bytes) == 0)
             return &preset->range[i];
     return NULL;

@@ -142,7 +142,7 @@ static void write_mark(void *context, struct vk_kmem *kmem, uint64_t object)
 
 static void keep_name(struct made_cache *made, const char *name)
 {
-    const size_t n = vm_min_size(__builtin_strlen(name), VK_NAME_MOST);
+    const size_t n = vm_min_size(vk_text_length(name), VK_NAME_MOST);
     __builtin_memcpy(made->name, name, n);
 }
 

@@ -172,6 +172,14 @@ VM_INLINE struct vk_zone *vk_frame_zone(struct vk_phys *phys, uint32_t pfn)
     return &phys->zone[phys->frame[pfn].zone];
 }
 
+VM_INLINE size_t vk_text_length(const char *text)
+{
+    size_t length = 0;
+    while (text[length])
+        length++;
+    return length;
+}
+
 VM_INLINE size_t vk_phys_page_bytes(const struct vk_phys *phys)
 {
     return (size_t)1 << phys->config.page_shift;

@@ -17,7 +17,7 @@ static void send(const struct vk_writer *writer, struct message *message)
 static void begin_zone(struct message *message, unsigned kind)
 {
     vm_message_text(message, "Node 0, zone ");
-    for (size_t i = __builtin_strlen(zone_names[kind]); i < NAME_WIDTH; i++)
+    for (size_t i = vk_text_length(zone_names[kind]); i < NAME_WIDTH; i++)
         vm_message_text(message, " ");
     vm_message_text(message, zone_names[kind]);
 }
