@@ -26,8 +26,9 @@ enum area_flags {
     AREA_NOHUGE = 16,
     AREA_STACK = 32, /* grows downwards when it is touched below */
     AREA_FILE = 64,  /* of a program or a library */
+    AREA_BSS = 128,  /* the rest of a program, behind its file: never one with the break */
     AREA_ALL_FLAGS = /* that are no hole's */
-    AREA_LOCKED | AREA_NORESERVE | AREA_HUGE | AREA_NOHUGE | AREA_STACK | AREA_FILE
+    AREA_LOCKED | AREA_NORESERVE | AREA_HUGE | AREA_NOHUGE | AREA_STACK | AREA_FILE | AREA_BSS
 };
 
 enum { PROT_ALL = VK_PROT_READ | VK_PROT_WRITE | VK_PROT_EXEC };

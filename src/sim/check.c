@@ -48,8 +48,8 @@ void vk_check(struct vk_kernel *kernel)
 
 /* --- digest --------------------------------------------------------------------------------------------- */
 
-/* The constants are splitmix64's. */
-uint64_t vk_stir(uint64_t *digest, uint64_t value)
+/* The constants are splitmix64's. Not inlined: it is called everywhere here, and never in a hurry. */
+VM_NOINLINE uint64_t vk_stir(uint64_t *digest, uint64_t value)
 {
     uint64_t z = (*digest += value + 0x9e3779b97f4a7c15);
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;

@@ -56,7 +56,7 @@ static int put_segment(struct vk_process *process, vk_va base, const struct vk_s
     const vk_va bss = segment->file_bytes ? vk_page_up(mm, file_end) : page_down(mm, start);
     int done = put_area(mm, page_down(mm, start), bss, (struct area_style){segment->prot, AREA_FILE});
     if (!done)
-        done = put_area(mm, bss, end, (struct area_style){segment->prot, 0});
+        done = put_area(mm, bss, end, (struct area_style){segment->prot, AREA_BSS});
     const bool has_rest = segment->bytes > segment->file_bytes && file_end < bss;
     return !done && has_rest && segment->prot & VK_PROT_WRITE ? touch(process, file_end) : done;
 }
