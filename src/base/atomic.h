@@ -66,6 +66,18 @@
 #define vm_load_late(pointer) vm_load_acquire(pointer)
 #endif
 
+/* Whether a word has this value. */
+#if defined(__x86_64__) && defined(__LP64__) && !defined(VM_THREAD_SANITIZER)
+#define vm_is_relaxed(pointer, value)                                                                        \
+    __extension__({                                                                                          \
+        bool is_; /* compilers take two instructions to load it and compare */                               \
+        __asm__("cmpq %1, %2" : "=@cce"(is_) : "m"(*(pointer)), "r"(value));                                 \
+        is_;                                                                                                 \
+    })
+#else
+#define vm_is_relaxed(pointer, value) (vm_load_relaxed(pointer) == (value))
+#endif
+
 /* Adds to a counter that one thread (or one lock's holder) writes and others may read: no locked
    instruction. */
 #define vm_counter_add(pointer, value) vm_store_relaxed((pointer), vm_load_relaxed(pointer) + (value))

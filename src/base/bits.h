@@ -83,7 +83,8 @@ VM_INLINE bool vm_is_power_of_two(size_t value)
 /* Index of the highest set bit. Needs value != 0. */
 VM_INLINE unsigned vm_floor_log2(size_t value)
 {
-    return (unsigned)(VM_WORD_BITS - 1) - (unsigned)VM_WORD_BUILTIN(clz)(value);
+    return (unsigned)(VM_WORD_BITS - 1) ^
+           (unsigned)VM_WORD_BUILTIN(clz)(value); /* as a difference, but one instruction */
 }
 
 /* Least n with 2^n >= value. Needs value != 0. */

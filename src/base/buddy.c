@@ -17,8 +17,6 @@
 #include "base/bits.h"
 #include "base/check.h"
 
-enum { ACROSS_LOOKS = 16 };
-
 void vm_buddy_init(struct buddy *buddy, struct buddy_page *records)
 {
     *buddy = (struct buddy){.page = records};
@@ -124,112 +122,30 @@ static void cut(struct buddy *buddy, uint32_t index, uint32_t n_pages)
     vm_buddy_give(buddy, index + n_pages, block_pages - n_pages, BUDDY_FRONT);
 }
 
-/* A run of whole blocks of the largest order, for more pages than one of them has. */
-static uint32_t take_run(struct buddy *buddy, uint32_t n_pages)
-{
-    const uint32_t step = 1U << VM_ORDER_MAX;
-    uint32_t start = buddy->list[VM_ORDER_MAX].first;
-    for (; start != VM_BUDDY_NONE; start = buddy->page[start].next) {
-        uint32_t end = start + step;
-        while (end - start < n_pages && is_free_block(buddy, end, VM_ORDER_MAX))
-            end += step;
-        if (end - start < n_pages)
-            continue;
-        uint32_t index = start;
-        for (; n_pages > step; index += step, n_pages -= step)
-            unlink_block(buddy, index);
-        cut(buddy, index, n_pages);
-        return start;
-    }
-    return VM_BUDDY_NONE;
-}
-
-/* Where the free pages begin that end right below `end`, in blocks of orders below n_orders, looked at until there are
-   `enough`. */
-static uint32_t run_start(const struct buddy *buddy, uint32_t end, uint32_t enough, unsigned n_orders)
+/* Where the free pages begin that end right below `end`, looked at until there are `enough`. */
+static uint32_t run_start(const struct buddy *buddy, uint32_t end, uint32_t enough)
 {
     uint32_t start = end;
     while (start > 0 && end - start < enough) {
         unsigned order;
         const uint32_t block = vm_buddy_find(buddy, start - 1, &order);
-        if (block == VM_BUDDY_NONE || order >= n_orders)
+        if (block == VM_BUDDY_NONE)
             break;
         start = block;
     }
     return start;
 }
 
-/* Likewise, where those end that begin with the free block at `start`. */
-static uint32_t run_end(const struct buddy *buddy, uint32_t start, uint32_t enough, unsigned n_orders)
-{
-    uint32_t end = start;
-    while (end < buddy->n_pages && end - start < enough && buddy->page[end].state == BUDDY_FREE &&
-           buddy->page[end].order < n_orders)
-        end += 1U << buddy->page[end].order;
-    return end;
-}
-
-/*
- * A run across blocks that touch and are no buddies. What was taken for as many pages leaves such a run when it is free
- * again, once others have parts of the block that it was cut from; without it the next request of that size would cut a
- * whole block. Looks at few blocks, of the order that most such runs have, and cuts none that would do alone.
- */
-static uint32_t take_across(struct buddy *buddy, uint32_t n_pages)
-{
-    const unsigned n_orders = vm_ceil_log2(n_pages);
-    uint32_t block = buddy->list[n_orders - 1].first;
-    for (unsigned i = 0; i < ACROSS_LOOKS && block != VM_BUDDY_NONE; i++, block = buddy->page[block].next) {
-        const uint32_t end = run_end(buddy, block, n_pages, n_orders);
-        const uint32_t start = end - block < n_pages ? run_start(buddy, block, n_pages, n_orders) : block;
-        if (end - start < n_pages)
-            continue;
-        const uint32_t index = start == block ? block : end - n_pages;
-        vm_buddy_claim(buddy, index, n_pages);
-        return index;
-    }
-    return VM_BUDDY_NONE;
-}
-
 uint32_t vm_buddy_take(struct buddy *buddy, uint32_t n_pages, unsigned align_order)
 {
-    VM_ASSERT(n_pages > 0 && align_order <= VM_ORDER_MAX);
-    if (n_pages > buddy->n_free_pages)
-        return VM_BUDDY_NONE;
-    if (n_pages > 1U << VM_ORDER_MAX)
-        return take_run(buddy, n_pages);
-    if (align_order == 0 && n_pages & (n_pages - 1)) {
-        const uint32_t index = take_across(buddy, n_pages);
-        if (index != VM_BUDDY_NONE)
-            return index;
-    }
-    unsigned order = vm_ceil_log2(n_pages);
-    if (order < align_order)
-        order = align_order;
-    for (; order < VM_N_ORDERS; order++) {
+    VM_ASSERT(n_pages > 0 && n_pages <= 1U << VM_ORDER_MAX && align_order <= VM_ORDER_MAX);
+    const unsigned needed = vm_ceil_log2(n_pages);
+    for (unsigned order = needed > align_order ? needed : align_order; order < VM_N_ORDERS; order++) {
         const uint32_t index = buddy->list[order].first;
         if (index == VM_BUDDY_NONE)
             continue;
         cut(buddy, index, n_pages);
         return index;
-    }
-    return VM_BUDDY_NONE;
-}
-
-uint32_t vm_buddy_take_by_search(struct buddy *buddy, uint32_t n_pages, unsigned align_order)
-{
-    const uint32_t align_mask = (1U << align_order) - 1;
-    uint32_t start = 0; /* of the run of free pages that ends at index */
-    for (uint32_t index = 0; index < buddy->n_pages;) {
-        if (buddy->page[index].state != BUDDY_FREE) {
-            start = ++index;
-            continue;
-        }
-        index += 1U << buddy->page[index].order;
-        const uint32_t aligned = (start + align_mask) & ~align_mask;
-        if (index > aligned && index - aligned >= n_pages) {
-            vm_buddy_claim(buddy, aligned, n_pages);
-            return aligned;
-        }
     }
     return VM_BUDDY_NONE;
 }
@@ -270,7 +186,7 @@ bool vm_buddy_claim(struct buddy *buddy, uint32_t index, uint32_t n_pages)
 
 uint32_t vm_buddy_top_free(const struct buddy *buddy, uint32_t enough)
 {
-    return buddy->n_pages - run_start(buddy, buddy->n_pages, enough, VM_N_ORDERS);
+    return buddy->n_pages - run_start(buddy, buddy->n_pages, enough);
 }
 
 /* The blocks in the system's lists are free ones of that order; adds their number to n_blocks. */

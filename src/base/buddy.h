@@ -53,18 +53,11 @@ void vm_buddy_resize(struct buddy *buddy, uint32_t n_pages);
 void vm_buddy_give(struct buddy *buddy, uint32_t index, uint32_t n_pages, enum buddy_end end);
 
 /*
- * Takes n_pages consecutive pages whose first index is a multiple of 2^align_order: across free blocks that touch, if
- * such a run is soon found, else from the smallest free block that serves; what is left of the blocks stays free. Needs
- * n_pages >= 1, align_order <= VM_ORDER_MAX. More pages than the largest order are found only where whole blocks of that
- * order touch.
+ * Takes n_pages consecutive pages whose first index is a multiple of 2^align_order, from the first of the smallest free
+ * blocks that serve; what is left of the block stays free. Needs 1 <= n_pages <= 2^VM_ORDER_MAX, align_order <=
+ * VM_ORDER_MAX.
  */
 uint32_t vm_buddy_take(struct buddy *buddy, uint32_t n_pages, unsigned align_order);
-
-/*
- * The same by looking at every page: finds any run of free pages, also across blocks that cannot merge. For
- * when memory is short: cost, one step a page that is taken.
- */
-uint32_t vm_buddy_take_by_search(struct buddy *buddy, uint32_t n_pages, unsigned align_order);
 
 /* Takes exactly these pages if all are free, else changes nothing and returns false. */
 bool vm_buddy_claim(struct buddy *buddy, uint32_t index, uint32_t n_pages);

@@ -21,9 +21,9 @@ enum {
 };
 #else
 enum {
-    VM_GRANULE_SHIFT = 14,     /* the smallest slab, but where memory is little */
-    VM_LEAF_ADDRESS_BITS = 30, /* 1 GiB */
-    VM_NEAR_ENTRIES = 1 << (sizeof(void *) == 8 ? 17 : 16), /* distinct for 2 GiB; 32 bit: 1 GiB */
+    VM_GRANULE_SHIFT = 14,                          /* the smallest slab, but where memory is little */
+    VM_LEAF_ADDRESS_BITS = 30,                      /* 1 GiB */
+    VM_NEAR_ENTRIES = 1 << (32 - VM_GRANULE_SHIFT), /* distinct for 4 GiB */
     VM_N_ARENAS_MAX = 256,
 };
 #endif
@@ -72,9 +72,9 @@ enum {
     VM_RETIRED_SLABS_MAX = 16,
     VM_REGRETTED_CLASSES = 4, /* classes whose empty slabs are given back last, as one was needed at once */
 
-    /* The page pool keeps dirty free pages up to this, or to a share of what is live, or more: see pool.c. */
+    /* An arena keeps dirty free pages up to this, or to a share of what was live of late, or more: see dirty.c. */
     VM_DIRTY_BYTES_MIN = 1 * VM_MIB,
-    VM_DIRTY_SHARE_SHIFT = 2, /* 1/4 of the live pages */
+    VM_DIRTY_SHARE_SHIFT = 3, /* 1/8 */
 
     /* Arenas. */
     VM_PRIVATE_ARENA_BYTES = 64 * VM_MIB,

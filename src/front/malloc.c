@@ -33,14 +33,10 @@ VM_COLD static void *alloc_otherwise(size_t size, unsigned class_index)
     return block ? block : vm_heap_alloc_spare(class_index);
 }
 
-/* A block from a slab. Needs: a size that slabs serve. */
+/* A block from a slab, the bin being empty. Needs: a size that slabs serve. */
 static void *slab_alloc(size_t size)
 {
     const unsigned class_index = vm_class_of(size);
-    struct bin *const bin = &vm_heap_self->bin[class_index];
-    const vm_word mask = vm_load_relaxed(bin->mask);
-    if (VM_LIKELY(mask != 0))
-        return vm_heap_take(bin, mask, vm_class_bytes(class_index));
     void *const block = vm_heap_alloc(class_index);
     return vm_front_fill_fresh(VM_LIKELY(block != NULL) ? block : alloc_otherwise(size, class_index),
                                vm_class_bytes(class_index));
@@ -59,11 +55,25 @@ VM_NOINLINE static void *large_alloc(size_t size)
     return vm_front_fill_fresh(block, size);
 }
 
-VM_NOINLINE void *vm_malloc_slow(size_t size)
+/* A small block for which the bin has nothing, or any that is not middle-sized. */
+VM_NOINLINE static void *alloc_slow(size_t size)
 {
     void *const block = size <= vm_load_relaxed(&vm_large_policy.x_slab_max) ? slab_alloc(size ? size : 1)
                                                                              : large_alloc(size);
     return VM_LIKELY(block != NULL) ? block : out_of_memory();
+}
+
+/* Middle-sized blocks have their fast path here, as small ones in heap_fast.h. */
+VM_NOINLINE void *vm_malloc_slow(size_t size)
+{
+    if (size <= VM_SMALL_MAX || size > vm_load_relaxed(&vm_large_policy.x_slab_max))
+        return alloc_slow(size);
+    const unsigned class_index = vm_class_of_middle(size);
+    struct bin *const bin = &vm_heap_self->bin[class_index];
+    const vm_word mask = vm_load_relaxed(bin->mask);
+    if (VM_UNLIKELY(mask == 0))
+        return alloc_slow(size);
+    return vm_heap_take(bin, mask, vm_class_bytes_of_middle(size));
 }
 
 void *vm_front_fill_fresh(void *block, size_t bytes)
@@ -120,7 +130,7 @@ void vm_heap_bad_free(const void *block)
 
 void *vm_malloc(size_t size)
 {
-    return vm_heap_malloc_fast(size, vm_malloc_slow);
+    return vm_heap_malloc_fast(size);
 }
 
 void vm_free(void *block)
@@ -128,37 +138,26 @@ void vm_free(void *block)
     vm_heap_free_fast(block);
 }
 
-/* Clears a block of `bytes`, a multiple of 16, faster than a call for the sizes that are most common. */
-VM_INLINE void clear(void *block, size_t bytes)
+/* Clears a block of `bytes`, a multiple of 16, the most common sizes without a call. Returns the block. */
+VM_INLINE void *cleared(void *block, size_t bytes)
 {
     typedef unsigned long long pair __attribute__((vector_size(16), may_alias));
-    if (bytes > 256) {
-        __builtin_memset(block, 0, bytes);
-        return;
-    }
-    pair *const at = block;
-    for (size_t i = 0; i < bytes / sizeof(pair); i++)
-        at[i] = (pair){0};
+    if (bytes > 4 * sizeof(pair))
+        return __builtin_memset(block, 0, VM_OPAQUE(bytes)); /* not knowing how much, GCC makes it a call */
+    pair *const first = block, *const last = (pair *)(void *)((char *)block + bytes) - 1;
+    *first = *last = (pair){0};
+    if (bytes > 2 * sizeof(pair))
+        first[1] = last[-1] = (pair){0};
+    return block;
 }
 
-/* What is found here is cleared by calloc, which does not know that a taker had that done. */
 VM_NOINLINE static void *calloc_slow(size_t bytes)
 {
-    vm_heap_first_call();
-    return VM_UNLIKELY(vm_heap_self->taker != NULL) ? vm_heap_self->taker->calloc(bytes)
-                                                    : vm_malloc_slow(bytes);
-}
-
-void *vm_calloc(size_t count, size_t size)
-{
-    size_t bytes;
-    if (VM_UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
-        return out_of_memory();
-    if (VM_LIKELY(bytes <= vm_load_relaxed(&vm_large_policy.x_slab_max))) {
-        void *const block = vm_heap_malloc_fast(bytes, calloc_slow);
-        if (VM_LIKELY(block != NULL))
-            clear(block, vm_class_bytes(vm_class_of(bytes ? bytes : 1)));
-        return block;
+    if (VM_UNLIKELY(vm_heap_self->taker != NULL))
+        return vm_heap_self->taker->calloc(bytes);
+    if (bytes <= vm_load_relaxed(&vm_large_policy.x_slab_max)) {
+        void *const block = vm_malloc_slow(bytes);
+        return block ? cleared(block, vm_class_bytes(vm_class_of(bytes ? bytes : 1))) : NULL;
     }
     vm_heap_first_call();
     if (VM_UNLIKELY(vm_heap_self->taker != NULL))
@@ -169,6 +168,21 @@ void *vm_calloc(size_t count, size_t size)
         block = vm_large_alloc_zeroed(bytes);
     }
     return block ? block : out_of_memory();
+}
+
+void *vm_calloc(size_t count, size_t size)
+{
+    size_t bytes;
+    if (VM_UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
+        return out_of_memory();
+    if (VM_UNLIKELY(bytes > VM_SMALL_MAX))
+        return calloc_slow(bytes);
+    const size_t block_bytes = vm_round_up(bytes, VM_BLOCK_ALIGN);
+    struct bin *const bin = vm_heap_small_bin(block_bytes);
+    const vm_word mask = vm_load_relaxed(bin->mask);
+    if (VM_UNLIKELY(mask == 0))
+        return calloc_slow(bytes);
+    return cleared(vm_heap_take(bin, mask, block_bytes), block_bytes);
 }
 
 /* The bytes of a live block, and its span; ends the process if it is none. */

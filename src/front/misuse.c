@@ -13,7 +13,7 @@
 #include "pool/pool.h"
 
 /* What the pointer is, as far as it is ours. */
-enum place {
+enum whereabouts {
     PLACE_FREE_BLOCK, /* the start of one */
     PLACE_LIVE_BLOCK, /* the start of one, by now: another thread was quicker */
     PLACE_IN_FREE_BLOCK,
@@ -24,7 +24,7 @@ enum place {
 };
 
 struct finding {
-    enum place place;
+    enum whereabouts place;
     const void *block; /* the block's start and size, where there is one */
     size_t block_bytes;
 };
@@ -57,8 +57,8 @@ static struct finding look_into_slab(struct slab *slab, const char *pointer)
                          vm_load_acquire(&vm_slab_remote(slab)[index >> VM_WORD_SHIFT]);
     const bool is_free = (bits & vm_slab_bit(index)) != 0;
     const char *const block = vm_slab_block(slab, index);
-    const enum place inside = is_free ? PLACE_IN_FREE_BLOCK : PLACE_IN_LIVE_BLOCK;
-    const enum place start = is_free ? PLACE_FREE_BLOCK : PLACE_LIVE_BLOCK;
+    const enum whereabouts inside = is_free ? PLACE_IN_FREE_BLOCK : PLACE_IN_LIVE_BLOCK;
+    const enum whereabouts start = is_free ? PLACE_FREE_BLOCK : PLACE_LIVE_BLOCK;
     return (struct finding){pointer == block ? start : inside, block, slab->span.block_bytes};
 }
 
@@ -74,7 +74,7 @@ static struct finding find(const void *pointer)
 }
 
 /* What follows the function's name in the first line. */
-static const char *glibc_wording(const char *function, enum place place)
+static const char *glibc_wording(const char *function, enum whereabouts place)
 {
     const bool is_free = function[0] == 'f';
     if (is_free && place == PLACE_FREE_BLOCK)

@@ -12,7 +12,8 @@
  * have the taker while calls are recorded, and twins without, for within a call.
  *
  * Each recorder has a chunk of the file before it, as memory: nothing is lost when the process ends, however it does, and
- * no call of the kernel is made until the chunk is full. A record's first byte is written last, so that a reader stops
+ * no call of the kernel is made until the chunk is full; the next one then takes its place, so that the program's own
+ * mappings lie as they would otherwise. A record's first byte is written last, so that a reader stops
  * where the writer stopped. Sequence numbers tell the order of the chunks' records: a free takes its number before, an
  * allocation after it is done, a realloc both.
  *
@@ -41,7 +42,7 @@ struct recorder {
     struct recorder *next;
     uint32_t x_is_taken, thread;
     uintptr_t owner;         /* vm_thread_id of the thread */
-    unsigned char *chunk;    /* NULL: none yet */
+    unsigned char *chunk;    /* where it lies, which stays the same; NULL: none yet */
     unsigned char *at, *end; /* where the next record goes, and from where on there is no room */
     size_t slot;
     uintptr_t last_sequence, last_place;
@@ -109,7 +110,7 @@ static uint64_t n_chunks_max(void)
 
 static struct vm_trace_head *make_head(uint64_t parent)
 {
-    struct vm_trace_head *const made = vm_window_map(path, 0, VM_TRACE_CHUNK_BYTES);
+    struct vm_trace_head *const made = vm_window_map(path, 0, VM_TRACE_CHUNK_BYTES, NULL);
     if (!made)
         return NULL;
     *made = (struct vm_trace_head){
@@ -138,13 +139,12 @@ static struct vm_trace_head *make_head(uint64_t parent)
 static void end_chunk(struct recorder *recorder)
 {
     struct vm_trace_chunk *const chunk = (struct vm_trace_chunk *)(void *)recorder->chunk;
-    if (!chunk)
+    if (!recorder->at)
         return;
     const size_t bytes = (size_t)(recorder->at - recorder->chunk) - sizeof *chunk;
     chunk->checksum = vm_trace_checksum(chunk + 1, bytes);
     vm_store_release(&chunk->bytes, (uint32_t)bytes);
-    vm_window_unmap(recorder->chunk, VM_TRACE_CHUNK_BYTES);
-    recorder->chunk = recorder->at = recorder->end = NULL;
+    recorder->at = recorder->end = NULL;
     if (recorder->slot < N_SLOTS_MAX)
         vm_store_relaxed(&x_slot_taken[recorder->slot], 0);
 }
@@ -168,7 +168,7 @@ static bool begin_chunk(struct recorder *recorder)
     if (!choose_slot(recorder, &number))
         return false;
     const uint64_t offset = (recorder->slot + 1) * (uint64_t)VM_TRACE_CHUNK_BYTES;
-    struct vm_trace_chunk *const chunk = vm_window_map(path, offset, VM_TRACE_CHUNK_BYTES);
+    struct vm_trace_chunk *const chunk = vm_window_map(path, offset, VM_TRACE_CHUNK_BYTES, recorder->chunk);
     if (!chunk)
         return false;
     if (!head->n_chunks_max)
@@ -340,7 +340,7 @@ static struct recorder *take_recorder(uint32_t thread)
     if (recorder) {
         recorder->thread = thread;
         recorder->owner = vm_thread_id();
-        if (recorder->chunk)
+        if (recorder->at)
             record_other(recorder, VM_TRACE_THREAD, thread, 0);
     }
     return recorder;
@@ -407,7 +407,7 @@ VM_INLINE void leave(struct recorder *recorder)
 static void *trace_malloc(size_t size)
 {
     struct recorder *const recorder = enter();
-    void *const block = vm_heap_malloc_fast(size, vm_malloc_slow);
+    void *const block = vm_heap_malloc_fast(size);
     record_block(recorder, VM_TRACE_ALLOC, block, size);
     leave(recorder);
     return block;
@@ -541,8 +541,7 @@ void vm_trace_resume_in_child(struct recorder *suspended)
     is_child = true;
     __builtin_memset(x_slot_taken, 0, sizeof x_slot_taken);
     for (struct recorder *recorder = x_recorders; recorder; recorder = recorder->next) {
-        recorder->chunk = recorder->at = recorder->end =
-            NULL; /* stays mapped: it is the parent's, and may be what a handler interrupted */
+        recorder->at = recorder->end = NULL; /* the chunk is the parent's: the next one takes its place */
         if (recorder->owner != vm_thread_id()) {
             recorder->owner = 0;
             vm_store_relaxed(&recorder->x_is_taken, 0);

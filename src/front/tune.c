@@ -27,12 +27,14 @@ static void end_dynamic_threshold(void)
 static void set_top_pad(size_t bytes)
 {
     end_dynamic_threshold();
+    vm_store_relaxed(&vm_arena_policy.x_is_trim_set, true);
     vm_store_relaxed(&vm_arena_policy.x_top_pad, vm_min_size(bytes, PTRDIFF_MAX / 4));
 }
 
 static void set_trim_threshold(size_t bytes)
 {
     end_dynamic_threshold();
+    vm_store_relaxed(&vm_arena_policy.x_is_trim_set, true);
     vm_store_relaxed(&vm_arena_policy.x_trim_threshold, bytes);
 }
 

@@ -16,7 +16,7 @@
 /* The calling thread's heap: vm_heap_none before its first block, vm_heap_ended after its end began. */
 extern VM_THREAD_LOCAL struct heap *vm_heap_self;
 
-/* Supplied by the layer above: everything that is not below. `slow`: vm_malloc_slow, or what begins with it. */
+/* Supplied by the layer above: everything that is not below. The size may be rounded up as for a small block. */
 void *vm_malloc_slow(size_t size);
 void vm_free_slow(void *block);
 
@@ -25,19 +25,27 @@ VM_INLINE void *vm_heap_take(struct bin *bin, vm_word mask, size_t block_bytes)
 {
     const size_t index = vm_bits_lowest(mask);
     vm_store_relaxed(bin->mask, mask & ~((vm_word)1 << index));
-    return bin->base + index * block_bytes;
+    char *const block = bin->base + index * block_bytes;
+    VM_IN_USE(block_bytes);
+    return block;
 }
 
-VM_INLINE void *vm_heap_malloc_fast(size_t size, void *(*slow)(size_t size))
+/* The bin of a small class; for size 0 one that never has blocks. */
+VM_INLINE struct bin *vm_heap_small_bin(size_t block_bytes)
 {
-    struct heap *const heap = vm_heap_self;
+    const size_t distance = block_bytes / (VM_BLOCK_ALIGN / sizeof(struct bin));
+    return (struct bin *)(void *)((char *)vm_heap_self->bin + distance);
+}
+
+VM_INLINE void *vm_heap_malloc_fast(size_t size)
+{
     if (VM_UNLIKELY(size > VM_SMALL_MAX))
-        return slow(size);
-    const size_t block_bytes = (size + VM_BLOCK_ALIGN - 1) & ~(size_t)(VM_BLOCK_ALIGN - 1);
-    struct bin *const bin = &heap->bin[block_bytes >> VM_BLOCK_ALIGN_SHIFT];
+        return vm_malloc_slow(size);
+    const size_t block_bytes = VM_OPAQUE(vm_round_up(size, VM_BLOCK_ALIGN));
+    struct bin *const bin = vm_heap_small_bin(block_bytes);
     const vm_word mask = vm_load_relaxed(bin->mask);
     if (VM_UNLIKELY(mask == 0))
-        return slow(size);
+        return vm_malloc_slow(block_bytes); /* of size 0, which no bin serves: 0 */
     return vm_heap_take(bin, mask, block_bytes);
 }
 
@@ -57,7 +65,7 @@ VM_INLINE void vm_heap_free_fast(void *block)
         return;
     }
     vm_store_release(&group->x_mask, mask); /* our use of the block is over: vm_heap_is_slab_done acquires */
-    if (VM_UNLIKELY(mask == vm_load_relaxed(&group->x_notify)))
+    if (VM_UNLIKELY(vm_is_relaxed(&group->x_notify, mask)))
         vm_heap_group_emptied(slab, group);
 }
 

@@ -21,15 +21,12 @@ long vm_window_read(const char *path, void *head, size_t bytes);
 /* Makes the file empty. */
 bool vm_window_clear(const char *path);
 
-/* Shows a part of the file, with room on the disk for all of it. What was never written is zero. NULL: not to be had.
-   Needs: offset and bytes are multiples of 64 KiB. */
-void *vm_window_map(const char *path, uint64_t offset, size_t bytes);
-void vm_window_unmap(void *start, size_t bytes);
+/* Shows a part of the file, with room on the disk for all of it, in place of the window `old`, or anywhere if that is NULL.
+   What was never written is zero. NULL: not to be had, and `old` is as it was. Needs: offset and bytes are multiples of
+   64 KiB. */
+void *vm_window_map(const char *path, uint64_t offset, size_t bytes, void *old);
 
 /* Whether there is a process of that number. */
 bool vm_window_is_process(long process);
-
-/* The process that this one is a child of. */
-long vm_window_parent(void);
 
 #endif

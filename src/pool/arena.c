@@ -34,10 +34,10 @@
 #include "kernel/kernel.h"
 #include "pool/dirty.h"
 #include "pool/pagemap.h"
+#include "pool/records.h"
 
 enum {
     MAX_BLOCK_PAGES = 1 << VM_ORDER_MAX,
-    RECORD_PAGES_MIN = 16384, /* records are made for so many pages at first: untouched ones cost nothing */
     PURGE_BATCH = 16,
     TURN_GIVEN = 4096, /* spans given back: what happened two turns ago is forgotten */
 };
@@ -78,57 +78,21 @@ static void enter(struct arena *arena)
     arena->counts.n_locked++;
 }
 
-/* --- records -------------------------------------------------------------------------------------------- */
+/* --- pages ---------------------------------------------------------------------------------------------- */
 
-/* Records that there can be use for: one more than pages, as who grows by a whole number of them asks for. */
-static size_t n_records_max(const struct arena *arena)
+static void give_locked(struct arena *arena, uint32_t index, uint32_t n_pages, enum buddy_end end)
 {
-    const char *const memory_end = vm_kernel.memory_bytes ? vm_kernel.memory + vm_kernel.memory_bytes : NULL;
-    const char *const end = arena->limit ? arena->limit : memory_end;
-    return end ? ((size_t)(end - arena->base) >> vm_kernel.page_shift) + 1 : VM_BUDDY_NONE - 1;
+    vm_buddy_give(&arena->buddy, index, n_pages, end);
+    vm_place_give(&arena->place, arena->buddy.n_pages, index, n_pages);
 }
 
-/* Makes room for n_pages records. They may move: nobody looks at them without the lock. */
-static bool reserve_records(struct arena *arena, size_t n_pages)
+/* Takes exactly these pages. False: they are not all free. */
+static bool claim_locked(struct arena *arena, uint32_t index, uint32_t n_pages)
 {
-    if (n_pages <= arena->capacity)
-        return true;
-    if (n_pages > n_records_max(arena))
+    if (!vm_buddy_claim(&arena->buddy, index, n_pages))
         return false;
-    const size_t wanted = vm_max_size(vm_max_size(n_pages, 2 * (size_t)arena->capacity), RECORD_PAGES_MIN);
-    const size_t capacity = vm_min_size(wanted, n_records_max(arena));
-    const size_t old_bytes = vm_arena_record_bytes(arena->capacity),
-                 new_bytes = vm_arena_record_bytes(capacity);
-    if (arena->capacity && vm_kernel_resize(arena->buddy.page, old_bytes, new_bytes)) {
-        arena->capacity = (uint32_t)capacity;
-        return true;
-    }
-    struct buddy_page *const records = vm_kernel_map_table(new_bytes);
-    if (!records)
-        return false;
-    if (arena->capacity && !vm_kernel_move(arena->buddy.page, old_bytes, records, new_bytes)) {
-        __builtin_memcpy(records, arena->buddy.page, arena->capacity * sizeof *records);
-        vm_kernel_unmap(arena->buddy.page, old_bytes);
-    }
-    arena->buddy.page = records;
-    arena->capacity = (uint32_t)capacity;
+    vm_place_take(&arena->place, arena->buddy.n_pages, index, n_pages);
     return true;
-}
-
-/* The records inside a free block of the largest order say nothing: their whole pages go back to the
-   kernel. */
-static void purge_records_locked(struct arena *arena, uint32_t index)
-{
-    unsigned order;
-    const uint32_t start = vm_buddy_find(&arena->buddy, index, &order);
-    if (start == VM_BUDDY_NONE || order < VM_ORDER_MAX || vm_dirty_count(arena, start, MAX_BLOCK_PAGES) ||
-        !vm_kernel.purge_zeroes)
-        return;
-    const uintptr_t from = vm_round_up((uintptr_t)&arena->buddy.page[start + 1], vm_kernel.page_bytes);
-    const uintptr_t to =
-        vm_round_down((uintptr_t)&arena->buddy.page[start + MAX_BLOCK_PAGES], vm_kernel.page_bytes);
-    if (from < to)
-        vm_kernel_purge((void *)from, to - from);
 }
 
 /* --- the break ------------------------------------------------------------------------------------------ */
@@ -142,7 +106,7 @@ static void add_pages_locked(struct arena *arena, uint32_t first)
     arena->counts.n_grown++;
     if (!vm_kernel.fresh_is_zero)
         vm_dirty_mark(arena, first, n_pages - first);
-    vm_buddy_give(&arena->buddy, first, n_pages - first, BUDDY_BACK);
+    give_locked(arena, first, n_pages - first, BUDDY_BACK);
     publish_counts(arena);
 }
 
@@ -182,7 +146,7 @@ static bool grow_process_break_locked(struct arena *arena, size_t bytes)
     if (now != arena->break_end && misaligned)
         bytes += vm_kernel.page_bytes - misaligned;
     if (now - arena->break_end > VM_FOREIGN_GAP_BYTES_MAX || bytes > SIZE_MAX / 2 ||
-        !reserve_records(arena, page_index(arena, now) + (bytes >> vm_kernel.page_shift) + 1))
+        !vm_records_reserve(arena, page_index(arena, now) + (bytes >> vm_kernel.page_shift) + 1))
         return false;
     char *const start = vm_kernel_break_grow(bytes);
     if (!start)
@@ -194,7 +158,7 @@ static bool grow_process_break_locked(struct arena *arena, size_t bytes)
     const size_t first = page_index(arena, start + vm_kernel.page_bytes - 1);
     if (start < arena->break_end)
         report_lowered_break_locked(arena, start);
-    if (start != now && !reserve_records(arena, page_index(arena, start + bytes))) {
+    if (start != now && !vm_records_reserve(arena, page_index(arena, start + bytes))) {
         vm_kernel_break_trim(start + bytes, bytes); /* a foreign thread moved it far in between */
         return false;
     }
@@ -209,7 +173,7 @@ static bool grow_process_break_locked(struct arena *arena, size_t bytes)
 static bool grow_private_break_locked(struct arena *arena, size_t bytes)
 {
     if (bytes > (size_t)(arena->limit - arena->break_end) ||
-        !reserve_records(arena, page_index(arena, arena->break_end + bytes)) ||
+        !vm_records_reserve(arena, page_index(arena, arena->break_end + bytes)) ||
         !vm_kernel_protect(arena->break_end, bytes, VM_ACCESS_READ_WRITE))
         return false;
     arena->break_end += bytes;
@@ -256,7 +220,7 @@ static uint32_t take_top_locked(struct arena *arena, size_t n_pages, unsigned al
         }
         const size_t start = top_start(arena, n_pages, align_order);
         if (start + n_pages <= arena->buddy.n_pages &&
-            vm_buddy_claim(&arena->buddy, (uint32_t)start, (uint32_t)n_pages))
+            claim_locked(arena, (uint32_t)start, (uint32_t)n_pages))
             return (uint32_t)start;
     }
     return VM_BUDDY_NONE;
@@ -267,16 +231,6 @@ static bool move_break_down_locked(struct arena *arena, size_t bytes)
     if (arena->kind == ARENA_PROCESS_BREAK)
         return !arena->is_contested && vm_kernel_break_trim(arena->break_end, bytes);
     return vm_kernel_protect(arena->break_end - bytes, bytes, VM_ACCESS_NONE);
-}
-
-/* Records of pages that are not there any more are not needed. */
-static void purge_records_above_locked(struct arena *arena, uint32_t n_pages_before)
-{
-    const uintptr_t from =
-        vm_round_up((uintptr_t)&arena->buddy.page[arena->buddy.n_pages], vm_kernel.page_bytes);
-    const uintptr_t to = vm_round_up((uintptr_t)&arena->buddy.page[n_pages_before], vm_kernel.page_bytes);
-    if (from < to && vm_kernel.purge_zeroes)
-        vm_kernel_purge((void *)from, to - from);
 }
 
 /* Moves the break down by the whole pages free below it, but for `pad` bytes. */
@@ -291,15 +245,15 @@ static bool trim_locked(struct arena *arena, size_t pad)
         return false;
     /* A break that does not end at a page: the broken page goes too. */
     const size_t bytes = (size_t)(arena->break_end - page_address(arena, first));
-    if (!vm_buddy_claim(buddy, first, n_gone))
+    if (!claim_locked(arena, first, n_gone))
         return false;
     if (!move_break_down_locked(arena, bytes)) {
-        vm_buddy_give(buddy, first, n_gone, BUDDY_BACK);
+        give_locked(arena, first, n_gone, BUDDY_BACK);
         return false;
     }
     vm_dirty_clear(arena, first, n_gone);
     vm_buddy_resize(buddy, first);
-    purge_records_above_locked(arena, first + n_gone);
+    vm_records_purge_above(arena, first + n_gone);
     arena->break_end -= bytes;
     arena->n_refused = 0;
     arena->counts.n_trimmed++;
@@ -332,7 +286,7 @@ bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, si
     };
     vm_buddy_init(&arena->buddy, NULL);
     const size_t first = page_index(arena, start + vm_kernel.page_bytes - 1);
-    if (!reserve_records(arena, first + 1)) {
+    if (!vm_records_reserve(arena, first + 1)) {
         if (limit)
             vm_kernel_unmap(start, (size_t)(limit - start));
         return false;
@@ -358,12 +312,22 @@ static bool fill_span_locked(struct arena *arena, uint32_t index, size_t n_pages
     return true;
 }
 
+static uint32_t take_lowest_locked(struct arena *arena, uint32_t n_pages, unsigned align_order)
+{
+    if (n_pages > arena->buddy.n_free_pages)
+        return VM_BUDDY_NONE;
+    const uint32_t index = vm_place_find(&arena->place, arena->buddy.n_pages, n_pages, align_order);
+    if (index != VM_BUDDY_NONE)
+        claim_locked(arena, index, n_pages);
+    return index;
+}
+
 bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span)
 {
     if (n_pages >= VM_BUDDY_NONE || vm_load_relaxed(&arena->x_is_frozen))
         return false;
     enter(arena);
-    uint32_t index = vm_buddy_take(&arena->buddy, (uint32_t)n_pages, align_order);
+    uint32_t index = take_lowest_locked(arena, (uint32_t)n_pages, align_order);
     if (index == VM_BUDDY_NONE)
         index = take_top_locked(arena, n_pages, align_order);
     const bool done = fill_span_locked(arena, index, n_pages, span);
@@ -378,8 +342,7 @@ bool vm_arena_extend(struct arena *arena, struct span *span, size_t n_pages)
     enter(arena);
     const uint32_t end = (uint32_t)page_index(arena, span->start + span->bytes);
     const size_t n_more = n_pages - (span->bytes >> vm_kernel.page_shift);
-    const bool done =
-        n_more <= arena->buddy.n_pages - end && vm_buddy_claim(&arena->buddy, end, (uint32_t)n_more);
+    const bool done = n_more <= arena->buddy.n_pages - end && claim_locked(arena, end, (uint32_t)n_more);
     if (done) {
         vm_dirty_clear(arena, end, (uint32_t)n_more);
         span->bytes = vm_pages_to_bytes(n_pages);
@@ -389,21 +352,10 @@ bool vm_arena_extend(struct arena *arena, struct span *span, size_t n_pages)
     return done;
 }
 
-bool vm_arena_take_by_search(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span)
-{
-    if (n_pages > vm_load_relaxed(&arena->x_n_free) || vm_load_relaxed(&arena->x_is_frozen))
-        return false;
-    enter(arena);
-    const uint32_t index = vm_buddy_take_by_search(&arena->buddy, (uint32_t)n_pages, align_order);
-    const bool done = fill_span_locked(arena, index, n_pages, span);
-    vm_lock_release(&arena->lock);
-    return done;
-}
-
 static void give_pages_locked(struct arena *arena, uint32_t index, uint32_t n_pages, uint32_t n_dirty)
 {
     vm_dirty_mark(arena, index, n_dirty);
-    vm_buddy_give(&arena->buddy, index, n_pages, n_dirty ? BUDDY_FRONT : BUDDY_BACK);
+    give_locked(arena, index, n_pages, n_dirty ? BUDDY_FRONT : BUDDY_BACK);
     arena->counts.n_given++;
     publish_counts(arena);
     if (arena->counts.n_given % TURN_GIVEN == 0) {
@@ -416,6 +368,8 @@ static bool is_trim_due(const struct arena *arena)
 {
     const size_t threshold = vm_load_relaxed(&vm_arena_policy.x_trim_threshold);
     if (threshold == SIZE_MAX)
+        return false;
+    if (!vm_load_relaxed(&vm_arena_policy.x_is_trim_set) && arena->x_n_dirty <= vm_dirty_max(arena))
         return false;
     const size_t pad = vm_load_relaxed(&vm_arena_policy.x_top_pad);
     const size_t enough = vm_bytes_to_pages(vm_min_size(vm_max_size(threshold, pad + 1), SIZE_MAX / 2));
@@ -454,31 +408,47 @@ void vm_arena_give_tail(struct arena *arena, struct span *span, size_t bytes)
 /* --- purge and trim ------------------------------------------------------------------------------------- */
 
 struct purge_batch {
-    uint32_t n_blocks, n_dirty;
+    uint32_t n_runs, n_dirty;
     struct {
         uint32_t index, n_pages;
-    } block[PURGE_BATCH];
+    } run[PURGE_BATCH];
 };
 
-/* Takes dirty free blocks out, largest first, until at most n_keep dirty pages are left or the batch is
-   full. */
+/* Takes the free block at `index` out, which is dirty, and into the batch. */
+static void collect_block_locked(struct arena *arena, uint32_t index, uint32_t n_pages,
+                                 struct purge_batch *batch)
+{
+    claim_locked(arena, index, n_pages);
+    const uint32_t n_runs = batch->n_runs;
+    if (n_runs && batch->run[n_runs - 1].index + batch->run[n_runs - 1].n_pages == index) {
+        batch->run[n_runs - 1].n_pages += n_pages;
+        return;
+    }
+    batch->run[n_runs].index = index;
+    batch->run[n_runs].n_pages = n_pages;
+    batch->n_runs++;
+}
+
+/* Takes dirty free blocks out until at most n_keep dirty pages are left or the batch is full: those at high addresses
+   first, as they will be used again last. */
 static void collect_dirty_locked(struct arena *arena, size_t n_keep, struct purge_batch *batch)
 {
-    struct buddy *const buddy = &arena->buddy;
     *batch = (struct purge_batch){0};
-    for (unsigned order = VM_N_ORDERS; order-- > 0;) {
-        for (uint32_t index = buddy->list[order].first; index != VM_BUDDY_NONE;) {
-            if (vm_load_relaxed(&arena->x_n_dirty) <= n_keep || batch->n_blocks == PURGE_BATCH)
+    for (uint32_t end = arena->buddy.n_pages, start; end > 0; end = start) {
+        start = (end - 1) & ~(uint32_t)(MAX_BLOCK_PAGES - 1);
+        uint32_t n_left = vm_dirty_count(arena, start, end - start);
+        for (uint32_t index = start; n_left > 0; index++) {
+            unsigned order;
+            if (vm_buddy_find(&arena->buddy, index, &order) != index)
+                continue;
+            if (vm_load_relaxed(&arena->x_n_dirty) <= n_keep || batch->n_runs == PURGE_BATCH)
                 return;
-            const uint32_t next = buddy->page[index].next,
-                           n_dirty = vm_dirty_clear(arena, index, 1U << order);
-            if (n_dirty) {
-                vm_buddy_claim(buddy, index, 1U << order);
-                batch->block[batch->n_blocks].index = index;
-                batch->block[batch->n_blocks++].n_pages = 1U << order;
-                batch->n_dirty += n_dirty;
-            }
-            index = next;
+            const uint32_t n_dirty = vm_dirty_clear(arena, index, 1U << order);
+            if (n_dirty)
+                collect_block_locked(arena, index, 1U << order, batch);
+            batch->n_dirty += n_dirty;
+            n_left -= n_dirty;
+            index += (1U << order) - 1;
         }
     }
 }
@@ -493,20 +463,19 @@ size_t vm_arena_purge(struct arena *arena, size_t n_keep)
         enter(arena);
         collect_dirty_locked(arena, n_keep, &batch);
         vm_lock_release(&arena->lock);
-        for (uint32_t i = 0; i < batch.n_blocks; i++)
-            vm_kernel_purge(page_address(arena, batch.block[i].index),
-                            vm_pages_to_bytes(batch.block[i].n_pages));
+        for (uint32_t i = 0; i < batch.n_runs; i++)
+            vm_kernel_purge(page_address(arena, batch.run[i].index), vm_pages_to_bytes(batch.run[i].n_pages));
         enter(arena);
-        for (uint32_t i = 0; i < batch.n_blocks; i++) {
-            vm_buddy_give(&arena->buddy, batch.block[i].index, batch.block[i].n_pages, BUDDY_BACK);
-            purge_records_locked(arena, batch.block[i].index);
+        for (uint32_t i = 0; i < batch.n_runs; i++) {
+            give_locked(arena, batch.run[i].index, batch.run[i].n_pages, BUDDY_BACK);
+            vm_records_purge_block(arena, batch.run[i].index);
         }
         publish_counts(arena);
-        arena->counts.n_purged += batch.n_blocks;
+        arena->counts.n_purged += batch.n_runs;
         arena->counts.n_purged_pages += batch.n_dirty;
         vm_lock_release(&arena->lock);
         n_purged += batch.n_dirty;
-    } while (batch.n_blocks == PURGE_BATCH);
+    } while (batch.n_runs == PURGE_BATCH);
     return n_purged;
 }
 

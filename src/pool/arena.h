@@ -12,6 +12,7 @@
 #include "base/buddy.h"
 #include "base/lock.h"
 #include "kernel/kernel.h"
+#include "pool/place.h"
 #include "pool/span.h"
 
 enum arena_kind { ARENA_PROCESS_BREAK, ARENA_PRIVATE_BREAK };
@@ -33,9 +34,12 @@ struct arena {
     char *break_end;    /* where we left the break */
     char *limit;        /* private break: end of the reservation */
     struct buddy buddy; /* its tag bit TAG_DIRTY: the page's contents may not be zero */
-    uint32_t capacity;  /* pages that the records have room for */
-    uint32_t n_alien;   /* pages of the buddy system that are not ours: below the start, or foreign */
-    uint32_t n_kept; /* pages that no trim goes below: those up to the last gap, and one of ours above it */
+    struct place place; /* which of the free pages to take */
+    struct place_group only_group; /* if one is enough */
+    size_t group_bytes;            /* mapped for groups, if one is not */
+    uint32_t capacity;             /* pages that records and groups have room for */
+    uint32_t n_alien; /* pages of the buddy system that are not ours: below the start, or foreign */
+    uint32_t n_kept;  /* pages that no trim goes below: those up to the last gap, and one of ours above it */
     uint32_t n_refused; /* fewest pages that the kernel refused to grow by, until a trim; 0: none yet */
     bool is_contested;  /* others move the break, maybe at this moment: it stays where it is */
     bool is_inherited;  /* by a fork child: the kernel may remember an older break than we do */
@@ -54,6 +58,8 @@ struct arena {
 struct arena_policy {
     size_t x_top_pad;        /* added to each growth, kept by each trim */
     size_t x_trim_threshold; /* free at the break: trim; SIZE_MAX for never */
+    bool
+        x_is_trim_set; /* by the user: trim at once; else only when the arena has more dirty pages than it may keep */
 };
 extern struct arena_policy vm_arena_policy;
 
@@ -70,13 +76,10 @@ char *vm_arena_reserve(size_t n_pages, size_t *bytes);
 bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages);
 
 /*
- * Takes n_pages, aligned to 2^align_order pages, growing the arena if need be, and describes them in `span`:
+ * Takes n_pages, aligned to 2^align_order pages, at the lowest address that has them, growing the arena if need be, and describes them in `span`:
  * start, bytes, arena, is_zeroed. False: not to be had.
  */
 bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span);
-
-/* The same for when nothing else helps: looks at every page for a run that buddies did not make. */
-bool vm_arena_take_by_search(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span);
 
 /* Makes a taken span longer, to n_pages in all, if the pages behind it are free; their contents are anything. */
 bool vm_arena_extend(struct arena *arena, struct span *span, size_t n_pages);
@@ -102,7 +105,7 @@ struct arena_totals {
     size_t top_free_bytes;                 /* free at the break */
     size_t foreign_bytes;                  /* between start and break, but others' */
     size_t reserved_bytes;                 /* private break: addresses above the break, inaccessible */
-    size_t record_bytes;                   /* mapped for the buddy system's records */
+    size_t record_bytes;                   /* mapped for records.h */
     size_t middle_bytes;                   /* in middle blocks: read beside the others, by as much apart */
     uint32_t n_free_of_order[VM_N_ORDERS]; /* free blocks */
     struct arena_counts counts;
@@ -110,12 +113,6 @@ struct arena_totals {
 
 /* Supplied by pool/totals.c. In a fork child, the picture of an arena that is frozen may be torn. */
 struct arena_totals vm_arena_totals(struct arena *arena);
-
-/* Bytes that are mapped for so many records. */
-VM_INLINE size_t vm_arena_record_bytes(size_t capacity)
-{
-    return vm_round_up(capacity * sizeof(struct buddy_page), vm_kernel.page_bytes);
-}
 
 void vm_arena_reset_in_child(struct arena *arena);
 void vm_arena_check(struct arena *arena);

@@ -4,7 +4,8 @@
  *
  * A page's tag in the buddy system says whether it is dirty (bit 0). The tag of a group's first page, a group being as
  * many pages as the largest order has, also counts the dirty pages of the group, from bit 1 on: clean groups are passed
- * over at once. Cost: a step a page in groups with dirty ones. Needs, all: the arena's lock, and pages that exist.
+ * over at once. Cost: a step a page in groups with dirty ones. Needs, all but the last: the arena's lock, and pages
+ * that exist.
  */
 #ifndef VM_POOL_DIRTY_H
 #define VM_POOL_DIRTY_H
@@ -18,5 +19,8 @@ void vm_dirty_mark(struct arena *arena, uint32_t index, uint32_t n_pages);
 
 /* Returns how many were dirty. */
 uint32_t vm_dirty_clear(struct arena *arena, uint32_t index, uint32_t n_pages);
+
+/* How many dirty free pages the arena may keep: see dirty.c. Lock: none needed. */
+size_t vm_dirty_max(const struct arena *arena);
 
 #endif

@@ -14,7 +14,7 @@
  *
  * The near map is a direct-mapped table of slabs by granule number: one load for free's lookup. Its entries
  * are distances from an empty descriptor behind the table, so that a zero entry leads to "no slab" without a
- * test. Two granules 2 GiB apart share an entry; who loses is found through the root.
+ * test. Two granules 4 GiB apart share an entry; who loses is found through the root.
  */
 #ifndef VM_POOL_PAGEMAP_H
 #define VM_POOL_PAGEMAP_H
@@ -34,7 +34,8 @@ extern struct near_map vm_near_map;
 VM_INLINE struct span *vm_pagemap_near(const void *address)
 {
     struct near_map *const map = VM_OPAQUE(&vm_near_map);
-    const uintptr_t slot = (uintptr_t)address >> VM_GRANULE_SHIFT & (VM_NEAR_ENTRIES - 1);
+    /* 32 bits, so that the shift alone does where entries are distinct for 4 GiB. */
+    const uint32_t slot = (uint32_t)(uintptr_t)address >> VM_GRANULE_SHIFT & (VM_NEAR_ENTRIES - 1);
     /* Pairs with enter_near in pagemap.c. Relaxed: for a live block, whoever passed the pointer on ordered
        it. */
     return (struct span *)((uintptr_t)map->no_slab + vm_load_relaxed(&map->x_slab_distance[slot]));

@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "base/check.h"
 #include "kernel/kernel.h"
+#include "pool/dirty.h"
 #include "pool/meta.h"
 
 static struct lock pool_lock = VM_LOCK_INIT(VM_RANK_POOL);
@@ -88,32 +89,15 @@ bool vm_pool_take(struct span *span, size_t bytes, size_t alignment)
                 return true;
         /* With some slack, as a new arena's first pages may be needed for alignment. */
     } while (add_arena(index, n_pages + ((size_t)1 << align_order)));
-    for (index = 0; (arena = vm_pool_arena(index)); index++)
-        if (vm_arena_take_by_search(arena, n_pages, align_order, span))
-            return true;
     return false;
-}
-
-/*
- * Dirty free pages will likely be used again, and until then are RSS that nobody uses. Up to a share of the live pages
- * they stay; and up to what was live of late: a program that frees and allocates around one size of its heap then goes
- * without the kernel, and its RSS not above what it was. But never more than half of what is live, so that RSS falls with
- * the heap.
- */
-static size_t dirty_pages_max(const struct arena *arena)
-{
-    const size_t n_live = vm_load_relaxed(&arena->x_n_pages) - vm_load_relaxed(&arena->x_n_free);
-    const size_t n_recent = vm_max_size(vm_load_relaxed(&arena->x_n_live_recent), n_live);
-    const size_t n_max = vm_max_size(n_live >> VM_DIRTY_SHARE_SHIFT, n_recent - n_live);
-    return vm_max_size(vm_kernel_share(VM_DIRTY_BYTES_MIN, 5) >> vm_kernel.page_shift,
-                       vm_min_size(n_max, n_live / 2));
 }
 
 static void purge_if_due(struct arena *arena)
 {
-    const size_t n_max = dirty_pages_max(arena);
+    const size_t n_max = vm_dirty_max(arena);
     if (vm_load_relaxed(&arena->x_n_dirty) > n_max)
-        vm_arena_purge(arena, n_max / 2);
+        vm_arena_purge(arena,
+                       n_max - n_max / 8); /* some more, so that not each free is a call to the kernel */
 }
 
 void vm_pool_give(const struct span *span, size_t dirty_bytes)

@@ -2,6 +2,7 @@
 /* totals.c - what arenas and pool are made of, for statistics. Owns nothing; takes each arena's lock in turn, which
    does not count among the acquisitions that it reports. */
 #include "pool/pool.h"
+#include "pool/records.h"
 
 /* Addresses between start and break that somebody else's sbrk took. */
 static size_t foreign_bytes(const struct arena *arena)
@@ -21,7 +22,7 @@ static struct arena_totals totals_locked(const struct arena *arena)
         .top_free_bytes = vm_pages_to_bytes(vm_buddy_top_free(buddy, buddy->n_pages)),
         .foreign_bytes = foreign_bytes(arena),
         .reserved_bytes = arena->limit ? (size_t)(arena->limit - arena->break_end) : 0,
-        .record_bytes = vm_arena_record_bytes(arena->capacity),
+        .record_bytes = vm_records_bytes(arena),
         .middle_bytes = vm_load_relaxed(&arena->x_middle_bytes),
         .counts = arena->counts,
     };
@@ -39,7 +40,7 @@ static struct arena_totals totals_frozen(const struct arena *arena)
         .system_bytes_max = vm_pages_to_bytes(vm_load_relaxed(&arena->x_n_pages_max)),
         .free_bytes = vm_min_size(vm_pages_to_bytes(vm_load_relaxed(&arena->x_n_free)), system_bytes),
         .reserved_bytes = arena->limit ? (size_t)(arena->limit - arena->break_end) : 0,
-        .record_bytes = vm_arena_record_bytes(arena->capacity),
+        .record_bytes = vm_records_bytes(arena),
         .middle_bytes = vm_load_relaxed(&arena->x_middle_bytes),
     };
 }

@@ -23,14 +23,30 @@ VM_INLINE unsigned vm_class_of_small(size_t size)
     return (unsigned)((size + VM_BLOCK_ALIGN - 1) >> VM_BLOCK_ALIGN_SHIFT);
 }
 
+/* Class of a request. Needs VM_SMALL_MAX < size <= VM_SLAB_BLOCK_MAX. Blocks of the class are of step + 1 steps of
+   2^(doubling - VM_CLASS_STEP_SHIFT) bytes. */
+VM_INLINE unsigned vm_class_of_middle(size_t size)
+{
+    const unsigned doubling = vm_floor_log2(size - 1);
+    const size_t step =
+        (size - 1) >> (doubling - VM_CLASS_STEP_SHIFT); /* VM_CLASS_STEPS.. 2 * VM_CLASS_STEPS - 1 */
+    return (unsigned)step + doubling * VM_CLASS_STEPS -
+           (VM_SMALL_MAX_SHIFT * VM_CLASS_STEPS + VM_CLASS_STEPS - 1 - VM_N_SMALL_CLASSES);
+}
+
+/* Block bytes of that class. */
+VM_INLINE size_t vm_class_bytes_of_middle(size_t size)
+{
+    const unsigned step_shift = vm_floor_log2(size - 1) - VM_CLASS_STEP_SHIFT;
+    return (((size - 1) >> step_shift) + 1) << step_shift;
+}
+
 /* Class of a request. Needs 1 <= size <= VM_SLAB_BLOCK_MAX. */
 VM_INLINE unsigned vm_class_of(size_t size)
 {
     if (size <= VM_SMALL_MAX)
         return vm_class_of_small(size);
-    const unsigned doubling = vm_floor_log2(size - 1);
-    const unsigned step = (unsigned)((size - 1) >> (doubling - VM_CLASS_STEP_SHIFT)) & (VM_CLASS_STEPS - 1);
-    return 1 + VM_N_SMALL_CLASSES + (doubling - VM_SMALL_MAX_SHIFT) * VM_CLASS_STEPS + step;
+    return vm_class_of_middle(size);
 }
 
 /* Block bytes of a class: the largest request it serves. */
@@ -44,7 +60,7 @@ VM_INLINE size_t vm_class_bytes(unsigned class_index)
 }
 
 /*
- * Bytes of the largest slabs of the class: the smallest of 16, 32 .. 256 KiB with room for 32 blocks (small
+ * Bytes of the largest slabs of the class: the smallest of 16, 32 .. 256 KiB with room for 64 blocks (small
  * classes), 16 (up to 8 KiB) or 8; a page at least. Where memory is little, they begin at 1/256 of it instead of 16 KiB,
  * and end at 1/16 of it, unless that has no room for 2 blocks. A power of two, and the slab is aligned to it.
  */

@@ -176,11 +176,14 @@ static bool end_resize_not(struct trace *trace, uint32_t thread)
         return false;
     if (!pending.op.slot)
         return true;
-    if (blocks_find(&trace->blocks, pending.place,
-                    &op)) /* somebody else has its place: it was freed unseen */
-        blocks_forget(&trace->blocks, &pending.op);
-    else
+    if (!blocks_find(&trace->blocks, pending.place, &op)) {
         blocks_rename(&trace->blocks, &pending.op, pending.place);
+        return true;
+    }
+    pending.op.kind = OP_FREE; /* another block has its place: it was freed unseen */
+    trace->about.n_unseen++;
+    reader_queue(trace, &pending.op);
+    blocks_forget(&trace->blocks, &pending.op);
     return true;
 }
 

@@ -209,16 +209,22 @@ static bool make_kernel(char *start, size_t bytes)
     return vk_create(&config, &region, &kernel) == 0;
 }
 
+/* How far the break would have to move up to be where it should. */
+static size_t distance_of_break(const struct machine_config *config)
+{
+    const size_t offset = config->break_offset / page_bytes * page_bytes;
+    return (offset - vk_usage(vk_flat_mm(kernel)).break_start) % BREAK_STRETCH;
+}
+
 /* The kernel's records come before the break, so a kernel that is made for trial tells how far. */
 static bool make_flat(const struct machine_config *config)
 {
     const size_t bytes = window_bytes - BREAK_STRETCH;
     if (!make_kernel(window, bytes))
         return false;
-    const size_t now = vk_usage(vk_flat_mm(kernel)).break_start % BREAK_STRETCH;
-    const size_t offset = config->break_offset / page_bytes * page_bytes;
+    const size_t distance = distance_of_break(config);
     discard(NULL, window, bytes);
-    if (!make_kernel(window + (offset + BREAK_STRETCH - now) % BREAK_STRETCH, bytes))
+    if (!make_kernel(window + distance, bytes))
         return false;
     if (config->limit_bytes)
         vk_limit(vk_flat_mm(kernel), VK_LIMIT_AS, config->limit_bytes);
@@ -258,8 +264,8 @@ static bool open_window(size_t bytes)
         mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (start == MAP_FAILED)
         return false;
-    const uintptr_t aligned = ((uintptr_t)start + window_alignment - 1) & ~(window_alignment - 1);
-    window = (char *)aligned;
+    const uintptr_t end = ((uintptr_t)start + all) & ~(window_alignment - 1);
+    window = (char *)end - bytes;
     window_bytes = bytes;
     madvise(start, all, MADV_NOHUGEPAGE);
     return true;

@@ -3,7 +3,7 @@
  * machine.h - what a replay stands on: a simulated kernel in a window of the host's memory, behind the kernel wall of the
  * allocator, and an account of what goes through it. The one place where the kind of machine is chosen.
  *
- * The window begins at a multiple of 4 GiB, and places are offsets from there: where the host puts it decides nothing.
+ * The window ends at a multiple of 4 GiB, and places are offsets from there: where the host puts it decides nothing.
  */
 #ifndef VM_VMSIM_MACHINE_H
 #define VM_VMSIM_MACHINE_H

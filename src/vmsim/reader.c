@@ -107,7 +107,8 @@ int line_fail(struct trace *trace, const struct line *line, const char *expected
 {
     struct line at = *line;
     skip_blanks(&at);
-    return reader_fail(trace, "line %zu, column %zu: not %s", trace->line, (size_t)(at.at - at.start) + 1, expected);
+    return reader_fail(trace, "line %zu, column %zu: not %s", trace->line, (size_t)(at.at - at.start) + 1,
+                       expected);
 }
 
 static int digit_of(char character)

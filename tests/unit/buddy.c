@@ -106,37 +106,19 @@ static unsigned smallest_list(unsigned least)
     return order;
 }
 
-/* Whether whole free blocks of the largest order that touch hold n_pages. */
-static bool has_run(uint32_t n_pages)
-{
-    const uint32_t n_rounded = (n_pages + MAX_PAGES - 1) / MAX_PAGES * MAX_PAGES;
-    for (uint32_t i = 0; i + n_rounded <= model.buddy.n_pages; i += MAX_PAGES)
-        if (all_are(i, n_rounded, true))
-            return true;
-    return false;
-}
-
 static void step_take(uint32_t n_most)
 {
     const uint32_t n_pages = 1 + (uint32_t)unit_below(&model.seed, 1 + unit_below(&model.seed, n_most));
     const unsigned align = (unsigned)unit_below(&model.seed, 1 + unit_below(&model.seed, VM_N_ORDERS));
-    const bool is_run = n_pages > MAX_PAGES;
-    const unsigned needed = is_run ? 0 : vm_ceil_log2(n_pages), least = needed > align ? needed : align;
+    const unsigned needed = vm_ceil_log2(n_pages), least = needed > align ? needed : align;
     const unsigned order = smallest_list(least);
-    const bool possible = is_run ? has_run(n_pages) : order < VM_N_ORDERS;
     const uint32_t first = order < VM_N_ORDERS ? model.buddy.list[order].first : VM_BUDDY_NONE;
-    const bool may_be_across = !is_run && align == 0 && n_pages & (n_pages - 1);
     const uint32_t index = vm_buddy_take(&model.buddy, n_pages, align);
-    if (!may_be_across)
-        assert_int_equal(index != VM_BUDDY_NONE, possible);
-    if (possible)
-        assert_int_not_equal(index, VM_BUDDY_NONE);
-    if (!is_run && !may_be_across && possible)
-        assert_int_equal(index, first); /* the smallest that serves, from the front */
-    if (!is_run && !possible)
+    assert_int_equal(index, first); /* the smallest that serves, from the front */
+    if (index == VM_BUDDY_NONE) {
         assert_false(has_free_block(least));
-    if (index == VM_BUDDY_NONE)
         return;
+    }
     assert_int_equal(index & ((1U << align) - 1), 0);
     set_free(index, n_pages, false);
 }
@@ -262,64 +244,7 @@ static void small_system(void **state)
 static void system_of_many_blocks(void **state)
 {
     (void)state;
-    random_steps(N_PAGES_MAX, 4 * MAX_PAGES, unit_is_slow() ? 400 : 8000, 13);
-}
-
-static void runs(void **state)
-{
-    (void)state;
-    start(6 * MAX_PAGES, 14);
-    vm_buddy_resize(&model.buddy, 6 * MAX_PAGES);
-    vm_buddy_give(&model.buddy, 0, 6 * MAX_PAGES, BUDDY_BACK);
-    set_free(0, 6 * MAX_PAGES, true);
-    assert_int_equal(vm_buddy_take(&model.buddy, 6 * MAX_PAGES + 1, 0), VM_BUDDY_NONE);
-    assert_true(vm_buddy_claim(&model.buddy, 2 * MAX_PAGES + 5, 1)); /* two blocks before, three after */
-    set_free(2 * MAX_PAGES + 5, 1, false);
-    assert_int_equal(vm_buddy_take(&model.buddy, 3 * MAX_PAGES + 1, 0), VM_BUDDY_NONE);
-    assert_int_equal(vm_buddy_take(&model.buddy, 2 * MAX_PAGES + 1, VM_ORDER_MAX), 3 * MAX_PAGES);
-    set_free(3 * MAX_PAGES, 2 * MAX_PAGES + 1, false);
-    vm_buddy_check(&model.buddy);
-    compare();
-    assert_int_equal(vm_buddy_take(&model.buddy, MAX_PAGES + 1, 0), 0);
-    set_free(0, MAX_PAGES + 1, false);
-    vm_buddy_check(&model.buddy);
-    compare();
-    give_all_and_compare();
-    assert_int_equal(vm_buddy_take(&model.buddy, 6 * MAX_PAGES, VM_ORDER_MAX), 0);
-    assert_int_equal(model.buddy.n_free_pages, 0);
-    vm_buddy_check(&model.buddy);
-}
-
-/* Blocks that touch and are no buddies serve together, before a larger block is cut. */
-static void across(void **state)
-{
-    (void)state;
-    start(32, 15);
-    vm_buddy_resize(&model.buddy, 32);
-    vm_buddy_give(&model.buddy, 0, 32, BUDDY_BACK);
-    set_free(0, 32, true);
-    static const struct {
-        uint32_t wanted, n_pages, index;
-    } takes[] = {
-        {5, 5, 0}, {1, 1, 5}, {2, 2, 6}, {8, 8, 8}, {8, 8, 16},
-    };
-    for (size_t i = 0; i < sizeof takes / sizeof takes[0]; i++) {
-        assert_int_equal(vm_buddy_take(&model.buddy, takes[i].wanted, 0), takes[i].index);
-        set_free(takes[i].index, takes[i].n_pages, false);
-    }
-    vm_buddy_give(&model.buddy, 0, 5, BUDDY_FRONT); /* 0..3 and 4, beside a taken 5: no block of 8 */
-    set_free(0, 5, true);
-    assert_int_equal(vm_buddy_take(&model.buddy, 5, 0), 0);
-    set_free(0, 5, false);
-    vm_buddy_give(&model.buddy, 15, 5,
-                  BUDDY_FRONT); /* 15 below 16..19: the block is not where the run begins */
-    set_free(15, 5, true);
-    assert_int_equal(vm_buddy_take(&model.buddy, 5, 2), 24); /* aligned ones are cut from a block */
-    set_free(24, 5, false);
-    assert_int_equal(vm_buddy_take(&model.buddy, 5, 0), 15);
-    set_free(15, 5, false);
-    vm_buddy_check(&model.buddy);
-    compare();
+    random_steps(N_PAGES_MAX, MAX_PAGES, unit_is_slow() ? 400 : 8000, 13);
 }
 
 static void ends_of_lists(void **state)
@@ -448,8 +373,10 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_system), cmocka_unit_test(system_of_many_blocks), cmocka_unit_test(runs),
-        cmocka_unit_test(across),       cmocka_unit_test(ends_of_lists),         cmocka_unit_test(checker),
+        cmocka_unit_test(small_system),
+        cmocka_unit_test(system_of_many_blocks),
+        cmocka_unit_test(ends_of_lists),
+        cmocka_unit_test(checker),
     };
     return cmocka_run_group_tests_name("buddy", tests, NULL, end);
 }

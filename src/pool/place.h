@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * place.h - where in an arena pages are taken: at the lowest address at which they fit.
+ *
+ * The buddy system knows what is free; this says what to take of it. The lowest place that fits keeps the heap short,
+ * and makes that pages which were in use before are used again before others: what is free at high addresses stays
+ * untouched, and can go back to the kernel.
+ *
+ * One bit a page, set = free, in groups of as many pages as the largest order has. Of each group it is known what the
+ * longest run beginning in it may be at most; and of each power of two below which group no run so long begins. Both
+ * are bounds that searches make better, so that a search looks into few groups that have nothing for it.
+ *
+ * Needs, all: the arena's lock.
+ */
+#ifndef VM_POOL_PLACE_H
+#define VM_POOL_PLACE_H
+
+#include "base/bits.h"
+#include "base/buddy.h"
+
+enum { VM_PLACE_GROUP_PAGES = 1 << VM_ORDER_MAX, VM_PLACE_GROUP_WORDS = VM_PLACE_GROUP_PAGES / VM_WORD_BITS };
+
+struct place_group {
+    vm_word free[VM_PLACE_GROUP_WORDS];
+    size_t longest; /* pages of the longest run that begins here, at most; it may end in a later group */
+};
+
+struct place {
+    struct place_group *group;    /* the owner's memory, zeroed; as many as the pages need */
+    uint32_t lowest[VM_N_ORDERS]; /* of 2^order pages or more: no run begins in a group below this one */
+};
+
+/* Groups that so many pages need. */
+VM_INLINE size_t vm_place_groups(size_t n_pages)
+{
+    return (n_pages + VM_PLACE_GROUP_PAGES - 1) / VM_PLACE_GROUP_PAGES;
+}
+
+/* Pages become free. Needs: none of them is. */
+void vm_place_give(struct place *place, uint32_t n_pages_of_all, uint32_t index, uint32_t n_pages);
+
+/* Pages are taken. Needs: all of them are free. */
+void vm_place_take(struct place *place, uint32_t n_pages_of_all, uint32_t index, uint32_t n_pages);
+
+/* The lowest index, a multiple of 2^align_order, at which n_pages, 1 or more, are free. VM_BUDDY_NONE: there is none.
+   Cost: a step for each group between the lowest that may have such a run and the one that has, and in that a step a
+   run. */
+uint32_t vm_place_find(struct place *place, uint32_t n_pages_of_all, uint32_t n_pages, unsigned align_order);
+
+#endif

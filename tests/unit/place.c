@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * place.c - the lowest place at which pages fit, against a model that looks at every page. Runs within groups and
+ * across them, short and long, growing from both ends, taken from their middle.
+ */
+#include "pool/place.h"
+#include <stdlib.h>
+#include <string.h>
+#include "unit.h"
+
+enum { GROUP = VM_PLACE_GROUP_PAGES, N_PAGES = 9 * GROUP + 100, N_GROUPS = N_PAGES / GROUP + 1 };
+
+static struct place_group groups[N_GROUPS];
+static struct place place;
+static bool is_free[N_PAGES];
+static uint32_t n_pages;
+static uint64_t seed;
+
+static void start(uint32_t n, uint64_t first)
+{
+    memset(groups, 0, sizeof groups);
+    memset(is_free, 0, sizeof is_free);
+    place = (struct place){.group = groups};
+    n_pages = n;
+    seed = first;
+}
+
+static void give(uint32_t index, uint32_t n)
+{
+    for (uint32_t i = index; i < index + n; i++) {
+        assert_false(is_free[i]);
+        is_free[i] = true;
+    }
+    vm_place_give(&place, n_pages, index, n);
+}
+
+static void take(uint32_t index, uint32_t n)
+{
+    for (uint32_t i = index; i < index + n; i++) {
+        assert_true(is_free[i]);
+        is_free[i] = false;
+    }
+    vm_place_take(&place, n_pages, index, n);
+}
+
+static uint32_t lowest(uint32_t n, uint32_t align)
+{
+    uint32_t run = 0; /* free pages that end below i */
+    for (uint32_t i = 0; i < n_pages; i++) {
+        run = is_free[i] ? run + 1 : 0;
+        if (run < n)
+            continue;
+        const uint32_t first = (i + 1 - run + align - 1) / align * align;
+        if (first <= i && i + 1 - first >= n)
+            return first;
+    }
+    return VM_BUDDY_NONE;
+}
+
+static uint32_t find(uint32_t n, unsigned align_order)
+{
+    const uint32_t index = vm_place_find(&place, n_pages, n, align_order);
+    assert_int_equal(index, lowest(n, 1U << align_order));
+    return index;
+}
+
+/* Of 1 to `most`, small ones more often. */
+static uint32_t size_below(uint32_t most)
+{
+    return 1 + (uint32_t)unit_below(&seed, 1 + unit_below(&seed, 1 + unit_below(&seed, most)));
+}
+
+static void step_take(uint32_t most)
+{
+    const uint32_t n = size_below(most);
+    const uint32_t index = find(n, (unsigned)unit_below(&seed, 1 + unit_below(&seed, VM_N_ORDERS)));
+    if (index != VM_BUDDY_NONE)
+        take(index, n);
+}
+
+/* Free pages from wherever, as when exact pages are claimed or the arena is cut off. */
+static void step_claim(uint32_t most)
+{
+    const uint32_t index = (uint32_t)unit_below(&seed, n_pages);
+    const uint32_t n_most = size_below(most);
+    uint32_t n = 0;
+    while (n < n_most && index + n < n_pages && is_free[index + n])
+        n++;
+    take(index, n);
+}
+
+static void step_give(uint32_t most)
+{
+    const uint32_t index = (uint32_t)unit_below(&seed, n_pages);
+    const uint32_t n_most = size_below(most);
+    uint32_t n = 0;
+    while (n < n_most && index + n < n_pages && !is_free[index + n])
+        n++;
+    give(index, n);
+}
+
+static void random_steps(uint32_t n, uint32_t most, unsigned n_steps, uint64_t first)
+{
+    start(n, first);
+    give(0, n / 2);
+    for (unsigned i = 0; i < n_steps; i++) {
+        const size_t dice = unit_below(&seed, 100);
+        if (dice < 40)
+            step_take(most);
+        else if (dice < 50)
+            step_claim(most);
+        else
+            step_give(dice < 55 ? n : most);
+        find(size_below(most), 0);
+    }
+}
+
+static void one_group(void **state)
+{
+    (void)state;
+    random_steps(GROUP, 64, unit_is_slow() ? 5000 : 50000, 21);
+    random_steps(GROUP - 3, GROUP, unit_is_slow() ? 5000 : 50000, 22);
+    random_steps(1, 1, 100, 23);
+}
+
+static void groups_of_many(void **state)
+{
+    (void)state;
+    random_steps(N_PAGES, 300, unit_is_slow() ? 500 : 5000, 24);
+    random_steps(N_PAGES, 5 * GROUP, unit_is_slow() ? 500 : 5000, 25);
+}
+
+/* A run that lies in many groups, whose first part goes, and comes back. */
+static void long_runs(void **state)
+{
+    (void)state;
+    start(N_PAGES, 26);
+    give(10, 7 * GROUP);
+    assert_int_equal(find(6 * GROUP, 0), 10);
+    assert_int_equal(find(7 * GROUP + 1, 0), VM_BUDDY_NONE);
+    take(10, GROUP + 5);
+    assert_int_equal(find(5 * GROUP, 0), GROUP + 15);
+    take(GROUP + 15, 1000);
+    assert_int_equal(find(5 * GROUP, VM_ORDER_MAX), 2 * GROUP);
+    take(4 * GROUP, 1);
+    assert_int_equal(find(3 * GROUP, 0), 4 * GROUP + 1);
+    give(4 * GROUP, 1);
+    assert_int_equal(find(4 * GROUP, 0), GROUP + 1015);
+    for (uint32_t i = 7 * GROUP + 10; i < N_PAGES; i += 4) /* upwards: the run's beginning is far */
+        give(i, i + 4 < N_PAGES ? 4 : N_PAGES - i);
+    assert_int_equal(find(7 * GROUP, 0), GROUP + 1015);
+    for (uint32_t i = GROUP + 1015; i > 0; i--) /* downwards: it begins elsewhere each time */
+        give(i - 1, 1);
+    assert_int_equal(find(N_PAGES, 0), 0);
+    take(0, N_PAGES);
+    assert_int_equal(find(1, 0), VM_BUDDY_NONE);
+    give(N_PAGES - 1, 1);
+    assert_int_equal(find(1, 0), N_PAGES - 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_group),
+        cmocka_unit_test(groups_of_many),
+        cmocka_unit_test(long_runs),
+    };
+    return cmocka_run_group_tests_name("place", tests, NULL, NULL);
+}
