@@ -22,19 +22,18 @@ uint8_t vm_tune_source[TUNE_N_MAX];
 static void end_dynamic_threshold(void)
 {
     vm_store_relaxed(&vm_large_policy.x_is_dynamic, false);
+    vm_store_relaxed(&vm_arena_policy.x_is_trim_lazy, false);
 }
 
 static void set_top_pad(size_t bytes)
 {
     end_dynamic_threshold();
-    vm_store_relaxed(&vm_arena_policy.x_is_trim_set, true);
     vm_store_relaxed(&vm_arena_policy.x_top_pad, vm_min_size(bytes, PTRDIFF_MAX / 4));
 }
 
 static void set_trim_threshold(size_t bytes)
 {
     end_dynamic_threshold();
-    vm_store_relaxed(&vm_arena_policy.x_is_trim_set, true);
     vm_store_relaxed(&vm_arena_policy.x_trim_threshold, bytes);
 }
 

@@ -369,7 +369,7 @@ static bool is_trim_due(const struct arena *arena)
     const size_t threshold = vm_load_relaxed(&vm_arena_policy.x_trim_threshold);
     if (threshold == SIZE_MAX)
         return false;
-    if (!vm_load_relaxed(&vm_arena_policy.x_is_trim_set) && arena->x_n_dirty <= vm_dirty_max(arena))
+    if (vm_load_relaxed(&vm_arena_policy.x_is_trim_lazy) && arena->x_n_dirty <= vm_dirty_max(arena))
         return false;
     const size_t pad = vm_load_relaxed(&vm_arena_policy.x_top_pad);
     const size_t enough = vm_bytes_to_pages(vm_min_size(vm_max_size(threshold, pad + 1), SIZE_MAX / 2));

@@ -58,8 +58,7 @@ struct arena {
 struct arena_policy {
     size_t x_top_pad;        /* added to each growth, kept by each trim */
     size_t x_trim_threshold; /* free at the break: trim; SIZE_MAX for never */
-    bool
-        x_is_trim_set; /* by the user: trim at once; else only when the arena has more dirty pages than it may keep */
+    bool x_is_trim_lazy;     /* and only when the arena has more dirty pages than it may keep */
 };
 extern struct arena_policy vm_arena_policy;
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pool.h - the page pool: all arenas' free spans. Takes and gives spans, makes arenas as they are needed, and
- * keeps the dirty free pages below a bound in each arena: 1 MiB or, whenever something is freed, half of what is live.
+ * keeps the dirty free pages below a bound in each arena, whenever something is freed: 1 MiB, or what dirty.c says.
  */
 #ifndef VM_POOL_POOL_H
 #define VM_POOL_POOL_H

@@ -185,7 +185,7 @@ static void states(void **state)
 {
     (void)state;
     settle();
-    enum { SIZE = 512, N = 32 };
+    enum { SIZE = 256, N = 64 };
     for (unsigned i = 0; i < 2 * N + 1; i++)
         blocks[i] = alloc(SIZE);
     struct slab *const one = slab_of(blocks[0]), *const two = slab_of(blocks[N]),
@@ -319,15 +319,15 @@ static void recasting(void **state)
     settle();
     enum { N = 16 };
     uint64_t seed = 82;
-    for (unsigned i = 0; i < 4 * N; i++)
-        blocks[i] = alloc(512);
-    for (unsigned i = 0; i < 4 * N; i++)
+    for (unsigned i = 0; i < 8 * N; i++)
+        blocks[i] = alloc(256);
+    for (unsigned i = 0; i < 8 * N; i++)
         release(blocks[i]);
     const struct pool_totals before = vm_pool_totals();
-    /* 496: as many groups as 512. */
-    struct slab *const slab = slab_of(blocks[0] = alloc(496));
-    assert_int_equal(slab->span.block_bytes, 496);
-    assert_int_equal(slab->n_blocks, slab->span.bytes / 496);
+    /* 272: as many groups as 256. */
+    struct slab *const slab = slab_of(blocks[0] = alloc(272));
+    assert_int_equal(slab->span.block_bytes, 272);
+    assert_int_equal(slab->n_blocks, slab->span.bytes / 272);
     assert_true(vm_pool_totals().free_bytes == before.free_bytes &&
                 vm_pool_totals().arena_bytes == before.arena_bytes);
     vm_heap_check(heap);
@@ -472,9 +472,9 @@ static void misuses(void **state)
 
 static void check_harmed(void *argument)
 {
-    void *const first = alloc(512);
+    void *const first = alloc(480);
     for (unsigned i = 0; i < 40; i++)
-        blocks[i] = alloc(512);
+        blocks[i] = alloc(480);
     struct slab *const listed = slab_of(first), *const current = slab_of(blocks[39]);
     switch (*(int *)argument) {
     case 1:
@@ -499,7 +499,7 @@ static void check_harmed(void *argument)
         heap->bin[40].mask = &current->group[0].x_mask; /* H2 */
         break;
     case 8:
-        current->group[0].x_mask |= vm_slab_bit(VM_WORD_BITS - 1); /* S2 */
+        current->group[current->n_groups - 1].x_mask |= vm_slab_bit(VM_WORD_BITS - 1); /* S2 */
         break;
     default:
         break;

@@ -356,7 +356,7 @@ static void emptied_and_taken(void **state)
     (void)state;
     vm_malloc_trim(0);
     struct heap *const heap = vm_heap_self;
-    fill_slabs(&lot, 512, 2);
+    fill_slabs(&lot, 256, 2);
     alloc_lot(&lot);
     struct slab *const slab = slab_of(lot.blocks[0]);
     assert_int_equal(slab->x_state, SLAB_LISTED);

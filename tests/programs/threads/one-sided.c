@@ -85,8 +85,8 @@ int main(int argc, char **argv)
         mib(n_bytes), mib(rss_before), mib(rss_full), mib(rss_asleep), mib(rss_end));
     if (!API_UNDER_SANITIZER) {
         EXPECT(rss_full > rss_before + n_bytes / 2);
-        EXPECT_NOTE(rss_asleep <= rss_before + 8 * MIB, "RSS %zu before, %zu after the frees", rss_before,
-                    rss_asleep);
+        EXPECT_NOTE(rss_asleep <= rss_before + rss_full / 10, "RSS %zu before, %zu after the frees",
+                    rss_before, rss_asleep);
         EXPECT_NOTE(rss_end <= rss_before + 8 * MIB, "RSS %zu before, %zu at the end", rss_before, rss_end);
     }
     if (!api_on_glibc())
