@@ -190,7 +190,7 @@ uint32_t vm_buddy_top_free(const struct buddy *buddy, uint32_t enough)
 }
 
 /* The blocks in the system's lists are free ones of that order; adds their number to n_blocks. */
-static void check_lists(const struct buddy *buddy, uint32_t n_blocks[VM_N_ORDERS])
+VM_COLD static void check_lists(const struct buddy *buddy, uint32_t n_blocks[VM_N_ORDERS])
 {
     uint32_t n_free = 0;
     for (unsigned order = 0; order < VM_N_ORDERS; order++) {
@@ -209,7 +209,7 @@ static void check_lists(const struct buddy *buddy, uint32_t n_blocks[VM_N_ORDERS
     VM_CHECK(n_free == buddy->n_free_pages); /* B4 */
 }
 
-void vm_buddies_check(const struct buddy *buddies, size_t n)
+VM_COLD void vm_buddies_check(const struct buddy *buddies, size_t n)
 {
     uint32_t count[VM_N_ORDERS] = {0}, in_lists[VM_N_ORDERS] = {0};
     for (uint32_t index = 0; index < buddies->n_pages;) {
