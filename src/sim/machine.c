@@ -324,6 +324,7 @@ uint64_t vk_machine_digest(struct vk_machine *machine)
     vk_stir(&digest, machine->kernel.layout);
     for (uint32_t pfn = 0; pfn < machine->phys.n_frames; pfn++)
         vk_stir(&digest, machine->phys.frame[pfn].kind);
+    vk_memory_stir(machine, &digest);
     for (struct list_node *link = machine->processes.first; link; link = link->next)
         stir_process(&digest, VM_CONTAINER(link, struct vk_process, link));
     vk_leave(&machine->kernel);

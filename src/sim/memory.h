@@ -37,4 +37,7 @@ int vk_memory_map(struct vk_machine *machine);
 
 void vk_memory_check(struct vk_machine *machine);
 
+/* Stirs what is not in any address space into a digest: free blocks, lists, slots, groups, slabs, vmalloc's areas. */
+void vk_memory_stir(struct vk_machine *machine, uint64_t *digest);
+
 #endif
