@@ -104,6 +104,9 @@ int vk_mm_unmap(struct vk_mm *mm, vk_va start, size_t bytes);
 int vk_mm_remap(struct vk_mm *mm, const struct vk_remap *wanted, vk_va *start); /* remap.c */
 vk_va vk_mm_brk(struct vk_mm *mm, vk_va wanted);
 
+/* The name of an area that the break is in, NULL for any other. */
+const char *vk_heap_name(const struct vk_mm *mm, const struct area *area);
+
 /* style.c */
 int vk_mm_protect(struct vk_mm *mm, vk_va start, size_t bytes, unsigned prot);
 int vk_mm_advise(struct vk_mm *mm, vk_va start, size_t bytes, enum vk_advice advice);
@@ -126,9 +129,6 @@ void vk_mm_forget(struct vk_mm *mm, vk_va start, size_t bytes);
 
 /* A place for a mapping without a hint; asks the backing to grow if there is none. */
 bool vk_mm_find_place(struct vk_mm *mm, size_t bytes, size_t alignment, vk_va *place);
-
-/* report.c: the name of an area that the break is in, NULL for any other. */
-const char *vk_heap_name(const struct vk_mm *mm, const struct area *area);
 
 /* check.c: stirs a number into a digest, and returns what that is then; the same with an address space. */
 uint64_t vk_stir(uint64_t *digest, uint64_t value);

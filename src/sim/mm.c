@@ -243,3 +243,8 @@ vk_va vk_mm_brk(struct vk_mm *mm, vk_va wanted)
         mm->break_end = wanted;
     return mm->break_end;
 }
+
+const char *vk_heap_name(const struct vk_mm *mm, const struct area *area)
+{
+    return area->start < mm->break_end && area->end > mm->break_start ? "[heap]" : NULL;
+}

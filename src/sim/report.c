@@ -23,11 +23,6 @@ static void address(struct message *message, vk_va value)
     }
 }
 
-const char *vk_heap_name(const struct vk_mm *mm, const struct area *area)
-{
-    return area->start < mm->break_end && area->end > mm->break_start ? "[heap]" : NULL;
-}
-
 static void area_line(struct vk_mm *mm, const struct area *area, struct message *message)
 {
     address(message, area->start);
