@@ -95,6 +95,16 @@ static bool claim_locked(struct arena *arena, uint32_t index, uint32_t n_pages)
     return true;
 }
 
+static uint32_t take_lowest_locked(struct arena *arena, uint32_t n_pages, unsigned align_order)
+{
+    if (n_pages > arena->buddy.n_free_pages)
+        return VM_BUDDY_NONE;
+    const uint32_t index = vm_place_find(&arena->place, arena->buddy.n_pages, n_pages, align_order);
+    if (index != VM_BUDDY_NONE)
+        claim_locked(arena, index, n_pages);
+    return index;
+}
+
 /* --- the break ------------------------------------------------------------------------------------------ */
 
 /* Adds the pages up to break_end to the system, as taken ones, and frees those from `first`. */
@@ -207,8 +217,8 @@ static bool grow_locked(struct arena *arena, size_t n_pages, unsigned align_orde
     return grow_by_locked(arena, bytes);
 }
 
-/* Takes pages from the end of the arena, growing it if need be. */
-static uint32_t take_top_locked(struct arena *arena, size_t n_pages, unsigned align_order)
+/* Makes the arena grow so that it has the pages, and takes them. */
+static uint32_t take_new_locked(struct arena *arena, size_t n_pages, unsigned align_order)
 {
     /* Twice: a new range that does not touch the last one can be too short once aligned. */
     for (unsigned attempt = 0; attempt < 2; attempt++) {
@@ -218,10 +228,9 @@ static uint32_t take_top_locked(struct arena *arena, size_t n_pages, unsigned al
             arena->n_refused = (uint32_t)n_pages;
             break;
         }
-        const size_t start = top_start(arena, n_pages, align_order);
-        if (start + n_pages <= arena->buddy.n_pages &&
-            claim_locked(arena, (uint32_t)start, (uint32_t)n_pages))
-            return (uint32_t)start;
+        const uint32_t index = take_lowest_locked(arena, (uint32_t)n_pages, align_order);
+        if (index != VM_BUDDY_NONE)
+            return index;
     }
     return VM_BUDDY_NONE;
 }
@@ -312,16 +321,6 @@ static bool fill_span_locked(struct arena *arena, uint32_t index, size_t n_pages
     return true;
 }
 
-static uint32_t take_lowest_locked(struct arena *arena, uint32_t n_pages, unsigned align_order)
-{
-    if (n_pages > arena->buddy.n_free_pages)
-        return VM_BUDDY_NONE;
-    const uint32_t index = vm_place_find(&arena->place, arena->buddy.n_pages, n_pages, align_order);
-    if (index != VM_BUDDY_NONE)
-        claim_locked(arena, index, n_pages);
-    return index;
-}
-
 bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span)
 {
     if (n_pages >= VM_BUDDY_NONE || vm_load_relaxed(&arena->x_is_frozen))
@@ -329,7 +328,7 @@ bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, st
     enter(arena);
     uint32_t index = take_lowest_locked(arena, (uint32_t)n_pages, align_order);
     if (index == VM_BUDDY_NONE)
-        index = take_top_locked(arena, n_pages, align_order);
+        index = take_new_locked(arena, n_pages, align_order);
     const bool done = fill_span_locked(arena, index, n_pages, span);
     vm_lock_release(&arena->lock);
     return done;
@@ -506,6 +505,7 @@ void vm_arena_check(struct arena *arena)
         return;
     enter(arena);
     vm_buddy_check(&arena->buddy);
+    vm_place_check(&arena->place, &arena->buddy);
     uint32_t n_dirty = 0;
     for (uint32_t index = 0; index < arena->buddy.n_pages;) {
         unsigned order;

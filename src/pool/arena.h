@@ -35,9 +35,9 @@ struct arena {
     char *limit;        /* private break: end of the reservation */
     struct buddy buddy; /* its tag bit TAG_DIRTY: the page's contents may not be zero */
     struct place place; /* which of the free pages to take */
-    struct place_group only_group; /* if one is enough */
-    size_t group_bytes;            /* mapped for groups, if one is not */
-    uint32_t capacity;             /* pages that records and groups have room for */
+    struct place_group own_group[VM_ARENA_GROUPS]; /* for the first pages; a table when there are more */
+    size_t group_bytes;                            /* mapped for that table */
+    uint32_t capacity;                             /* pages that records and groups have room for */
     uint32_t n_alien; /* pages of the buddy system that are not ours: below the start, or foreign */
     uint32_t n_kept;  /* pages that no trim goes below: those up to the last gap, and one of ours above it */
     uint32_t n_refused; /* fewest pages that the kernel refused to grow by, until a trim; 0: none yet */

@@ -10,6 +10,7 @@
  * pages are taken, it begins in another group than before: give and take look after that.
  */
 #include "pool/place.h"
+#include "base/check.h"
 
 enum {
     LONG = 2 * VM_PLACE_GROUP_PAGES, /* runs of so many pages or more are not told apart */
@@ -141,4 +142,32 @@ uint32_t vm_place_find(struct place *place, uint32_t n_pages_of_all, uint32_t n_
             place->lowest[order] = group + 1;
     }
     return VM_BUDDY_NONE;
+}
+
+static void check_run(const struct place *place, uint32_t start, uint32_t n_pages)
+{
+    const uint32_t group = start / VM_PLACE_GROUP_PAGES;
+    VM_CHECK(place->group[group].longest >= known_length(n_pages)); /* P2 */
+    for (unsigned order = 0; order <= order_of(n_pages); order++)
+        VM_CHECK(place->lowest[order] <= group); /* P3 */
+}
+
+void vm_place_check(const struct place *place, const struct buddy *buddy)
+{
+    uint32_t n_run = 0, n_in_block = 0;
+    for (uint32_t index = 0; index < buddy->n_pages; index++) {
+        if (n_in_block == 0 && buddy->page[index].state == BUDDY_FREE)
+            n_in_block = 1U << buddy->page[index].order;
+        const bool is_free = next(place, index, index + 1, true) == index;
+        VM_CHECK(is_free == (n_in_block > 0)); /* P1 */
+        if (is_free) {
+            n_in_block--;
+            n_run++;
+        } else if (n_run) {
+            check_run(place, index - n_run, n_run);
+            n_run = 0;
+        }
+    }
+    if (n_run)
+        check_run(place, buddy->n_pages - n_run, n_run);
 }

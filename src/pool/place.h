@@ -47,4 +47,7 @@ void vm_place_take(struct place *place, uint32_t n_pages_of_all, uint32_t index,
    run. */
 uint32_t vm_place_find(struct place *place, uint32_t n_pages_of_all, uint32_t n_pages, unsigned align_order);
 
+/* Verifies P1 to P3 (see place.c) and ends the process if one is broken. Cost: one pass over all pages. */
+void vm_place_check(const struct place *place, const struct buddy *buddy);
+
 #endif

@@ -3,18 +3,12 @@
 #include "pool/records.h"
 #include "pool/dirty.h"
 
-enum { PAGES_MIN = 16384 }; /* there is room for so many at first: what is untouched costs nothing */
+/* There is room for so many pages, and such a table of groups, at first: what is untouched costs nothing. */
+enum { PAGES_MIN = 16384, GROUP_BYTES_MIN = 128 * VM_KIB };
 
 static size_t record_bytes(size_t capacity)
 {
     return vm_round_up(capacity * sizeof(struct buddy_page), vm_kernel.page_bytes);
-}
-
-/* A single group is in the arena itself. */
-static size_t group_bytes(size_t capacity)
-{
-    const size_t n_groups = vm_place_groups(capacity);
-    return n_groups > 1 ? vm_round_up(n_groups * sizeof(struct place_group), vm_kernel.page_bytes) : 0;
 }
 
 size_t vm_records_bytes(const struct arena *arena)
@@ -43,19 +37,25 @@ static void *grown(void *table, size_t old_bytes, size_t new_bytes)
     return moved;
 }
 
+/* The first groups are in the arena itself. The table is so large from the first that it seldom moves, and that no small
+   mappings are made. */
 static bool reserve_groups(struct arena *arena, size_t capacity)
 {
-    const size_t bytes = group_bytes(capacity);
-    if (bytes <= arena->group_bytes) {
-        if (bytes == 0)
-            arena->place.group = &arena->only_group;
+    if (vm_place_groups(capacity) <= VM_ARENA_GROUPS) {
+        arena->place.group = arena->own_group;
         return true;
     }
+    const size_t most = vm_place_groups(n_records_max(arena)) * sizeof(struct place_group),
+                 wanted =
+                     vm_max_size(vm_place_groups(capacity) * sizeof(struct place_group), GROUP_BYTES_MIN),
+                 bytes = vm_round_up(vm_min_size(wanted, most), vm_kernel.page_bytes);
+    if (bytes <= arena->group_bytes)
+        return true;
     struct place_group *const group = grown(arena->place.group, arena->group_bytes, bytes);
     if (!group)
         return false;
     if (arena->group_bytes == 0)
-        *group = arena->only_group;
+        __builtin_memcpy(group, arena->own_group, sizeof arena->own_group);
     arena->place.group = group;
     arena->group_bytes = bytes;
     return true;

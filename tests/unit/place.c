@@ -99,6 +99,43 @@ static void step_give(uint32_t most)
     give(index, n);
 }
 
+static void check_harmed(void *argument)
+{
+    static struct buddy_page records[2 * GROUP];
+    struct buddy buddy;
+    vm_buddy_init(&buddy, records);
+    vm_buddy_resize(&buddy, 2 * GROUP);
+    start(2 * GROUP, 27);
+    vm_buddy_give(&buddy, 5, 100, BUDDY_BACK);
+    give(5, 100);
+    switch (*(int *)argument) {
+    case 1:
+        groups[0].free[0] &= ~(vm_word)1 << 5; /* P1 */
+        break;
+    case 2:
+        groups[1].free[0] |= 1; /* P1 */
+        break;
+    case 3:
+        groups[0].longest = 99; /* P2 */
+        break;
+    case 4:
+        place.lowest[6] = 1; /* P3 */
+        break;
+    default:
+        break;
+    }
+    vm_place_check(&place, &buddy);
+}
+
+static void checker(void **state)
+{
+    (void)state;
+    int harm = 0;
+    unit_assert_returns(check_harmed, &harm);
+    for (harm = 1; harm <= 4; harm++)
+        unit_assert_aborts(check_harmed, &harm, "internal check failed");
+}
+
 static void random_steps(uint32_t n, uint32_t most, unsigned n_steps, uint64_t first)
 {
     start(n, first);
@@ -160,10 +197,12 @@ static void long_runs(void **state)
 
 int main(void)
 {
+    unit_report_to_stderr();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_group),
         cmocka_unit_test(groups_of_many),
         cmocka_unit_test(long_runs),
+        cmocka_unit_test(checker),
     };
     return cmocka_run_group_tests_name("place", tests, NULL, NULL);
 }
