@@ -34,6 +34,7 @@ enum vk_error {
     VK_EAGAIN = -11, /* the limit of locked memory */
     VK_ENOMEM = -12,
     VK_EFAULT = -14,
+    VK_EBUSY = -16, /* memory that is reserved cannot be emptied */
     VK_EEXIST = -17,
     VK_EINVAL = -22
 };
@@ -171,10 +172,11 @@ enum vk_limit {
     VK_LIMIT_DATA,    /* bytes of private writable areas, and of the break */
     VK_LIMIT_MEMLOCK, /* bytes of locked areas */
     VK_LIMIT_MAPS,    /* number of areas */
+    VK_LIMIT_STACK,   /* bytes of the stack, on a machine that has one */
     VK_N_LIMITS
 };
 
-/* From now on; what is there stays. All but VK_LIMIT_MAPS (65530) are without limit at first: SIZE_MAX. */
+/* From now on; what is there stays. All but VK_LIMIT_MAPS (65530) and a stack's (8 MiB) are without limit at first: SIZE_MAX. */
 int vk_limit(struct vk_mm *mm, enum vk_limit limit, size_t most);
 
 /* --- as a backend of vmalloc ------------------------------------------------------------------------------ */

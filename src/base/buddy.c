@@ -9,7 +9,8 @@
  *   B1  a free block of order k starts at a multiple of 2^k and ends within the system
  *   B2  free blocks do not overlap: inside a free block no other page has a FREE record
  *   B3  no two free buddies of the same order below the largest exist: they would have been merged
- *   B4  the list of order k holds exactly the FREE records of order k; counts agree
+ *   B4  the list of order k holds exactly the FREE records of order k (of systems that share records: their lists
+ *       together); counts agree
  * Theorem: by B3 a run of 2^(k+1) - 1 free pages always holds a free block of order k.
  */
 #include "base/buddy.h"
@@ -188,36 +189,48 @@ uint32_t vm_buddy_top_free(const struct buddy *buddy, uint32_t enough)
     return buddy->n_pages - run_start(buddy, buddy->n_pages, enough);
 }
 
-void vm_buddy_check(const struct buddy *buddy)
+/* The blocks in the system's lists are free ones of that order; adds their number to n_blocks. */
+VM_COLD static void check_lists(const struct buddy *buddy, uint32_t n_blocks[VM_N_ORDERS])
 {
-    uint32_t count[VM_N_ORDERS] = {0}, n_free = 0;
-    for (uint32_t index = 0; index < buddy->n_pages;) {
-        const struct buddy_page *const page = &buddy->page[index];
+    uint32_t n_free = 0;
+    for (unsigned order = 0; order < VM_N_ORDERS; order++) {
+        const uint32_t most = buddy->n_pages >> order;
+        uint32_t in_list = 0, prev = VM_BUDDY_NONE, index = buddy->list[order].first;
+        for (; index != VM_BUDDY_NONE; prev = index, index = buddy->page[index].next) {
+            VM_CHECK(is_free_block(buddy, index, order)); /* B4 */
+            VM_CHECK(buddy->page[index].prev == prev);    /* B4 */
+            VM_CHECK(++in_list <= most);                  /* B4 */
+        }
+        VM_CHECK(prev == buddy->list[order].last);     /* B4 */
+        VM_CHECK(in_list == buddy->list[order].count); /* B4 */
+        n_blocks[order] += in_list;
+        n_free += in_list << order;
+    }
+    VM_CHECK(n_free == buddy->n_free_pages); /* B4 */
+}
+
+VM_COLD void vm_buddies_check(const struct buddy *buddies, size_t n)
+{
+    uint32_t count[VM_N_ORDERS] = {0}, in_lists[VM_N_ORDERS] = {0};
+    for (uint32_t index = 0; index < buddies->n_pages;) {
+        const struct buddy_page *const page = &buddies->page[index];
         if (page->state != BUDDY_FREE) {
             VM_CHECK(page->state == BUDDY_TAKEN); /* B2 */
             index++;
             continue;
         }
         const uint32_t n_pages = 1U << page->order;
-        VM_CHECK(page->order < VM_N_ORDERS);                                         /* B1 */
-        VM_CHECK((index & (n_pages - 1)) == 0 && buddy->n_pages - index >= n_pages); /* B1 */
+        VM_CHECK(page->order < VM_N_ORDERS);                                           /* B1 */
+        VM_CHECK((index & (n_pages - 1)) == 0 && buddies->n_pages - index >= n_pages); /* B1 */
         for (uint32_t inner = 1; inner < n_pages; inner++)
-            VM_CHECK(buddy->page[index + inner].state == BUDDY_TAKEN); /* B2 */
+            VM_CHECK(buddies->page[index + inner].state == BUDDY_TAKEN); /* B2 */
         if (page->order < VM_ORDER_MAX)
-            VM_CHECK(!is_free_block(buddy, index ^ n_pages, page->order)); /* B3 */
+            VM_CHECK(!is_free_block(buddies, index ^ n_pages, page->order)); /* B3 */
         count[page->order]++;
-        n_free += n_pages;
         index += n_pages;
     }
-    VM_CHECK(n_free == buddy->n_free_pages); /* B4 */
-    for (unsigned order = 0; order < VM_N_ORDERS; order++) {
-        uint32_t in_list = 0, prev = VM_BUDDY_NONE, index = buddy->list[order].first;
-        for (; index != VM_BUDDY_NONE; prev = index, index = buddy->page[index].next) {
-            VM_CHECK(is_free_block(buddy, index, order)); /* B4 */
-            VM_CHECK(buddy->page[index].prev == prev);    /* B4 */
-            VM_CHECK(++in_list <= count[order]);          /* B4 */
-        }
-        VM_CHECK(prev == buddy->list[order].last);                                /* B4 */
-        VM_CHECK(in_list == count[order] && in_list == buddy->list[order].count); /* B4 */
-    }
+    for (size_t i = 0; i < n; i++)
+        check_lists(&buddies[i], in_lists);
+    for (unsigned order = 0; order < VM_N_ORDERS; order++)
+        VM_CHECK(count[order] == in_lists[order]); /* B4 */
 }

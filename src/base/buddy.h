@@ -68,8 +68,16 @@ uint32_t vm_buddy_find(const struct buddy *buddy, uint32_t index, unsigned *orde
 /* Free pages that end exactly at n_pages, counted until there are at least `enough`. */
 uint32_t vm_buddy_top_free(const struct buddy *buddy, uint32_t enough);
 
-/* Verifies invariants B1..B4 (see buddy.c) and ends the process if one is broken. Cost: one pass over all
-   pages. */
-void vm_buddy_check(const struct buddy *buddy);
+/*
+ * Verifies invariants B1..B4 (see buddy.c) of n systems that share their records, and ends the process if one is
+ * broken. They may share them if each block of the largest order belongs to one of them alone. Cost: one pass over all
+ * pages.
+ */
+void vm_buddies_check(const struct buddy *buddies, size_t n);
+
+VM_INLINE void vm_buddy_check(const struct buddy *buddy)
+{
+    vm_buddies_check(buddy, 1);
+}
 
 #endif

@@ -56,10 +56,10 @@ void vm_message_signed(struct message *message, int64_t value)
     vm_message_unsigned(message, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
-void vm_message_address(struct message *message, const void *address)
+void vm_message_hexadecimal(struct message *message, uint64_t value)
 {
     char digits[20];
-    unsigned n = digits_of((uintptr_t)address, 16, digits);
+    unsigned n = digits_of(value, 16, digits);
     vm_message_text(message, "0x");
     while (n)
         append(message, digits[--n]);

@@ -24,8 +24,13 @@ extern struct report_sink vm_report_sink;
 void vm_message_text(struct message *message, const char *text);
 void vm_message_unsigned(struct message *message, uint64_t value);
 void vm_message_signed(struct message *message, int64_t value);
-void vm_message_address(struct message *message, const void *address);           /* as 0x... */
+void vm_message_hexadecimal(struct message *message, uint64_t value);            /* as 0x... */
 void vm_message_padded(struct message *message, uint64_t value, unsigned width); /* right-aligned */
+
+VM_INLINE void vm_message_address(struct message *message, const void *address)
+{
+    vm_message_hexadecimal(message, (uintptr_t)address);
+}
 
 /* Writes the message out. */
 void vm_report_send(const struct message *message);

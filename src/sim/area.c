@@ -315,21 +315,6 @@ static bool is_gap_most_exact(const struct rb_node *node)
     return area_of_node(node)->gap_most == gap_most_of(node);
 }
 
-static void check_pool(const struct area_pool *pool, size_t n_used)
-{
-    size_t n_free = 0;
-    for (const struct list_node *link = pool->free.first; link; link = link->next)
-        n_free++;
-    for (const struct list_node *link = pool->chunks.first; link; link = link->next) {
-        const struct chunk *const chunk = VM_CONTAINER(link, struct chunk, link);
-        VM_CHECK(chunk->next < chunk->end); /* K5 */
-        n_free += (size_t)(chunk->end - chunk->next);
-    }
-    VM_CHECK(n_free == pool->n_free);               /* K5 */
-    VM_CHECK(pool->n_all - pool->n_free == n_used); /* K5 */
-    VM_CHECK(pool->n_free >= AREA_SPARE);           /* K5 */
-}
-
 void vk_areas_check(const struct areas *areas, size_t page_bytes)
 {
     size_t n_areas = 0, n_holes = 0;
@@ -352,5 +337,19 @@ void vk_areas_check(const struct areas *areas, size_t page_bytes)
     VM_CHECK(n_nodes == n_areas + n_holes);                           /* K2 */
     VM_CHECK(n_areas == areas->n_areas && n_holes == areas->n_holes); /* K5 */
     VM_CHECK(has_last_found || !areas->last_found);                   /* K5 */
-    check_pool(areas->pool, n_areas + n_holes);
+}
+
+void vk_area_pool_check(const struct area_pool *pool, size_t n_used)
+{
+    size_t n_free = 0;
+    for (const struct list_node *link = pool->free.first; link; link = link->next)
+        n_free++;
+    for (const struct list_node *link = pool->chunks.first; link; link = link->next) {
+        const struct chunk *const chunk = VM_CONTAINER(link, struct chunk, link);
+        VM_CHECK(chunk->next < chunk->end); /* K5 */
+        n_free += (size_t)(chunk->end - chunk->next);
+    }
+    VM_CHECK(n_free == pool->n_free);               /* K5 */
+    VM_CHECK(pool->n_all - pool->n_free == n_used); /* K5 */
+    VM_CHECK(pool->n_free >= AREA_SPARE);           /* K5 */
 }

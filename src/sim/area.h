@@ -24,7 +24,11 @@ enum area_flags {
     AREA_NORESERVE = 4,
     AREA_HUGE = 8,
     AREA_NOHUGE = 16,
-    AREA_ALL_FLAGS = AREA_LOCKED | AREA_NORESERVE | AREA_HUGE | AREA_NOHUGE /* that are no hole's */
+    AREA_STACK = 32, /* grows downwards when it is touched below */
+    AREA_FILE = 64,  /* of a program or a library */
+    AREA_BSS = 128,  /* the rest of a program, behind its file: never one with the break */
+    AREA_ALL_FLAGS = /* that are no hole's */
+    AREA_LOCKED | AREA_NORESERVE | AREA_HUGE | AREA_NOHUGE | AREA_STACK | AREA_FILE | AREA_BSS
 };
 
 enum { PROT_ALL = VK_PROT_READ | VK_PROT_WRITE | VK_PROT_EXEC };
@@ -108,7 +112,8 @@ void vk_areas_merge(struct areas *areas, struct area *area);
 
 bool vk_areas_find_gap(const struct areas *areas, const struct gap_wanted *wanted, vk_va *place);
 
-/* Verifies invariants K1..K5 (see area.c); a broken one ends the process. */
+/* Verify invariants K1..K5 (see area.c); a broken one ends the process. n_used: areas and holes that have records. */
+void vk_area_pool_check(const struct area_pool *pool, size_t n_used);
 void vk_areas_check(const struct areas *areas, size_t page_bytes);
 
 VM_INLINE struct area *vk_area_of(const struct list_node *link)

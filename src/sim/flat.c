@@ -258,13 +258,36 @@ static bool flat_grow(struct vk_kernel *kernel, size_t bytes)
     return vk_flat_add(kernel, &added) == 0;
 }
 
+static bool flat_find_gap(struct vk_mm *mm, struct gap_wanted *wanted, vk_va *place)
+{
+    wanted->low = mm->areas.low;
+    wanted->high = mm->areas.high;
+    if (wanted->from ==
+        RB_LEFT) { /* leaves the lower third to the break, as long as there is room above it */
+        wanted->low += vm_round_down((wanted->high - wanted->low) / 3, mm->kernel->page_bytes);
+        if (vk_areas_find_gap(&mm->areas, wanted, place))
+            return true;
+        wanted->low = mm->areas.low;
+    }
+    return vk_areas_find_gap(&mm->areas, wanted, place);
+}
+
+/* They always are in memory. */
+static void flat_lock(struct vk_mm *mm, vk_va start, size_t bytes)
+{
+    (void)mm, (void)start, (void)bytes;
+}
+
 const struct vk_backing vk_flat_backing = {
     .populate = flat_populate,
     .release = drop,
     .protect = flat_protect,
     .move = flat_move,
     .advise = flat_advise,
+    .lock = flat_lock,
     .grow = flat_grow,
+    .find_gap = flat_find_gap,
+    .name = vk_heap_name,
 };
 
 /* --- the checker ---------------------------------------------------------------------------------------- */

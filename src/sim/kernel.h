@@ -31,8 +31,17 @@ struct vk_backing {
     /* Advice on contents: VK_ADVICE_DONTNEED, _FREE or _WILLNEED. `prot` is what the pages have. */
     void (*advise)(struct vk_mm *mm, vk_va start, size_t bytes, unsigned prot, enum vk_advice advice);
 
+    /* Pages have been locked: they are to be in memory. */
+    void (*lock)(struct vk_mm *mm, vk_va start, size_t bytes);
+
     /* There is no room for so many bytes: true if there may be now. */
     bool (*grow)(struct vk_kernel *kernel, size_t bytes);
+
+    /* A place for a mapping without a hint. `wanted` lacks the ends between which it is to be. */
+    bool (*find_gap)(struct vk_mm *mm, struct gap_wanted *wanted, vk_va *place);
+
+    /* What the area is called in maps, NULL: it has no name. */
+    const char *(*name)(const struct vk_mm *mm, const struct area *area);
 };
 
 struct vk_mm {
@@ -40,8 +49,9 @@ struct vk_mm {
     struct areas areas;
     vk_va break_start, break_end;
     size_t limit[VK_N_LIMITS];
-    size_t total_pages, data_pages, exec_pages, locked_pages; /* kept by account() in mm.c */
-    size_t resident_pages;                                    /* kept by the backing */
+    size_t total_pages, data_pages, exec_pages, stack_pages, locked_pages; /* kept by account() in mm.c */
+    size_t resident_pages;                                                 /* kept by the backing */
+    size_t file_pages, swapped_pages, table_pages;                         /* the same; of the flat one: 0 */
     size_t total_pages_most, resident_pages_most;
 };
 
@@ -55,7 +65,7 @@ struct vk_kernel {
     const struct vk_backing *backing;
     struct area_pool pool;
     struct list regions; /* of the flat backing, by address */
-    struct vk_mm mm;     /* the only one of the flat kernel */
+    struct vk_mm mm;     /* the only one of the flat kernel; unused where there are processes */
 };
 
 /* Around each public call: the one lock. */
@@ -94,6 +104,9 @@ int vk_mm_unmap(struct vk_mm *mm, vk_va start, size_t bytes);
 int vk_mm_remap(struct vk_mm *mm, const struct vk_remap *wanted, vk_va *start); /* remap.c */
 vk_va vk_mm_brk(struct vk_mm *mm, vk_va wanted);
 
+/* The name of an area that the break is in, NULL for any other. */
+const char *vk_heap_name(const struct vk_mm *mm, const struct area *area);
+
 /* style.c */
 int vk_mm_protect(struct vk_mm *mm, vk_va start, size_t bytes, unsigned prot);
 int vk_mm_advise(struct vk_mm *mm, vk_va start, size_t bytes, enum vk_advice advice);
@@ -116,6 +129,10 @@ void vk_mm_forget(struct vk_mm *mm, vk_va start, size_t bytes);
 
 /* A place for a mapping without a hint; asks the backing to grow if there is none. */
 bool vk_mm_find_place(struct vk_mm *mm, size_t bytes, size_t alignment, vk_va *place);
+
+/* check.c: stirs a number into a digest, and returns what that is then; the same with an address space. */
+uint64_t vk_stir(uint64_t *digest, uint64_t value);
+void vk_stir_mm(uint64_t *digest, const struct vk_mm *mm, vk_va origin);
 
 /* Verifies invariants M1..M3 (see check.c) and those of the areas. */
 void vk_mm_check(struct vk_mm *mm);

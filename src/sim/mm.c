@@ -30,7 +30,9 @@ void vk_mm_init(struct vk_mm *mm, struct vk_kernel *kernel, vk_va low, vk_va hig
 static void account(struct vk_mm *mm, struct area_style style, size_t n_pages)
 {
     mm->total_pages += n_pages;
-    if (style.prot & VK_PROT_WRITE)
+    if (style.flags & AREA_STACK)
+        mm->stack_pages += n_pages;
+    else if (style.prot & VK_PROT_WRITE)
         mm->data_pages += n_pages;
     else if (style.prot & VK_PROT_EXEC)
         mm->exec_pages += n_pages;
@@ -54,7 +56,7 @@ bool vk_mm_may_expand(const struct vk_mm *mm, struct area_style style, size_t by
     const size_t n_pages = vk_pages(mm, bytes);
     if (mm->total_pages + n_pages > vk_pages(mm, mm->limit[VK_LIMIT_AS]))
         return false;
-    return !(style.prot & VK_PROT_WRITE) ||
+    return !(style.prot & VK_PROT_WRITE) || style.flags & AREA_STACK ||
            mm->data_pages + n_pages <= vk_pages(mm, mm->limit[VK_LIMIT_DATA]);
 }
 
@@ -126,32 +128,19 @@ int vk_mm_unmap(struct vk_mm *mm, vk_va start, size_t bytes)
 
 /* --- map ------------------------------------------------------------------------------------------------ */
 
-static bool find_gap(struct vk_mm *mm, struct gap_wanted *wanted, vk_va *place)
-{
-    wanted->low = mm->areas.low;
-    wanted->high = mm->areas.high;
-    if (wanted->from ==
-        RB_LEFT) { /* leaves the lower third to the break, as long as there is room above it */
-        wanted->low += vm_round_down((wanted->high - wanted->low) / 3, mm->kernel->page_bytes);
-        if (vk_areas_find_gap(&mm->areas, wanted, place))
-            return true;
-        wanted->low = mm->areas.low;
-    }
-    return vk_areas_find_gap(&mm->areas, wanted, place);
-}
-
 bool vk_mm_find_place(struct vk_mm *mm, size_t bytes, size_t alignment, vk_va *place)
 {
+    const struct vk_backing *const backing = mm->kernel->backing;
     struct gap_wanted wanted = {
         .bytes = bytes,
         .alignment = vm_max_size(alignment, mm->kernel->page_bytes),
         .from = mm->kernel->layout == VK_TOP_DOWN ? RB_RIGHT : RB_LEFT,
     };
-    if (find_gap(mm, &wanted, place))
+    if (backing->find_gap(mm, &wanted, place))
         return true;
     const size_t slack = wanted.alignment - mm->kernel->page_bytes;
-    return bytes <= SIZE_MAX - slack && mm->kernel->backing->grow(mm->kernel, bytes + slack) &&
-           find_gap(mm, &wanted, place);
+    return bytes <= SIZE_MAX - slack && backing->grow(mm->kernel, bytes + slack) &&
+           backing->find_gap(mm, &wanted, place);
 }
 
 static int place_fixed(struct vk_mm *mm, const struct vk_map *wanted, size_t bytes)
@@ -253,4 +242,9 @@ vk_va vk_mm_brk(struct vk_mm *mm, vk_va wanted)
     if (moves)
         mm->break_end = wanted;
     return mm->break_end;
+}
+
+const char *vk_heap_name(const struct vk_mm *mm, const struct area *area)
+{
+    return area->start < mm->break_end && area->end > mm->break_start ? "[heap]" : NULL;
 }

@@ -32,10 +32,11 @@ static void area_line(struct vk_mm *mm, const struct area *area, struct message 
     vm_message_text(message, area->style.prot & VK_PROT_WRITE ? "w" : "-");
     vm_message_text(message, area->style.prot & VK_PROT_EXEC ? "x" : "-");
     vm_message_text(message, "p 00000000 00:00 0 ");
-    if (area->start < mm->break_end && area->end > mm->break_start) {
+    const char *const name = mm->kernel->backing->name(mm, area);
+    if (name) {
         while (message->length < NAME_COLUMN)
             vm_message_text(message, " ");
-        vm_message_text(message, "[heap]");
+        vm_message_text(message, name);
     }
     vm_message_text(message, "\n");
 }
@@ -66,15 +67,15 @@ void vk_report_status(struct vk_mm *mm, const struct vk_writer *writer)
         {"VmPin:\t", 0},
         {"VmHWM:\t", mm->resident_pages_most},
         {"VmRSS:\t", mm->resident_pages},
-        {"RssAnon:\t", mm->resident_pages},
-        {"RssFile:\t", 0},
+        {"RssAnon:\t", mm->resident_pages - mm->file_pages},
+        {"RssFile:\t", mm->file_pages},
         {"RssShmem:\t", 0},
         {"VmData:\t", mm->data_pages},
-        {"VmStk:\t", 0},
+        {"VmStk:\t", mm->stack_pages},
         {"VmExe:\t", 0},
         {"VmLib:\t", mm->exec_pages},
-        {"VmPTE:\t", 0},
-        {"VmSwap:\t", 0},
+        {"VmPTE:\t", mm->table_pages},
+        {"VmSwap:\t", mm->swapped_pages},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct message message = {0};

@@ -125,7 +125,10 @@ int vk_mm_lock(struct vk_mm *mm, vk_va start, size_t bytes)
         return VK_ENOMEM;
     if (!has_end)
         return VK_EINVAL;
-    return change_range(mm, start, end, &(struct change){.give_flags = AREA_LOCKED});
+    const int done = change_range(mm, start, end, &(struct change){.give_flags = AREA_LOCKED});
+    if (!done)
+        mm->kernel->backing->lock(mm, start, end - start);
+    return done;
 }
 
 int vk_mm_unlock(struct vk_mm *mm, vk_va start, size_t bytes)

@@ -45,7 +45,7 @@ static void append(void *context, const char *bytes, size_t length)
     text->bytes[text->length] = 0;
 }
 
-static struct vk_writer writer_to(struct text *text)
+struct vk_writer text_writer(struct text *text)
 {
     text->length = 0;
     text->bytes[0] = 0;
@@ -54,19 +54,19 @@ static struct vk_writer writer_to(struct text *text)
 
 void text_of_maps(struct vk_mm *mm, struct text *text)
 {
-    const struct vk_writer writer = writer_to(text);
+    const struct vk_writer writer = text_writer(text);
     vk_report_maps(mm, &writer);
 }
 
 void text_of_status(struct vk_mm *mm, struct text *text)
 {
-    const struct vk_writer writer = writer_to(text);
+    const struct vk_writer writer = text_writer(text);
     vk_report_status(mm, &writer);
 }
 
 void text_of_buddyinfo(struct vk_kernel *kernel, struct text *text)
 {
-    const struct vk_writer writer = writer_to(text);
+    const struct vk_writer writer = text_writer(text);
     vk_report_buddyinfo(kernel, &writer);
 }
 

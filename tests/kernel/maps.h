@@ -30,6 +30,7 @@ struct text {
     size_t length;
     char bytes[64 * 1024]; /* terminated */
 };
+struct vk_writer text_writer(struct text *text); /* from its beginning */
 void text_of_maps(struct vk_mm *mm, struct text *text);
 void text_of_status(struct vk_mm *mm, struct text *text);
 void text_of_buddyinfo(struct vk_kernel *kernel, struct text *text);
