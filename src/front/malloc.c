@@ -22,8 +22,9 @@ static void *out_of_memory(void)
     return NULL;
 }
 
-/* Not this heap but its taker serves; or the pool has nothing for the class: once more with what others keep, then whatever free block there is, if need be of a
-   larger class. That block is zeroed, as calloc clears no more than the smaller class's bytes. */
+/* Not this heap but its taker serves; or the pool has nothing for the class: once more with what others keep, then
+   whatever free block there is, if need be of a larger class. That block is zeroed, as calloc clears no more than the
+   smaller class's bytes. */
 VM_COLD static void *alloc_otherwise(size_t size, unsigned class_index)
 {
     if (vm_heap_self->taker)
