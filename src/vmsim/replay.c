@@ -19,7 +19,7 @@
 
 struct block {
     void *start; /* NULL: it was refused */
-    uint64_t size;
+    size_t size;
 };
 
 struct replayer {
@@ -115,7 +115,7 @@ static void touch(const struct replayer *replayer, const struct block *block)
         bytes = bytes ? 1 : 0;
         break;
     case TOUCH_SHARE:
-        bytes = (size_t)((unsigned __int128)bytes * plan->touch_hundredths / 100);
+        bytes = bytes / 100 * plan->touch_hundredths + bytes % 100 * plan->touch_hundredths / 100;
         break;
     case TOUCH_TRACE:
         bytes = 0;
@@ -160,24 +160,26 @@ static void refuse(struct replayer *replayer)
 
 /* --- operations ----------------------------------------------------------------------------------------- */
 
+/* NULL also for what this machine's addresses cannot tell: the trace may be a larger one's. */
 static void *allocate(const struct op *op)
 {
-    if (op->size > PTRDIFF_MAX)
+    const size_t size = (size_t)op->size;
+    if (op->size > PTRDIFF_MAX || op->alignment > PTRDIFF_MAX)
         return NULL;
     switch (op->kind) {
     case OP_ZEROED:
-        return vm_calloc(1, op->size);
+        return vm_calloc(1, size);
     case OP_ALIGNED:
-        return vm_memalign(op->alignment, op->size);
+        return vm_memalign((size_t)op->alignment, size);
     default:
-        return vm_malloc(op->size);
+        return vm_malloc(size);
     }
 }
 
 static void replay_alloc(struct replayer *replayer, const struct op *op)
 {
     struct block *const block = block_of(replayer, op->slot);
-    *block = (struct block){allocate(op), op->size};
+    *block = (struct block){allocate(op), (size_t)op->size};
     if (!block->start) {
         refuse(replayer);
         return;
@@ -193,9 +195,10 @@ static void replay_resize(struct replayer *replayer, const struct op *op)
     if (!block->start)
         return;
     count_out(replayer, block);
-    void *const resized = op->size <= PTRDIFF_MAX ? vm_realloc(block->start, op->size ? op->size : 1) : NULL;
+    const size_t size = (size_t)op->size;
+    void *const resized = op->size <= PTRDIFF_MAX ? vm_realloc(block->start, size ? size : 1) : NULL;
     if (resized)
-        *block = (struct block){resized, op->size};
+        *block = (struct block){resized, size};
     count_in(replayer, block);
     if (!resized)
         refuse(replayer);
@@ -214,9 +217,10 @@ static void replay_free(struct replayer *replayer, const struct op *op)
 static void replay_touch(struct replayer *replayer, const struct op *op)
 {
     const struct block *const block = block_of(replayer, op->slot);
-    if (block->start && op->kind == OP_WRITE && op->offset < block->size)
-        machine_touch((char *)block->start + op->offset,
-                      op->size < block->size - op->offset ? op->size : block->size - op->offset, true);
+    if (!block->start || op->kind != OP_WRITE || op->offset >= block->size)
+        return;
+    const size_t offset = (size_t)op->offset, n_left = block->size - offset;
+    machine_touch((char *)block->start + offset, op->size < n_left ? (size_t)op->size : n_left, true);
 }
 
 static void become(struct replayer *replayer, uint32_t number)
@@ -256,7 +260,7 @@ static void replay_op(struct replayer *replayer, const struct op *op)
         vm_kernel_thread_switch(NULL); /* numbers of threads may be used again */
         break;
     case OP_TRIM:
-        vm_malloc_trim(op->size);
+        vm_malloc_trim(op->size < SIZE_MAX ? (size_t)op->size : SIZE_MAX);
         break;
     case OP_MALLOPT:
         vm_mallopt(op->parameter, op->value);
