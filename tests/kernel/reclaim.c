@@ -340,7 +340,7 @@ static void random_touches(void **state)
     struct pager pagers[N];
     static uint64_t wanted[N][PAGES];
     memset(wanted, 0, sizeof wanted);
-    vk_group_add(&reclaim, &group, 600);
+    vk_group_add(&reclaim, &group, 300);
     for (unsigned i = 0; i < N; i++)
         pager_start(&pagers[i], &reclaim, i == 0 ? &group : NULL, PAGES);
     uint64_t seed = 62;
