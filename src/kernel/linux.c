@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * linux.c - the kernel wall on Linux. System calls: brk (through the C library's sbrk), mmap, munmap, mremap,
+ * linux.c - the kernel wall on Linux. System calls: brk (moved through the C library's sbrk), mmap, munmap, mremap,
  * mprotect, madvise.
  *
  * The break moves through sbrk because the C library caches it: moved behind its back, a later sbrk of the
@@ -69,10 +69,20 @@ static void tell_memcheck_defined(void *start, size_t bytes)
 #endif
 }
 
+/*
+ * Whether the kernel's break is where the C library believes it to be. Fork copies that number first and the address
+ * space a moment later; a break that another thread moved in between is another one in the child. Moved on from there, it
+ * would leave addresses out that have no memory.
+ */
+static bool is_break_known(void)
+{
+    return (void *)syscall(SYS_brk, 0L) == sbrk(0);
+}
+
 static void *linux_break_grow(void *context, size_t bytes)
 {
     (void)context;
-    void *const start = bytes <= PTRDIFF_MAX ? sbrk((intptr_t)bytes) : (void *)-1;
+    void *const start = bytes <= PTRDIFF_MAX && is_break_known() ? sbrk((intptr_t)bytes) : (void *)-1;
     if (start == (void *)-1)
         return NULL;
     tell_memcheck_defined(start, bytes);
