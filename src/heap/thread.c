@@ -66,8 +66,8 @@ static struct heap *x_shared[N_SHARED_MAX];
    stay. One word, so that of two who come at a time one sees the other. */
 static uint32_t x_moves;
 enum { ONE_HOLD = 1 << 16 };
-static uint32_t
-    x_n_leaving; /* who wait for holds to end: they go before the next hold, or might wait for ever */
+/* Who wait for holds to end: they go before the next hold, or might wait for ever. */
+static uint32_t x_n_leaving;
 enum { WAITS_MAX = 1000 }; /* a second: whom one waits for may be one's own thread, below a handler */
 
 static struct heap *pop_abandoned(void)

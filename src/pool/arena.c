@@ -80,9 +80,10 @@ static void enter(struct arena *arena)
 
 /* --- pages ---------------------------------------------------------------------------------------------- */
 
-static void give_locked(struct arena *arena, uint32_t index, uint32_t n_pages, enum buddy_end end)
+/* At which end of the buddy system's lists is all the same: place.h says what is taken. */
+static void give_locked(struct arena *arena, uint32_t index, uint32_t n_pages)
 {
-    vm_buddy_give(&arena->buddy, index, n_pages, end);
+    vm_buddy_give(&arena->buddy, index, n_pages, BUDDY_BACK);
     vm_place_give(&arena->place, arena->buddy.n_pages, index, n_pages);
 }
 
@@ -116,7 +117,7 @@ static void add_pages_locked(struct arena *arena, uint32_t first)
     arena->counts.n_grown++;
     if (!vm_kernel.fresh_is_zero)
         vm_dirty_mark(arena, first, n_pages - first);
-    give_locked(arena, first, n_pages - first, BUDDY_BACK);
+    give_locked(arena, first, n_pages - first);
     publish_counts(arena);
 }
 
@@ -257,7 +258,7 @@ static bool trim_locked(struct arena *arena, size_t pad)
     if (!claim_locked(arena, first, n_gone))
         return false;
     if (!move_break_down_locked(arena, bytes)) {
-        give_locked(arena, first, n_gone, BUDDY_BACK);
+        give_locked(arena, first, n_gone);
         return false;
     }
     vm_dirty_clear(arena, first, n_gone);
@@ -354,7 +355,7 @@ bool vm_arena_extend(struct arena *arena, struct span *span, size_t n_pages)
 static void give_pages_locked(struct arena *arena, uint32_t index, uint32_t n_pages, uint32_t n_dirty)
 {
     vm_dirty_mark(arena, index, n_dirty);
-    give_locked(arena, index, n_pages, n_dirty ? BUDDY_FRONT : BUDDY_BACK);
+    give_locked(arena, index, n_pages);
     arena->counts.n_given++;
     publish_counts(arena);
     if (arena->counts.n_given % TURN_GIVEN == 0) {
@@ -466,7 +467,7 @@ size_t vm_arena_purge(struct arena *arena, size_t n_keep)
             vm_kernel_purge(page_address(arena, batch.run[i].index), vm_pages_to_bytes(batch.run[i].n_pages));
         enter(arena);
         for (uint32_t i = 0; i < batch.n_runs; i++) {
-            give_locked(arena, batch.run[i].index, batch.run[i].n_pages, BUDDY_BACK);
+            give_locked(arena, batch.run[i].index, batch.run[i].n_pages);
             vm_records_purge_block(arena, batch.run[i].index);
         }
         publish_counts(arena);
