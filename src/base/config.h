@@ -67,11 +67,14 @@ enum {
     VM_N_SMALL_CLASSES = VM_SMALL_MAX / VM_BLOCK_ALIGN,
     VM_CLASS_STEPS = 8, /* classes a doubling above VM_SMALL_MAX */
     VM_N_CLASSES = 1 + VM_N_SMALL_CLASSES + 5 * VM_CLASS_STEPS,
+    VM_SLAB_BYTES_MAX = 8 * VM_SLAB_BLOCK_MAX,
     VM_SLAB_DOUBLINGS_MAX = 4, /* from a class's smallest slab to its largest, at most */
 
     /* A heap keeps at most so many bytes of slabs that ran empty before it gives the oldest back. */
     VM_RETIRED_BYTES_MAX = 512 * VM_KIB,
     VM_RETIRED_SLABS_MAX = 16,
+    VM_LARGE_HEAP_SLABS =
+        512, /* a heap with so many looks for holes in them before it asks for pages: heap/compound.h */
     VM_REGRETTED_CLASSES = 4, /* classes whose empty slabs are given back last, as one was needed at once */
 
     /* An arena keeps dirty free pages up to this, or to a share of what was live of late, or more: see dirty.c. */

@@ -95,7 +95,7 @@ VM_COLD static void fill_freed(struct span *span, void *block)
         __builtin_memset(block, byte, span->bytes);
     if (span->kind == SPAN_SLAB && vm_slab_index(slab, block, &index) &&
         !(vm_load_relaxed(&vm_slab_group(slab, index)->x_mask) & vm_slab_bit(index)))
-        __builtin_memset(block, byte, span->block_bytes);
+        __builtin_memset(block, byte, vm_slab_bytes_at(slab, index));
 }
 
 bool vm_front_x_null_was_freed;
@@ -201,10 +201,10 @@ static size_t block_bytes(const char *function, const void *block, struct span *
     }
     struct slab *const slab = (struct slab *)*span;
     size_t index;
-    if (!vm_slab_index(slab, block, &index) ||
+    if (!vm_slab_index(slab, block, &index) || vm_slab_is_continued(slab, index) ||
         vm_load_relaxed(&vm_slab_group(slab, index)->x_mask) & vm_slab_bit(index))
         vm_misuse_abort(function, block);
-    return slab->span.block_bytes;
+    return vm_slab_bytes_at(slab, index);
 }
 
 /* Whether a block of `bytes` serves a smaller size without wasting what is worth a copy. */

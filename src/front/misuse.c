@@ -50,16 +50,18 @@ static bool is_in_free_pages(const char *pointer)
 static struct finding look_into_slab(struct slab *slab, const char *pointer)
 {
     const char *const base = slab->base;
-    const size_t index = pointer < base ? slab->n_blocks : (size_t)(pointer - base) / slab->span.block_bytes;
+    size_t index = pointer < base ? slab->n_blocks : (size_t)(pointer - base) / slab->span.block_bytes;
     if (index >= slab->n_blocks)
         return (struct finding){.place = PLACE_BETWEEN_BLOCKS};
+    while (vm_slab_is_continued(slab, index))
+        index--;
     const vm_word bits = vm_load_acquire(&vm_slab_group(slab, index)->x_mask) |
                          vm_load_acquire(&vm_slab_remote(slab)[index >> VM_WORD_SHIFT]);
     const bool is_free = (bits & vm_slab_bit(index)) != 0;
     const char *const block = vm_slab_block(slab, index);
     const enum whereabouts inside = is_free ? PLACE_IN_FREE_BLOCK : PLACE_IN_LIVE_BLOCK;
     const enum whereabouts start = is_free ? PLACE_FREE_BLOCK : PLACE_LIVE_BLOCK;
-    return (struct finding){pointer == block ? start : inside, block, slab->span.block_bytes};
+    return (struct finding){pointer == block ? start : inside, block, vm_slab_bytes_at(slab, index)};
 }
 
 static struct finding find(const void *pointer)

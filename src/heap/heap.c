@@ -1,28 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * heap.c - see heap.h: the owner's slow paths. A malloc that finds its bin empty looks, in this order:
- * another group of the current slab; its remote frees; the queue of remote frees; the other slabs of the
- * class; a retired slab; a slab of an abandoned heap; the pool. The first five under the heap's lock, the
- * others without it.
+ * another group of the current slab; the class's host; remote frees of the current slab; the queue of remote
+ * frees; the other slabs of the class; a retired slab; another host; a slab of an abandoned heap; the pool. The
+ * first two and the last two without the heap's lock, the others under it.
  *
  * Slabs with free blocks are not kept apart from full ones: a free would have to tell when it is a slab's
  * first. Instead the list of a class is searched in turn, a few slabs at a time, and fewer after each search
  * in vain, so that a program that only allocates does not pay for it, and one that frees finds slabs that had
  * a whole turn of time to collect free blocks.
  *
- * Retired slabs. A slab whose last block is freed stays where it is, ready for the next malloc, and is
- * retired; the retired slabs hold a bounded number of bytes, and the one at the highest address goes back to
- * the pool if it still is empty, those last whose giving back was regretted. While a slab is retired its groups'
- * x_notify is 0, so that a program that frees and allocates one block over and over is not asked each time.
- *
- * Invariants: H1 a slab of the heap is in exactly one place: current[class] or slabs[class], as its state
- * says; H2 a bin with blocks points into current[class]; H3 a slab is in retired[] iff is_retired.
+ * Invariants: H1 a slab of the heap is in exactly one place: current[class], host[of another class] or
+ * slabs[class], as its state says; H2 a bin with blocks points into current[class]; H3 a slab is in retired[] iff is_retired.
  */
 #include "heap/heap.h"
 #include "base/check.h"
+#include "heap/compound.h"
 #include "heap/heap_fast.h"
 #include "heap/perturb.h"
 #include "heap/remote.h"
+#include "heap/retired.h"
 #include "heap/thread.h"
 #include "pool/pool.h"
 #include "slab/sizeclass.h"
@@ -50,33 +47,27 @@ bool vm_heap_is_slab_done(struct slab *slab)
         /* Acquire: pairs with the release store of vm_heap_free_fast and the fetch_or of vm_remote_free. */
         const vm_word free =
             vm_load_acquire(&slab->group[i].x_mask) | vm_load_acquire(&vm_slab_remote(slab)[i]);
-        if (free != vm_slab_group_full(slab, i))
+        if (vm_slab_with_parts(free, vm_load_relaxed(&vm_slab_joined(slab)[i])) !=
+            vm_slab_group_full(slab, i))
             return false;
     }
     /* R3 in remote.c: only after all blocks were seen free. */
     return vm_load_acquire(&slab->x_is_queued) == 0;
 }
 
-static void watch_groups(struct slab *slab)
+void vm_heap_watch_groups(struct slab *slab)
 {
     if (!slab->is_quiet)
         return;
     for (size_t i = 0; i < slab->n_groups; i++)
-        vm_store_relaxed(&slab->group[i].x_notify, vm_slab_group_full(slab, i));
+        vm_store_relaxed(&slab->group[i].x_notify, vm_compound_notify(slab, i));
     slab->is_quiet = false;
 }
 
-static void ignore_groups(struct slab *slab)
-{
-    for (size_t i = 0; i < slab->n_groups; i++)
-        vm_store_relaxed(&slab->group[i].x_notify, 0);
-    slab->is_quiet = true;
-}
-
-/* Moves what other threads freed to the masks. Returns whether there was anything. */
-static bool collect_remote(struct slab *slab)
+bool vm_heap_collect_remote(struct slab *slab)
 {
     bool found = false;
+    vm_compound_review(slab);
     vm_heap_allow_fast(slab); /* R5 in remote.c */
     for (size_t i = 0; i < slab->n_groups; i++) {
         if (vm_load_relaxed(&vm_slab_remote(slab)[i]) == 0)
@@ -90,7 +81,7 @@ static bool collect_remote(struct slab *slab)
                 vm_lock_release(&heap->lock);
             vm_heap_bad_free(vm_slab_block(slab, index)); /* freed here and by another thread */
         }
-        vm_store_release(&slab->group[i].x_mask, mask | remote);
+        vm_store_release(&slab->group[i].x_mask, vm_compound_split(slab, i, mask | remote));
         found = true;
     }
     return found;
@@ -128,13 +119,14 @@ static void make_current(struct heap *heap, struct slab *slab)
     heap->current[slab->class_index] = slab;
     vm_store_relaxed(&slab->x_state, SLAB_CURRENT);
     slab->n_purged = 0;
-    collect_remote(slab); /* before any of its blocks is handed out: R5 in remote.c */
+    vm_heap_collect_remote(slab); /* before any of its blocks is handed out: R5 in remote.c */
 }
 
 void vm_heap_list_locked(struct heap *heap, struct slab *slab)
 {
     vm_store_relaxed(&slab->x_state, SLAB_LISTED);
     vm_list_push_back(&heap->slabs[slab->class_index], &slab->span.node);
+    heap->n_listed++;
 }
 
 /* The slab is known to have free blocks: the next search begins with it. */
@@ -146,127 +138,44 @@ static void move_to_front(struct heap *heap, struct slab *slab)
     heap->n_looks[slab->class_index] |= 1;
 }
 
-static void unretire(struct heap *heap, uint32_t position)
-{
-    struct slab *const slab = heap->retired[position];
-    heap->n_retired--;
-    for (uint32_t i = position; i < heap->n_retired; i++)
-        heap->retired[i] = heap->retired[i + 1];
-    heap->retired_bytes -= slab->span.bytes;
-    slab->is_retired = false;
-    watch_groups(slab);
-}
-
-static void forget_retired(struct heap *heap, const struct slab *slab)
-{
-    if (!slab->is_retired)
-        return;
-    for (uint32_t i = 0; i < heap->n_retired; i++)
-        if (heap->retired[i] == slab) {
-            unretire(heap, i);
-            return;
-        }
-}
-
 void vm_heap_unlist_locked(struct heap *heap, struct slab *slab)
 {
     VM_ASSERT(slab->x_state == SLAB_LISTED);
     vm_list_remove(&heap->slabs[slab->class_index], &slab->span.node);
+    heap->n_listed--;
     vm_store_relaxed(&slab->x_state, SLAB_LOOSE);
-    forget_retired(heap, slab);
+    vm_retired_forget(heap, slab);
 }
 
 void vm_heap_expel_locked(struct heap *heap, struct slab *slab, struct list *emptied)
 {
     if (slab->x_state == SLAB_CURRENT) {
-        vm_heap_detach(heap, slab->class_index);
-        heap->current[slab->class_index] = NULL;
+        if (vm_compound_is_host(heap, slab)) {
+            vm_compound_forget_host(heap, slab);
+        } else {
+            vm_heap_detach(heap, slab->class_index);
+            heap->current[slab->class_index] = NULL;
+        }
         vm_store_relaxed(&slab->x_state, SLAB_LOOSE);
-        forget_retired(heap, slab);
+        vm_retired_forget(heap, slab);
     } else {
         vm_heap_unlist_locked(heap, slab);
     }
-    collect_remote(slab);
+    vm_heap_collect_remote(slab);
     vm_store_relaxed(&slab->x_fast_heap, NULL);
     vm_store_release(&slab->x_heap, NULL); /* its last owner may still be on the way to look at it */
     vm_list_push_back(emptied, &slab->span.node);
 }
 
-static bool are_too_many_retired(const struct heap *heap)
-{
-    return heap->n_retired > VM_RETIRED_SLABS_MAX ||
-           (heap->n_retired > 1 && heap->retired_bytes > vm_heap_policy.retired_bytes_max);
-}
-
-/* Whether the class is among the last that needed a new slab right after their retired one had gone. */
-static bool is_regretted(const struct heap *heap, unsigned class_index)
-{
-    for (unsigned i = 0; i < VM_REGRETTED_CLASSES; i++)
-        if (heap->regretted[i] == class_index)
-            return true;
-    return false;
-}
-
-/* The retired slab at the highest address: what is kept should not keep the break from moving down. Those of regretted
-   classes go last. */
-static uint32_t next_to_go(const struct heap *heap)
-{
-    uint32_t next = 0;
-    for (uint32_t i = 1; i < heap->n_retired; i++) {
-        const struct slab *const slab = heap->retired[i], *const other = heap->retired[next];
-        const bool regretted = is_regretted(heap, slab->class_index);
-        if (regretted == is_regretted(heap, other->class_index) ? slab->span.start > other->span.start
-                                                                : !regretted)
-            next = i;
-    }
-    return next;
-}
-
-/* A new slab is needed for the class. If its retired one went last, the next goes after all others: else a program that
-   frees and allocates the only block of a slab would make that slab anew each time. */
-static void note_regret(struct heap *heap, unsigned class_index)
-{
-    if (class_index != heap->gone_class || is_regretted(heap, class_index))
-        return;
-    heap->regretted[heap->next_regretted] = (uint8_t)class_index;
-    heap->next_regretted = (uint8_t)((heap->next_regretted + 1) % VM_REGRETTED_CLASSES);
-}
-
-void vm_heap_forget_regrets(struct heap *heap)
-{
-    heap->gone_class = VM_N_CLASSES;
-    __builtin_memset(heap->regretted, VM_N_CLASSES, sizeof heap->regretted);
-}
-
-/* All blocks of the slab are free: among the retired with it, and out with others while they are too
-   many. */
-static void retire(struct heap *heap, struct slab *slab, struct list *emptied)
-{
-    if (slab->is_retired)
-        return;
-    heap->retired[heap->n_retired++] = slab;
-    heap->retired_bytes += slab->span.bytes;
-    slab->is_retired = true;
-    ignore_groups(slab);
-    while (are_too_many_retired(heap)) {
-        const uint32_t next = next_to_go(heap);
-        struct slab *const given_back = heap->retired[next];
-        unretire(heap, next);
-        heap->gone_class = given_back->class_index;
-        if (vm_heap_is_slab_done(given_back))
-            vm_heap_expel_locked(heap, given_back, emptied);
-    }
-}
-
 /* Blocks of the slab were freed otherwise than by the fast path: retires it if all are free. */
-static void settle_slab(struct heap *heap, struct slab *slab, struct list *emptied)
+void vm_heap_settle_slab(struct heap *heap, struct slab *slab, struct list *emptied)
 {
     if (slab->x_state == SLAB_LISTED)
         move_to_front(heap, slab);
     if (slab->x_state == SLAB_LOOSE || !are_all_free(slab))
         return;
     if (vm_load_relaxed(&heap->x_state) != HEAP_ABANDONED)
-        retire(heap, slab, emptied);
+        vm_retired_add(heap, slab, emptied);
     else if (vm_heap_is_slab_done(slab))
         vm_heap_expel_locked(heap, slab, emptied);
 }
@@ -278,20 +187,22 @@ bool vm_heap_free_locked(struct heap *heap, struct slab *slab, size_t index, str
     struct slab_group *const group = vm_slab_group(slab, index);
     vm_word mask = vm_load_relaxed(&group->x_mask);
     const vm_word remote = vm_load_relaxed(&vm_slab_remote(slab)[index >> VM_WORD_SHIFT]);
-    if (vm_bits_test_set(&mask, index) || (remote & vm_slab_bit(index)))
+    if (vm_bits_test_set(&mask, index) || (remote & vm_slab_bit(index)) || vm_slab_is_continued(slab, index))
         return false;
-    vm_store_release(&group->x_mask, mask);
-    settle_slab(heap, slab, emptied);
+    vm_store_release(&group->x_mask, vm_compound_split(slab, index >> VM_WORD_SHIFT, mask));
+    vm_heap_settle_slab(heap, slab, emptied);
     return true;
 }
 
-bool vm_heap_free_into_current(struct slab *slab, size_t index)
+bool vm_heap_free_own(struct slab *slab, size_t index)
 {
-    collect_remote(slab);
+    if (vm_load_relaxed(&slab->x_state) == SLAB_CURRENT)
+        vm_heap_collect_remote(slab);
     struct slab_group *const group = vm_slab_group(slab, index);
     vm_word mask = vm_load_relaxed(&group->x_mask);
-    if (vm_bits_test_set(&mask, index))
+    if (vm_bits_test_set(&mask, index) || vm_slab_is_continued(slab, index))
         return false;
+    mask = vm_compound_split(slab, index >> VM_WORD_SHIFT, mask);
     vm_store_release(&group->x_mask, mask);
     if (mask == vm_load_relaxed(&group->x_notify))
         vm_heap_group_emptied(slab, group);
@@ -309,7 +220,7 @@ void vm_heap_group_emptied(struct slab *slab, struct slab_group *group)
        descriptor may even be another slab's by now. */
     if (vm_load_relaxed(&slab->x_heap) == heap && slab->x_state != SLAB_LOOSE) {
         if (are_all_free(slab))
-            retire(heap, slab, &emptied);
+            vm_retired_add(heap, slab, &emptied);
         else if (slab->x_state == SLAB_CURRENT && (char *)group < (char *)vm_slab_remote(slab)) {
             vm_store_relaxed(&group->x_notify, 0); /* in use elsewhere: be quiet while this group is */
             slab->is_quiet = true;
@@ -329,8 +240,8 @@ void vm_heap_drain_locked(struct heap *heap, struct list *emptied)
             continue;
         }
         vm_exchange(&slab->x_is_queued, 0); /* before collecting: R2 in remote.c */
-        collect_remote(slab);
-        settle_slab(heap, slab, emptied);
+        vm_heap_collect_remote(slab);
+        vm_heap_settle_slab(heap, slab, emptied);
     }
     if (VM_LIKELY(!vm_load_relaxed(&heap->x_missed)) || !vm_exchange(&heap->x_missed, 0))
         return;
@@ -338,8 +249,8 @@ void vm_heap_drain_locked(struct heap *heap, struct list *emptied)
         struct list_node *node_after;
         for (struct list_node *node = heap->slabs[i].first; node; node = node_after) {
             node_after = node->next;
-            if (collect_remote(vm_slab_of_node(node)) && are_all_free(vm_slab_of_node(node)))
-                settle_slab(heap, vm_slab_of_node(node), emptied);
+            if (vm_heap_collect_remote(vm_slab_of_node(node)) && are_all_free(vm_slab_of_node(node)))
+                vm_heap_settle_slab(heap, vm_slab_of_node(node), emptied);
         }
     }
 }
@@ -347,19 +258,20 @@ void vm_heap_drain_locked(struct heap *heap, struct list *emptied)
 void vm_heap_settle_locked(struct heap *heap, struct list *emptied)
 {
     vm_heap_drain_locked(heap, emptied);
-    while (heap->n_retired)
-        unretire(heap, heap->n_retired - 1);
-    vm_heap_forget_regrets(heap);
+    vm_retired_forget_all(heap);
     for (unsigned i = 0; i < VM_N_CLASSES; i++) {
         struct slab *const slab = heap->current[i];
         if (slab) {
-            collect_remote(slab);
+            vm_heap_collect_remote(slab);
             vm_heap_detach(heap, i);
             heap->current[i] = NULL;
-            watch_groups(slab);
+            vm_heap_watch_groups(slab);
             vm_heap_list_locked(heap, slab);
             move_to_front(heap, slab);
         }
+        vm_compound_leave_host(heap, i);
+    }
+    for (unsigned i = 0; i < VM_N_CLASSES; i++) {
         struct list_node *next;
         for (struct list_node *node = heap->slabs[i].first; node; node = next) {
             next = node->next;
@@ -370,22 +282,6 @@ void vm_heap_settle_locked(struct heap *heap, struct list *emptied)
 }
 
 /* --- allocating ----------------------------------------------------------------------------------------- */
-
-/* A retired slab of whatever class, made one of this class. NULL: none fits. */
-static struct slab *reuse_retired(struct heap *heap, unsigned class_index)
-{
-    for (uint32_t i = 0; i < heap->n_retired; i++) {
-        struct slab *const slab = heap->retired[i];
-        if (slab->x_state == SLAB_CURRENT || !vm_slab_can_recast(slab, class_index) ||
-            !vm_heap_is_slab_done(slab))
-            continue;
-        vm_heap_unlist_locked(heap, slab);
-        collect_remote(slab);
-        vm_slab_recast(slab, class_index);
-        return slab;
-    }
-    return NULL;
-}
 
 enum { LOOKS_MAX = 16 };
 
@@ -429,7 +325,7 @@ static struct slab *next_slab(struct heap *heap, unsigned class_index, struct li
     if (vm_load_relaxed(&heap->x_queue) || vm_load_relaxed(&heap->x_missed))
         vm_heap_drain_locked(heap, emptied);
     struct slab *const slab = vm_heap_find_listed_locked(heap, class_index);
-    return slab ? slab : reuse_retired(heap, class_index);
+    return slab ? slab : vm_retired_reuse(heap, class_index);
 }
 
 /* Attaches a group with free blocks to the class's bin, from what the heap has. False: it has none. */
@@ -437,11 +333,12 @@ static bool refill_locked(struct heap *heap, unsigned class_index, struct list *
 {
     struct slab *slab = heap->current[class_index];
     if (slab) {
-        forget_retired(heap, slab);
-        watch_groups(slab);
+        vm_retired_forget(heap, slab);
+        vm_heap_watch_groups(slab);
         if (attach_any(heap, slab))
             return true;
-        if (vm_load_relaxed(&slab->x_fast_heap) != heap && collect_remote(slab) && attach_any(heap, slab))
+        if (vm_load_relaxed(&slab->x_fast_heap) != heap && vm_heap_collect_remote(slab) &&
+            attach_any(heap, slab))
             return true; /* R5: without remote frees x_fast_heap is the heap */
         vm_heap_detach(heap, class_index);
         heap->current[class_index] = NULL;
@@ -464,15 +361,6 @@ static unsigned count_slabs_locked(const struct heap *heap, unsigned class_index
     return n;
 }
 
-/* A new slab for the heap, which has n_owned of the class. */
-static struct slab *create_slab(struct heap *heap, unsigned class_index, unsigned n_owned)
-{
-    struct slab *const slab = vm_slab_create(class_index, n_owned);
-    if (slab)
-        vm_store_release(&slab->x_heap, heap);
-    return slab;
-}
-
 /* A block of the attached group. Needs: to act as owner. */
 static void *take_attached(struct heap *heap, unsigned class_index)
 {
@@ -488,13 +376,60 @@ static void *take_locked(struct heap *heap, unsigned class_index, struct list *e
     return refill_locked(heap, class_index, emptied) ? take_attached(heap, class_index) : NULL;
 }
 
-/* Another group of the current slab: the bin and the slab's masks are the owner's, so no lock. NULL: none. */
+/* Another group of the current slab, or a run of the host: the bin and the slabs' masks are the owner's, so no lock.
+   NULL: none. */
 static void *take_from_current(struct heap *heap, unsigned class_index)
 {
     struct slab *const slab = heap->current[class_index];
-    if (!slab || slab->n_groups == 1 || slab->is_quiet || !attach_any(heap, slab))
+    if (!slab)
+        return vm_compound_take(heap, class_index);
+    if (slab->n_groups == 1 || slab->is_quiet || !attach_any(heap, slab))
         return NULL;
     return take_attached(heap, class_index);
+}
+
+/* A block of what the heap has, by vm_compound_take_locked or take_locked. */
+static void *take(struct heap *heap, unsigned class_index,
+                  void *(*take_by)(struct heap *, unsigned, struct list *))
+{
+    struct list emptied = {0};
+    vm_lock_acquire(&heap->lock);
+    void *const block = take_by(heap, class_index, &emptied);
+    vm_lock_release(&heap->lock);
+    vm_heap_destroy_slabs(&emptied);
+    return block;
+}
+
+/* A block of a LOOSE slab, which becomes the heap's. */
+static void *take_from_new(struct heap *heap, struct slab *slab)
+{
+    struct list emptied = {0};
+    vm_store_release(&slab->x_heap, heap);
+    vm_lock_acquire(&heap->lock);
+    vm_heap_list_locked(heap, slab);
+    move_to_front(heap, slab);
+    void *const block = take_locked(heap, slab->class_index, &emptied);
+    vm_lock_release(&heap->lock);
+    vm_heap_destroy_slabs(&emptied);
+    return block;
+}
+
+/* The heap has nothing left: a block of a slab that was another's, or that is made of pages that the pool gets by `take_by`.
+   NULL: there is none. */
+static void *take_from_elsewhere(struct heap *heap, unsigned class_index, vm_slab_taker *take_by)
+{
+    struct slab *const adopted = vm_thread_adopt_slab(heap, class_index);
+    if (adopted) {
+        void *const block = take_from_new(heap, adopted);
+        vm_thread_slab_arrived();
+        return block;
+    }
+    vm_lock_acquire(&heap->lock);
+    const unsigned n_owned = count_slabs_locked(heap, class_index);
+    vm_retired_note_regret(heap, class_index);
+    vm_lock_release(&heap->lock);
+    struct slab *const made = vm_slab_create(class_index, n_owned, take_by);
+    return made ? take_from_new(heap, made) : NULL;
 }
 
 void *vm_heap_alloc(unsigned class_index)
@@ -505,28 +440,29 @@ void *vm_heap_alloc(unsigned class_index)
     struct heap *const heap = vm_thread_enter();
     if (!heap)
         return NULL;
-    struct list emptied = {0};
-    vm_lock_acquire(&heap->lock);
-    void *block = take_locked(heap, class_index, &emptied);
-    const unsigned n_owned = block ? 0 : count_slabs_locked(heap, class_index);
+    void *block = take(heap, class_index, take_locked);
+    const bool is_large = heap->n_listed >= VM_LARGE_HEAP_SLABS;
+    if (!block && is_large)
+        block = take(heap, class_index, vm_compound_take_locked);
     if (!block)
-        note_regret(heap, class_index);
-    vm_lock_release(&heap->lock);
-    vm_heap_destroy_slabs(&emptied);
-    struct slab *const adopted = block ? NULL : vm_thread_adopt_slab(heap, class_index);
-    struct slab *const slab = block || adopted ? adopted : create_slab(heap, class_index, n_owned);
-    if (slab) {
-        vm_lock_acquire(&heap->lock);
-        vm_heap_list_locked(heap, slab);
-        move_to_front(heap, slab);
-        block = take_locked(heap, class_index, &emptied);
-        vm_lock_release(&heap->lock);
-        if (adopted)
-            vm_thread_slab_arrived();
-        vm_heap_destroy_slabs(&emptied);
-    }
+        block = take_from_elsewhere(heap, class_index, vm_pool_take_free);
+    if (!block && !is_large)
+        block = take(heap, class_index, vm_compound_take_locked);
+    if (!block)
+        block = take_from_elsewhere(heap, class_index, vm_pool_take);
     vm_thread_leave(heap);
     return block;
+}
+
+void *vm_heap_alloc_plain(unsigned class_index)
+{
+    struct heap *const heap = vm_thread_enter();
+    if (!heap)
+        return NULL;
+    void *const block = take(heap, class_index, take_locked);
+    void *const other = block ? block : take_from_elsewhere(heap, class_index, vm_pool_take);
+    vm_thread_leave(heap);
+    return other;
 }
 
 /* The search in turn stops early; this one does not: the class's next block is from a slab with free ones, if the heap has
@@ -593,6 +529,8 @@ void vm_heap_check(struct heap *heap)
         }
         for (struct list_node *node = heap->slabs[i].first; node; node = node->next)
             check_slab(heap, vm_slab_of_node(node), i, SLAB_LISTED);
+        if (heap->host[i])
+            check_slab(heap, heap->host[i], heap->host[i]->class_index, SLAB_CURRENT);
     }
     vm_lock_release(&heap->lock);
 }

@@ -15,6 +15,12 @@
 #include "base/lock.h"
 #include "slab/slab.h"
 
+/* Which classes have slabs with many free blocks: of late. */
+struct sparse_classes {
+    uint32_t n_vain; /* searches for a host without success since that was found out */
+    vm_word bits[(VM_N_CLASSES + VM_WORD_BITS - 1) / VM_WORD_BITS];
+};
+
 /* What malloc's fast path looks at: a group of the class's current slab. */
 struct bin {
     vm_word *mask; /* the group's x_mask, or a constant 0 */
@@ -62,7 +68,11 @@ struct heap {
     struct slab *current[VM_N_CLASSES];
     const struct taker *taker;       /* NULL: the heap serves its thread itself */
     struct list slabs[VM_N_CLASSES]; /* all others of the class */
+    size_t n_listed;                 /* in all of these lists */
     uint8_t n_looks[VM_N_CLASSES];   /* how many of them the next search looks at: see find_listed */
+    struct slab
+        *host[VM_N_CLASSES]; /* compound.h: slabs of other classes from which this one's blocks are made */
+    struct sparse_classes sparse; /* and where to look for the next of them */
 };
 
 /*
@@ -72,8 +82,12 @@ struct heap {
 void vm_heap_first_call(void);
 VM_NORETURN void vm_heap_bad_free(const void *block);
 
-/* A block of the class for the calling thread. NULL: out of memory. Lock: none held. */
+/* A block of the class for the calling thread, or a compound block at least as large. NULL: out of memory. Lock: none
+   held. */
 void *vm_heap_alloc(unsigned class_index);
+
+/* The same, but a block of the class: as aligned as those are. */
+void *vm_heap_alloc_plain(unsigned class_index);
 
 /* A block of the class or a larger one, zeroed, from what the thread's heap has, wherever it is: for when there is no
    memory for more slabs. NULL: there is none. Cost: a look at each slab of those classes. Lock: none held. */
@@ -92,9 +106,19 @@ void vm_heap_group_emptied(struct slab *slab, struct slab_group *group);
  */
 bool vm_heap_free_locked(struct heap *heap, struct slab *slab, size_t index, struct list *emptied);
 
-/* Frees a block of one of the calling thread's CURRENT slabs, after collecting what others freed in it.
-   False: the block is free already. Lock: none, as nobody else touches a CURRENT slab's masks. */
-bool vm_heap_free_into_current(struct slab *slab, size_t index);
+/* Frees a block of one of the calling thread's slabs that is CURRENT, after collecting what others freed in it, or that
+   may have joined blocks. False: there is no live block. Lock: none, as nobody else writes its masks meanwhile. */
+bool vm_heap_free_own(struct slab *slab, size_t index);
+
+/* Moves what other threads freed to the masks. Returns whether there was anything. Needs: to act as owner. */
+bool vm_heap_collect_remote(struct slab *slab);
+
+/* Has frees that empty the slab's groups call for attention again. Needs: to act as owner. */
+void vm_heap_watch_groups(struct slab *slab);
+
+/* Blocks of the slab were freed otherwise than by the fast path, or may have been: retires it if all are free. Needs: as
+   vm_heap_drain_locked. */
+void vm_heap_settle_slab(struct heap *heap, struct slab *slab, struct list *emptied);
 
 /* Moves remote frees of queued slabs to their masks. Needs: the lock, and to be the owner or act as one. */
 void vm_heap_drain_locked(struct heap *heap, struct list *emptied);
@@ -119,9 +143,6 @@ struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index)
 /* Takes an empty slab out of the heap, wherever it is, and moves it to `emptied`. Needs: the lock, and
    vm_heap_is_slab_done; for a visitor of a live heap, the slab LISTED. */
 void vm_heap_expel_locked(struct heap *heap, struct slab *slab, struct list *emptied);
-
-/* As if no slab had ever gone. Needs: the lock, or a heap that nobody knows yet. */
-void vm_heap_forget_regrets(struct heap *heap);
 
 /* Leaves the class's bin without blocks, so that the next malloc takes the slow path. Needs: to act as owner. */
 void vm_heap_detach(struct heap *heap, unsigned class_index);

@@ -24,11 +24,12 @@ extern struct heap_policy vm_heap_policy;
  */
 void vm_heap_set_perturb(unsigned char byte);
 
-/* The owner may free into the slab by the fast path, unless blocks are filled. Needs: to act as owner. */
+/* The owner may free into the slab by the fast path, unless blocks are filled or joined. Needs: to act as owner. */
 VM_INLINE void vm_heap_allow_fast(struct slab *slab)
 {
     struct heap *const heap = vm_load_relaxed(&slab->x_heap);
-    vm_store_relaxed(&slab->x_fast_heap, vm_load_relaxed(&vm_heap_policy.x_perturb) ? NULL : heap);
+    const bool is_slow = vm_load_relaxed(&vm_heap_policy.x_perturb) || vm_load_relaxed(&slab->x_is_joined);
+    vm_store_relaxed(&slab->x_fast_heap, is_slow ? NULL : heap);
 }
 
 #endif

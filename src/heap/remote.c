@@ -121,7 +121,7 @@ VM_COLD static void report_missed(void)
    descriptor another's, so all that leads to a word is read before: see R1. */
 struct last_look {
     const struct slab_group *group;
-    const vm_word *remote;
+    const vm_word *remote, *joined;
     const uint8_t *is_queued;
     size_t n_groups, n_blocks;
 };
@@ -133,7 +133,8 @@ VM_UNSANITIZED static bool is_queued_still(const struct last_look *look)
 
 VM_UNSANITIZED static vm_word free_in_group(const struct last_look *look, size_t i)
 {
-    return vm_load_late(&look->group[i].x_mask) | vm_load_late(&look->remote[i]);
+    return vm_slab_with_parts(vm_load_late(&look->group[i].x_mask) | vm_load_late(&look->remote[i]),
+                              vm_load_late(&look->joined[i]));
 }
 
 static bool are_all_free(const struct last_look *look)
@@ -153,7 +154,7 @@ void vm_remote_free(struct slab *slab, size_t index)
     const vm_word bit = vm_slab_bit(index);
     struct slab_group *const group = vm_slab_group(slab, index);
     vm_word *const remote = &vm_slab_remote(slab)[index >> VM_WORD_SHIFT];
-    if (!heap || vm_load_acquire(&group->x_mask) & bit)
+    if (!heap || vm_load_acquire(&group->x_mask) & bit || vm_slab_is_continued(slab, index))
         vm_heap_bad_free(vm_slab_block(slab, index));
     while (is_anybodys(heap)) {
         if (free_as_owner(heap, slab, index))
@@ -164,8 +165,8 @@ void vm_remote_free(struct slab *slab, size_t index)
     }
     const size_t i_group = index >> VM_WORD_SHIFT;
     const vm_word full = vm_slab_group_full(slab, i_group);
-    const struct last_look look = {slab->group, vm_slab_remote(slab), &slab->x_is_queued, slab->n_groups,
-                                   slab->n_blocks};
+    const struct last_look look = {slab->group,        vm_slab_remote(slab), vm_slab_joined(slab),
+                                   &slab->x_is_queued, slab->n_groups,       slab->n_blocks};
     if (vm_load_relaxed(&slab->x_state) == SLAB_CURRENT && vm_load_relaxed(&slab->x_fast_heap))
         vm_store_relaxed(&slab->x_fast_heap, NULL); /* R5 */
     const bool is_pinned =
@@ -189,8 +190,8 @@ void vm_heap_free(struct slab *slab, size_t index)
         vm_remote_free(slab, index);
         return;
     }
-    if (vm_load_relaxed(&slab->x_state) == SLAB_CURRENT) {
-        if (!vm_heap_free_into_current(slab, index))
+    if (vm_load_relaxed(&slab->x_state) == SLAB_CURRENT || vm_load_relaxed(&slab->x_is_joined)) {
+        if (!vm_heap_free_own(slab, index))
             vm_heap_bad_free(vm_slab_block(slab, index));
         return;
     }

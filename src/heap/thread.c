@@ -20,6 +20,7 @@
 #include "heap/heap_fast.h"
 #include "heap/perturb.h"
 #include "heap/remote.h"
+#include "heap/retired.h"
 #include "kernel/kernel.h"
 #include "pool/meta.h"
 
@@ -95,7 +96,7 @@ static struct heap *create(enum heap_state state)
         return NULL;
     heap->lock = (struct lock)VM_LOCK_INIT(VM_RANK_HEAP);
     heap->x_state = state;
-    vm_heap_forget_regrets(heap);
+    vm_retired_forget_regrets(heap);
     for (unsigned i = 0; i < VM_N_CLASSES; i++)
         heap->bin[i] = (struct bin)NO_BIN;
     vm_lock_acquire(&registry_lock);

@@ -13,7 +13,7 @@
  *
  * A slab is LOOSE while its pages are purged, and no lock is held: its blocks can be freed meanwhile, which only
  * sets bits. Its list goes round once. What another thread keeps is bounded: empty slabs by
- * VM_RETIRED_BYTES_MAX, others to one a class.
+ * VM_RETIRED_BYTES_MAX, others to one a class and its host.
  */
 #include "heap/trim.h"
 #include "heap/heap_fast.h"
@@ -35,10 +35,11 @@ static size_t purge_between(const char *start, const char *end)
 static bool is_free(const struct slab *slab, size_t index)
 {
     const size_t group_index = index >> VM_WORD_SHIFT;
+    const vm_word joined = vm_load_relaxed(&vm_slab_joined(slab)[group_index]);
     /* Acquire: the block's last use is over. Pairs with the stores of those who free. */
     const vm_word free = vm_load_acquire(&slab->group[group_index].x_mask) |
                          vm_load_acquire(&vm_slab_remote(slab)[group_index]);
-    return (free & vm_slab_bit(index)) != 0;
+    return (vm_slab_with_parts(free, joined) & vm_slab_bit(index)) != 0;
 }
 
 /* Purges the pages of a LOOSE slab that hold no live block, if there are more than last time. Returns how many. */

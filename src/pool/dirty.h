@@ -20,7 +20,10 @@ void vm_dirty_mark(struct arena *arena, uint32_t index, uint32_t n_pages);
 /* Returns how many were dirty. */
 uint32_t vm_dirty_clear(struct arena *arena, uint32_t index, uint32_t n_pages);
 
-/* How many dirty free pages the arena may keep: see dirty.c. Lock: none needed. */
+/* So many dirty free pages any arena may keep. */
+size_t vm_dirty_min(void);
+
+/* How many this one may keep: see dirty.c. Lock: none needed. */
 size_t vm_dirty_max(const struct arena *arena);
 
 #endif

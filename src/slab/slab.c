@@ -18,7 +18,7 @@ static unsigned n_groups_of(size_t slab_bytes, size_t block_bytes)
 
 static size_t descriptor_bytes(unsigned n_groups)
 {
-    return offsetof(struct slab, group) + n_groups * (sizeof(struct slab_group) + sizeof(vm_word));
+    return offsetof(struct slab, group) + n_groups * (sizeof(struct slab_group) + 2 * sizeof(vm_word));
 }
 
 size_t vm_slab_descriptor_bytes(const struct slab *slab)
@@ -38,12 +38,14 @@ static void carve(struct slab *slab, unsigned class_index)
     slab->base = slab->span.start + (slab->span.bytes - n_blocks * block_bytes);
     slab->n_groups = (uint8_t)n_groups_of(slab->span.bytes, block_bytes);
     slab->is_quiet = false;
+    vm_store_relaxed(&slab->x_is_joined, false);
     slab->n_purged = 0;
     for (size_t i = 0; i < slab->n_groups; i++) {
         const vm_word full = vm_slab_group_full(slab, i);
         vm_store_relaxed(&slab->group[i].x_mask, full);
         vm_store_relaxed(&slab->group[i].x_notify, full);
         vm_store_relaxed(&vm_slab_remote(slab)[i], 0);
+        vm_store_relaxed(&vm_slab_joined(slab)[i], 0);
     }
 }
 
@@ -56,14 +58,14 @@ static size_t next_slab_bytes(unsigned class_index, unsigned n_owned)
         least << (vm_kernel_is_memory_little() ? n_doublings / VM_SLAB_DOUBLINGS_MAX : n_doublings), most);
 }
 
-struct slab *vm_slab_create(unsigned class_index, unsigned n_owned)
+struct slab *vm_slab_create(unsigned class_index, unsigned n_owned, vm_slab_taker *take)
 {
     const size_t bytes = next_slab_bytes(class_index, n_owned);
     const size_t meta_bytes = descriptor_bytes(n_groups_of(bytes, vm_class_bytes(class_index)));
     struct slab *const slab = vm_meta_alloc(meta_bytes);
     if (!slab)
         return NULL;
-    if (!vm_pool_take(&slab->span, bytes, bytes)) {
+    if (!take(&slab->span, bytes, bytes)) {
         vm_meta_free(slab, meta_bytes);
         return NULL;
     }
@@ -109,8 +111,9 @@ unsigned vm_slab_count_free(const struct slab *slab)
 {
     unsigned n_free = 0;
     for (size_t i = 0; i < slab->n_groups; i++)
-        n_free += vm_bits_count(vm_load_relaxed(&slab->group[i].x_mask) |
-                                vm_load_relaxed(&vm_slab_remote(slab)[i]));
+        n_free += vm_bits_count(vm_slab_with_parts(vm_load_relaxed(&slab->group[i].x_mask) |
+                                                       vm_load_relaxed(&vm_slab_remote(slab)[i]),
+                                                   vm_load_relaxed(&vm_slab_joined(slab)[i])));
     return n_free;
 }
 
@@ -126,5 +129,10 @@ void vm_slab_check(const struct slab *slab)
         const vm_word remote = vm_load_acquire(&vm_slab_remote(slab)[i]);
         VM_CHECK((mask & remote) == 0);                                  /* S1 */
         VM_CHECK(((mask | remote) & ~vm_slab_group_full(slab, i)) == 0); /* S2 */
+        const vm_word joined = vm_load_acquire(&vm_slab_joined(slab)[i]);
+        VM_CHECK((mask & (joined | joined << 1)) == 0 && (remote & joined << 1) == 0); /* S5 */
+        VM_CHECK((joined & ~(vm_slab_group_full(slab, i) >> 1)) ==
+                 0); /* the last block is followed by none */
+        VM_CHECK(joined == 0 || slab->x_is_joined);
     }
 }

@@ -11,8 +11,9 @@
  * address behind the last block belongs to another span.
  *
  * Three sets of bits: mask (written by the owner alone), remote (set by other threads that free, taken by
- * the owner), and, while a group is attached to a heap's bin, the owner takes blocks from its mask without a
- * lock.
+ * the owner), and joined (written by the owner alone): blocks that the next one continues. Neighbours that are
+ * joined are one compound block (heap/compound.h), freed by the bit of its first part. While a group is attached
+ * to a heap's bin, the owner takes blocks from its mask without a lock.
  *
  * Ownership. slab->x_heap is the heap it belongs to, for ever or until the slab is moved to another heap
  * under the lock of the heap it leaves. The heap belongs to one live thread, or, abandoned, to whoever holds
@@ -21,12 +22,14 @@
  *   state     meaning                                    who may change it            next
  *   LOOSE     in no list: fresh, moving, or dying        whoever took it              LISTED CURRENT (pool)
  *   LISTED    in its heap's list of the class            holder of the heap's lock    CURRENT LOOSE
- *   CURRENT   one of its groups is in the bin            owner, under the lock        LISTED LOOSE
+ *   CURRENT   one of its groups is in the bin, or it     owner, under the lock        LISTED LOOSE
+ *             is a class's host (heap/compound.h)
  *
  * Invariants: S1 mask and remote have no common bit, unless a block was freed by two threads; S2 bits at
  * and above the group's block count are clear; S3 x_fast_heap is x_heap, or NULL while remote frees wait to
- * be collected or the slab is on its way to another heap; S4 masks are written by the owner alone, or under
- * the heap's lock while the slab is LISTED and all its blocks are free (then nobody has anything to free).
+ * be collected, blocks are joined or the slab is on its way to another heap; S4 masks are written by the owner
+ * alone, or under the heap's lock while the slab is LISTED and all its blocks are free (then nobody has anything
+ * to free); S5 no part of a compound block is in mask, and of them remote has the first at most.
  */
 #ifndef VM_SLAB_SLAB_H
 #define VM_SLAB_SLAB_H
@@ -42,8 +45,10 @@ enum slab_state { SLAB_LOOSE, SLAB_LISTED, SLAB_CURRENT };
 
 /* Up to VM_WORD_BITS blocks. */
 struct slab_group {
-    vm_word x_mask;   /* free blocks; the owner's release stores pair with visitors' acquire loads */
-    vm_word x_notify; /* the mask that calls for attention: all blocks free; 0 if attention is not wanted */
+    vm_word x_mask; /* free blocks; the owner's release stores pair with visitors' acquire loads */
+    vm_word
+        x_notify; /* the mask that calls for attention, vm_slab_group_full but for later parts of compound blocks;
+                         0 if attention is not wanted */
 };
 
 _Static_assert(VM_WORD_BITS % sizeof(struct slab_group) == 0, "vm_slab_group shifts");
@@ -54,9 +59,10 @@ struct slab {
     struct slab *x_next_queued;
     uint8_t x_is_queued; /* in its heap's queue of slabs with remote frees, or about to be */
     uint8_t class_index, n_groups;
-    uint8_t x_state;    /* enum slab_state; others guess by it, the lock's holder knows */
-    uint8_t is_retired; /* in its heap's retired[], the slabs that ran empty */
-    uint8_t is_quiet;   /* some x_notify is 0 */
+    uint8_t x_state;        /* enum slab_state; others guess by it, the lock's holder knows */
+    uint8_t is_retired : 1; /* in its heap's retired[], the slabs that ran empty */
+    uint8_t is_quiet : 1;   /* some x_notify is 0 */
+    uint8_t x_is_joined;    /* blocks may be joined */
     uint16_t n_purged; /* free blocks when malloc_trim last purged its free pages; 0: since then taken from */
 
     /* What free looks at, in one cache line with the first two groups. */
@@ -65,7 +71,7 @@ struct slab {
     char *base;               /* block 0 */
     uint64_t reciprocal;      /* 2^64 / block_bytes, rounded up: see vm_slab_index */
     size_t n_blocks;
-    struct slab_group group[]; /* n_groups of them, and as many words of remote bits: see vm_slab_remote */
+    struct slab_group group[]; /* n_groups of them; as many words each of vm_slab_remote and vm_slab_joined */
 };
 
 _Static_assert(VM_WORD_BITS == 32 || offsetof(struct slab, x_fast_heap) == VM_CACHE_LINE,
@@ -74,10 +80,11 @@ _Static_assert(VM_WORD_BITS == 32 || offsetof(struct slab, x_fast_heap) == VM_CA
 /*
  * A slab of the class from the pool, all blocks free, in no list, of no heap. The first slabs of a heap are small,
  * and each is twice as large as the last, up to the class's bound: n_owned is how many the heap has. So a
- * thread with a few blocks of each size needs little, and one with many needs few slabs. NULL: out of memory.
- * Lock: none held below rank POOL.
+ * thread with a few blocks of each size needs little, and one with many needs few slabs. The pages come by `take`,
+ * vm_pool_take or vm_pool_take_free. NULL: there are none. Lock: none held below rank POOL.
  */
-struct slab *vm_slab_create(unsigned class_index, unsigned n_owned);
+typedef bool vm_slab_taker(struct span *span, size_t bytes, size_t alignment);
+struct slab *vm_slab_create(unsigned class_index, unsigned n_owned, vm_slab_taker *take);
 
 /* Gives the slab's pages back to the pool, all of them counting as dirty. Needs: all blocks free, in no list,
    not queued (heap/remote.c says when that is certain). Lock: none held. */
@@ -107,6 +114,12 @@ VM_INLINE struct slab *vm_slab_of_node(struct list_node *node)
 VM_INLINE vm_word *vm_slab_remote(const struct slab *slab)
 {
     return (vm_word *)(uintptr_t)&slab->group[slab->n_groups];
+}
+
+/* Of each group, the blocks that the next one continues. */
+VM_INLINE vm_word *vm_slab_joined(const struct slab *slab)
+{
+    return vm_slab_remote(slab) + slab->n_groups;
 }
 
 /* The mask of group `index` with all its blocks free. */
@@ -145,6 +158,30 @@ VM_INLINE struct slab_group *vm_slab_group(struct slab *slab, size_t index)
 VM_INLINE vm_word vm_slab_bit(size_t index)
 {
     return (vm_word)1 << (index & (VM_WORD_BITS - 1));
+}
+
+/* Free blocks, and with each that is joined to the next all of the compound block that it begins: the sum carries from
+   the first of its ones to behind the last. */
+VM_INLINE vm_word vm_slab_with_parts(vm_word free, vm_word joined)
+{
+    return free | ((joined + (free & joined)) ^ joined);
+}
+
+/* Whether block `index` continues the one before. Of a live block, or one in the middle of a live block, this does not
+   change; so whoever has such a block may ask. */
+VM_INLINE bool vm_slab_is_continued(const struct slab *slab, size_t index)
+{
+    return VM_UNLIKELY(vm_load_relaxed(&slab->x_is_joined)) &&
+           (vm_load_relaxed(&vm_slab_joined(slab)[index >> VM_WORD_SHIFT]) << 1 & vm_slab_bit(index)) != 0;
+}
+
+/* Bytes of the live block that begins with block `index`. */
+VM_INLINE size_t vm_slab_bytes_at(const struct slab *slab, size_t index)
+{
+    if (VM_LIKELY(!vm_load_relaxed(&slab->x_is_joined)))
+        return slab->span.block_bytes;
+    const vm_word joined = vm_load_relaxed(&vm_slab_joined(slab)[index >> VM_WORD_SHIFT]);
+    return (1 + vm_bits_lowest(~(joined >> (index & (VM_WORD_BITS - 1))))) * slab->span.block_bytes;
 }
 
 #endif

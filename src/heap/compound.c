@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * compound.c - see compound.h. Owns nothing.
+ *
+ * Where to look. Nothing counts a slab's free blocks when they are freed, so the heap takes samples: after some searches
+ * in vain, of each class the next few slabs of its list. Classes in which one of these was sparse are searched for
+ * hosts, two slabs at a time, until the next sample. What is looked at in vain goes to the end of its list; so in
+ * time all slabs have their turn, and no malloc looks at more than a few.
+ */
+#include "heap/compound.h"
+#include "base/check.h"
+#include "heap/heap_fast.h"
+#include "slab/sizeclass.h"
+
+enum {
+    LENGTH_MAX = 32,  /* parts of a block */
+    WASTE_SHIFT = 3,  /* at most 1/8 of the block, as little as size classes waste */
+    SPARSE_SHIFT = 2, /* slabs of which 1/4 is free */
+    SAMPLE_EVERY = 8, /* searches in vain */
+    N_SAMPLED = 4,    /* slabs of each class, at most */
+    N_LOOKS = 2       /* slabs of each class in which a sparse one was seen */
+};
+
+/* --- blocks and their parts ------------------------------------------------------------------------------- */
+
+static unsigned length_of(size_t bytes, size_t part_bytes)
+{
+    return (unsigned)((bytes + part_bytes - 1) / part_bytes);
+}
+
+/* Of free blocks, those with which a run of `length` begins. */
+static vm_word runs_of(vm_word free, unsigned length)
+{
+    for (unsigned n = 1, step; n < length; n += step) {
+        step = length - n < n ? length - n : n;
+        free &= free >> step;
+    }
+    return free;
+}
+
+/* The first run of `length` free blocks in one group of the slab. False: there is none. */
+static bool find_run(const struct slab *slab, unsigned length, size_t *index)
+{
+    for (size_t i = 0; i < slab->n_groups; i++) {
+        const vm_word runs = runs_of(vm_load_relaxed(&slab->group[i].x_mask), length);
+        if (runs) {
+            *index = i * VM_WORD_BITS + vm_bits_lowest(runs);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void set_joined(struct slab *slab, size_t group_index, vm_word joined)
+{
+    vm_store_relaxed(&vm_slab_joined(slab)[group_index], joined);
+    if (vm_load_relaxed(&slab->group[group_index].x_notify))
+        vm_store_relaxed(&slab->group[group_index].x_notify, vm_compound_notify(slab, group_index));
+}
+
+/* Makes one block of those of a group that `bits` says, neighbours all. */
+static void join(struct slab *slab, size_t group_index, vm_word bits)
+{
+    vm_store_relaxed(&slab->x_fast_heap, NULL);
+    vm_store_relaxed(&slab->x_is_joined, true);
+    set_joined(slab, group_index, vm_load_relaxed(&vm_slab_joined(slab)[group_index]) | (bits & bits >> 1));
+}
+
+vm_word vm_compound_split(struct slab *slab, size_t group_index, vm_word free)
+{
+    const vm_word joined = vm_load_relaxed(&vm_slab_joined(slab)[group_index]);
+    if (VM_LIKELY((free & joined) == 0))
+        return free;
+    const vm_word whole = vm_slab_with_parts(free, joined);
+    set_joined(slab, group_index, joined & ~whole);
+    return whole;
+}
+
+void vm_compound_review(struct slab *slab)
+{
+    if (VM_LIKELY(!vm_load_relaxed(&slab->x_is_joined)))
+        return;
+    vm_word joined = 0;
+    for (size_t i = 0; i < slab->n_groups; i++) {
+        const vm_word mask = vm_load_relaxed(&slab->group[i].x_mask),
+                      whole = vm_compound_split(slab, i, mask);
+        if (VM_UNLIKELY(whole != mask))
+            vm_store_release(&slab->group[i].x_mask, whole);
+        joined |= vm_load_relaxed(&vm_slab_joined(slab)[i]);
+    }
+    vm_store_relaxed(&slab->x_is_joined, joined != 0);
+}
+
+/* --- hosts ---------------------------------------------------------------------------------------------- */
+
+static bool is_sparse(const struct slab *slab)
+{
+    return !slab->is_retired && vm_slab_count_free(slab) >= slab->n_blocks >> SPARSE_SHIFT;
+}
+
+/* Whether blocks of one class may be made of those of another. */
+static bool is_suitable(unsigned class_index, unsigned part_class)
+{
+    const size_t bytes = vm_class_bytes(class_index), part_bytes = vm_class_bytes(part_class);
+    const unsigned length = length_of(bytes, part_bytes);
+    return class_index != part_class && length <= LENGTH_MAX &&
+           length * part_bytes - bytes <= bytes >> WASTE_SHIFT;
+}
+
+static void move_to_back(struct list *list, struct slab *slab)
+{
+    vm_list_remove(list, &slab->span.node);
+    vm_list_push_back(list, &slab->span.node);
+}
+
+/* Whether one of the next slabs of the class is sparse: then it is the first. */
+static bool sample_class(struct heap *heap, unsigned class_index)
+{
+    struct list *const list = &heap->slabs[class_index];
+    for (unsigned n = 0; n < N_SAMPLED && list->first; n++) {
+        struct slab *const slab = vm_slab_of_node(list->first);
+        if (is_sparse(slab))
+            return true;
+        move_to_back(list, slab);
+    }
+    return false;
+}
+
+static void sample_if_due(struct heap *heap)
+{
+    if (heap->sparse.n_vain < SAMPLE_EVERY)
+        return;
+    heap->sparse.n_vain = 0;
+    for (unsigned i = 1; i < VM_N_CLASSES; i++) {
+        vm_word *const word = &heap->sparse.bits[i >> VM_WORD_SHIFT];
+        *word = (*word & ~vm_slab_bit(i)) | (sample_class(heap, i) ? vm_slab_bit(i) : 0);
+    }
+}
+
+/* A slab of part_class with a run for a block of the class. NULL: none was found. */
+static struct slab *find_in_class(struct heap *heap, unsigned class_index, unsigned part_class)
+{
+    struct list *const list = &heap->slabs[part_class];
+    const unsigned length = length_of(vm_class_bytes(class_index), vm_class_bytes(part_class));
+    for (unsigned n = 0; n < N_LOOKS && list->first; n++) {
+        struct slab *const slab = vm_slab_of_node(list->first);
+        size_t index;
+        if (find_run(slab, length, &index) && is_sparse(slab))
+            return slab;
+        move_to_back(list, slab);
+    }
+    return NULL;
+}
+
+static struct slab *find_host(struct heap *heap, unsigned class_index)
+{
+    enum { N_WORDS = sizeof heap->sparse.bits / sizeof *heap->sparse.bits };
+    struct slab *host = NULL;
+    for (unsigned i = 0; i < N_WORDS && !host; i++)
+        for (vm_word bits = heap->sparse.bits[i]; bits && !host; bits &= bits - 1) {
+            const unsigned part_class = i * VM_WORD_BITS + (unsigned)vm_bits_lowest(bits);
+            if (is_suitable(class_index, part_class))
+                host = find_in_class(heap, class_index, part_class);
+        }
+    return host;
+}
+
+static void make_host(struct heap *heap, struct slab *slab, unsigned class_index)
+{
+    vm_heap_unlist_locked(heap, slab);
+    vm_store_relaxed(&slab->x_state, SLAB_CURRENT);
+    slab->n_purged = 0;
+    vm_heap_collect_remote(slab); /* before any of its blocks is handed out: R5 in remote.c */
+    heap->host[class_index] = slab;
+}
+
+void vm_compound_leave_host(struct heap *heap, unsigned class_index)
+{
+    struct slab *const host = heap->host[class_index];
+    if (!host)
+        return;
+    heap->host[class_index] = NULL;
+    vm_heap_watch_groups(host);
+    vm_heap_list_locked(heap, host);
+}
+
+void vm_compound_forget_host(struct heap *heap, const struct slab *slab)
+{
+    for (unsigned i = 0; i < VM_N_CLASSES; i++)
+        if (heap->host[i] == slab) {
+            heap->host[i] = NULL;
+        }
+}
+
+/* --- taking --------------------------------------------------------------------------------------------- */
+
+void *vm_compound_take(struct heap *heap, unsigned class_index)
+{
+    struct slab *const host = heap->host[class_index];
+    size_t index;
+    if (!host)
+        return NULL;
+    const unsigned length = length_of(vm_class_bytes(class_index), host->span.block_bytes);
+    if (!find_run(host, length, &index))
+        return NULL;
+    vm_word *const mask = &vm_slab_group(host, index)->x_mask;
+    const vm_word bits = vm_bits_low_mask(length) << (index & (VM_WORD_BITS - 1));
+    if (length > 1)
+        join(host, index >> VM_WORD_SHIFT, bits);
+    vm_store_relaxed(mask, vm_load_relaxed(mask) & ~bits);
+    char *const block = vm_slab_block(host, index);
+    const size_t bytes = vm_class_bytes(class_index);
+    __builtin_memset(block + bytes, 0,
+                     length * host->span.block_bytes - bytes); /* calloc clears no more than the class's */
+    return block;
+}
+
+void *vm_compound_take_locked(struct heap *heap, unsigned class_index, struct list *emptied)
+{
+    void *const block = vm_compound_take(heap, class_index);
+    if (block)
+        return block;
+    struct slab *const used_up = heap->host[class_index];
+    if (used_up) {
+        vm_compound_leave_host(heap, class_index);
+        vm_heap_settle_slab(heap, used_up, emptied);
+    }
+    sample_if_due(heap);
+    struct slab *const host = find_host(heap, class_index);
+    if (!host) {
+        heap->sparse.n_vain++;
+        return NULL;
+    }
+    make_host(heap, host, class_index);
+    return vm_compound_take(heap, class_index);
+}
