@@ -126,7 +126,7 @@ void vm_heap_list_locked(struct heap *heap, struct slab *slab)
 {
     vm_store_relaxed(&slab->x_state, SLAB_LISTED);
     vm_list_push_back(&heap->slabs[slab->class_index], &slab->span.node);
-    heap->n_listed++;
+    vm_counter_add(&heap->x_n_listed, 1);
 }
 
 /* The slab is known to have free blocks: the next search begins with it. */
@@ -142,7 +142,7 @@ void vm_heap_unlist_locked(struct heap *heap, struct slab *slab)
 {
     VM_ASSERT(slab->x_state == SLAB_LISTED);
     vm_list_remove(&heap->slabs[slab->class_index], &slab->span.node);
-    heap->n_listed--;
+    vm_counter_add(&heap->x_n_listed, (size_t)-1);
     vm_store_relaxed(&slab->x_state, SLAB_LOOSE);
     vm_retired_forget(heap, slab);
 }
@@ -441,7 +441,7 @@ void *vm_heap_alloc(unsigned class_index)
     if (!heap)
         return NULL;
     void *block = take(heap, class_index, take_locked);
-    const bool is_large = heap->n_listed >= VM_LARGE_HEAP_SLABS;
+    const bool is_large = vm_load_relaxed(&heap->x_n_listed) >= VM_LARGE_HEAP_SLABS;
     if (!block && is_large)
         block = take(heap, class_index, vm_compound_take_locked);
     if (!block)

@@ -71,6 +71,8 @@ static struct census take_census(void)
     for (unsigned i = 0; i < VM_N_CLASSES; i++) {
         if (heap->current[i])
             add_slab(&census, heap->current[i]);
+        if (heap->host[i])
+            add_slab(&census, heap->host[i]);
         for (struct list_node *node = heap->slabs[i].first; node; node = node->next)
             add_slab(&census, VM_CONTAINER(node, struct slab, span.node));
     }
