@@ -33,6 +33,7 @@ static struct vm_kernel_backend flat, backend;
 static struct machine_counts counts;
 static struct touched touched[N_CERTAINTIES];
 static unsigned char *residence; /* a byte a page of the host's */
+static uintptr_t highest_break;  /* that was seen */
 static uintptr_t lowest_mapping; /* mappings go downwards; nothing is between the break and the lowest ever */
 
 const char *const machine_count_names[N_MACHINE_COUNTS] = {
@@ -95,21 +96,55 @@ static void count_range(char *start, const char *end, struct machine_resident *r
         bool is_written = false;
         for (size_t j = 0; j < n_a_page; j++)
             is_written |= residence[i * n_a_page + j] & 1;
+        if (is_written) /* nobody but the allocator writes there */
+            machine_touch(start + i * page_bytes, 1, true);
         resident->least += is_written || is_set(&touched[CERTAIN], first + i) ? page_bytes : 0;
         resident->most += is_written || is_set(&touched[BY_POLICY], first + i) ? page_bytes : 0;
     }
 }
 
+struct machine_range machine_range(enum machine_segment segment)
+{
+    const struct vk_usage usage = vk_usage(vk_flat_mm(kernel));
+    const uint64_t origin = (uintptr_t)window;
+    if (segment == MACHINE_MAPPINGS)
+        return (struct machine_range){lowest_mapping - origin, usage.high - lowest_mapping};
+    const uint64_t start = (usage.break_start - origin) / page_bytes * page_bytes;
+    highest_break = usage.break_end > highest_break ? usage.break_end : highest_break;
+    return (struct machine_range){start, (highest_break - origin - start + page_bytes - 1) / page_bytes *
+                                             page_bytes};
+}
+
 struct machine_resident machine_resident(void)
 {
     struct machine_resident resident = {0};
-    const struct vk_usage usage = vk_usage(vk_flat_mm(kernel));
-    char *const break_start = window + (usage.break_start - (uintptr_t)window) / page_bytes * page_bytes;
-    const size_t break_bytes =
-        (usage.break_end - (uintptr_t)break_start + page_bytes - 1) / page_bytes * page_bytes;
-    count_range(break_start, break_start + break_bytes, &resident);
-    count_range((char *)lowest_mapping, (char *)usage.high, &resident);
+    for (int i = 0; i < N_MACHINE_SEGMENTS; i++) {
+        const struct machine_range range = machine_range((enum machine_segment)i);
+        count_range(window + range.start, window + range.start + range.bytes, &resident);
+    }
     return resident;
+}
+
+/* Advice that changes nothing says whether the page is mapped. */
+static enum machine_page state_of(char *start)
+{
+    if (vk_advise(vk_flat_mm(kernel), (vk_va)start, page_bytes, VK_ADVICE_WILLNEED) != 0)
+        return MACHINE_UNMAPPED;
+    return is_set(&touched[CERTAIN], page_of(start))     ? MACHINE_AT_LEAST
+           : is_set(&touched[BY_POLICY], page_of(start)) ? MACHINE_AT_MOST
+                                                         : MACHINE_MAPPED;
+}
+
+void machine_pages(enum machine_segment segment, uint64_t start, size_t n, unsigned char *pages)
+{
+    (void)segment; /* one window has both */
+    for (size_t i = 0; i < n; i++)
+        pages[i] = (unsigned char)state_of(window + start + i * page_bytes);
+}
+
+struct machine_figures machine_figures(void)
+{
+    return (struct machine_figures){0};
 }
 
 /* --- the wall ------------------------------------------------------------------------------------------- */

@@ -51,6 +51,40 @@ uint64_t machine_touched(void);
 /* Cost: a look at each page that is mapped. */
 struct machine_resident machine_resident(void);
 
+/* --- for pictures --------------------------------------------------------------------------------------- */
+
+/* The two parts of the addresses: where the break moves, and where mappings are. */
+enum machine_segment { MACHINE_BREAK, MACHINE_MAPPINGS, N_MACHINE_SEGMENTS };
+
+/* From the lowest place to the highest that were ever mapped there: whole pages, as machine_place tells places. */
+struct machine_range {
+    uint64_t start, bytes;
+};
+struct machine_range machine_range(enum machine_segment segment);
+
+/* What a page is. */
+enum machine_page {
+    MACHINE_UNMAPPED,
+    MACHINE_MAPPED,   /* nothing has touched it */
+    MACHINE_AT_MOST,  /* resident if the touch policy is right */
+    MACHINE_AT_LEAST, /* resident for certain */
+    MACHINE_SWAPPED,
+    N_MACHINE_PAGES
+};
+
+/* That of n pages from a place of the segment's range on, an enum machine_page each. What the allocator wrote to is what it
+   was when machine_resident was asked last. */
+void machine_pages(enum machine_segment segment, uint64_t start, size_t n, unsigned char *pages);
+
+/* What the machine counted so far; all 0 on one that does not page. */
+struct machine_figures {
+    uint64_t minor_faults, major_faults, zero_faults; /* the last are among the first */
+    uint64_t tlb_hits, tlb_misses, walk_reads;
+    uint64_t table_pages, table_pages_most;
+    uint64_t swapped_bytes, swap_outs, swap_ins;
+};
+struct machine_figures machine_figures(void);
+
 const struct machine_counts *machine_counts(void);
 
 /* Bytes of addresses in use, now and at most. */
