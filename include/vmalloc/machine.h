@@ -47,6 +47,9 @@ struct vk_preset {
 bool vk_preset_at(unsigned index, struct vk_preset *preset);
 bool vk_preset_find(const char *name, struct vk_preset *preset);
 
+/* The same architecture with other pages, of 2^page_shift bytes: also one that was never built. Needs: 12 to 16. */
+void vk_preset_resize(struct vk_preset *preset, unsigned page_shift);
+
 /* Where mappings begin, downwards: below the stack, which may grow to stack_bytes, and an offset. */
 uint64_t vk_preset_mmap_base(const struct vk_preset *preset, uint64_t stack_bytes, uint64_t offset);
 
@@ -174,6 +177,7 @@ struct vk_paging {
     uint64_t n_segv, n_oom;    /* those that were not */
     size_t anon_pages, file_pages, swapped_pages; /* resident of either kind; in swap */
     size_t stack_pages, table_pages;              /* of the stack's area; of tables, without the root */
+    size_t table_pages_most;
     size_t n_tables[VK_LEVELS_MOST];              /* at each level; 0 is that of pages' entries */
     unsigned n_users;
     bool is_killed;
@@ -189,6 +193,9 @@ struct vk_tlb_counts {
     uint64_t n_forgotten, n_shot_down; /* entries made invalid: on the acting processor, on others */
 };
 struct vk_tlb_counts vk_tlb_counts(const struct vk_machine *machine);
+
+/* Entries of each processor's TLB. */
+unsigned vk_tlb_entries(const struct vk_machine *machine);
 
 /* Frames: all of them, and those that can be had, which processors may keep. */
 struct vk_frames {

@@ -41,6 +41,9 @@ struct replay_result {
     uint64_t internal_permille; /* of live blocks' bytes, what nobody asked for, when live_bytes was most */
     uint64_t external_permille,
         external_permille_end; /* of arenas and mappings, what is in no block: then, at the end */
+    uint64_t
+        killed_at; /* the operation at which the process was ended for want of memory, and the replay with it; 0: none */
+    struct machine_figures figures;
     struct machine_counts counts;
     uint64_t digest;
 };

@@ -16,6 +16,11 @@ struct figure {
 #key, about, offsetof(struct replay_result, key)                                                     \
     }
 
+#define MACHINE_FIGURE(key, about)                                                                           \
+    {                                                                                                        \
+#key, about, offsetof(struct replay_result, figures.key)                                             \
+    }
+
 static const struct figure figures[] = {
     FIGURE(n_ops, "operations"),
     FIGURE(n_threads, "threads"),
@@ -38,6 +43,18 @@ static const struct figure figures[] = {
     FIGURE(external_permille_end, "the same at the end"),
     FIGURE(n_refused, "requests refused"),
     FIGURE(first_refused, "operation that was refused first"),
+    FIGURE(killed_at, "operation at which the process was ended"),
+    MACHINE_FIGURE(minor_faults, "minor faults"),
+    MACHINE_FIGURE(zero_faults, "of them, of the page of zeroes"),
+    MACHINE_FIGURE(major_faults, "major faults"),
+    MACHINE_FIGURE(tlb_reach_bytes, "bytes that the TLB reaches"),
+    MACHINE_FIGURE(tlb_hits, "hits of the TLB"),
+    MACHINE_FIGURE(tlb_misses, "misses of the TLB"),
+    MACHINE_FIGURE(walk_reads, "reads of page tables for them"),
+    MACHINE_FIGURE(table_pages_most, "page-table pages, at most"),
+    MACHINE_FIGURE(swap_outs, "pages swapped out"),
+    MACHINE_FIGURE(swap_ins, "pages swapped in"),
+    MACHINE_FIGURE(swapped_bytes, "bytes in swap at the end"),
 };
 enum { N_FIGURES = sizeof figures / sizeof *figures };
 
