@@ -34,7 +34,7 @@ static int replay_file(const char *input, const struct replay_plan *plan, bool i
         (is_json ? report_json : report_text)(&result);
     }
     trace_close(trace);
-    return !is_done ? VMSIM_WRONG : result.n_refused ? VMSIM_FAILED : VMSIM_DONE;
+    return !is_done ? VMSIM_WRONG : result.n_refused || result.killed_at ? VMSIM_FAILED : VMSIM_DONE;
 }
 
 static int run(int argc, char **argv)
