@@ -8,8 +8,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include "vmsim/command.h"
 #include "vmsim/commands.h"
 #include "vmsim/map.h"
@@ -78,29 +76,6 @@ static uint64_t sum_of_calls(const struct machine_counts *counts)
            counts->move + counts->protect + counts->purge;
 }
 
-/* In a child. False: it complained, or ended otherwise. */
-static bool replay_apart(struct adviser *adviser, struct attempt *attempt)
-{
-    int ends[2], status;
-    if (pipe(ends) != 0)
-        return vmsim_complain("%s", strerror(errno)) == 0;
-    fflush(stdout);
-    const pid_t child = fork();
-    if (child == 0) {
-        const bool is_done =
-            replay(adviser->trace, adviser->name, &adviser->plan, &attempt->result) &&
-            write(ends[1], &attempt->result, sizeof attempt->result) == sizeof attempt->result;
-        _exit(is_done ? VMSIM_DONE : VMSIM_WRONG);
-    }
-    close(ends[1]);
-    const bool is_read =
-        child > 0 && read(ends[0], &attempt->result, sizeof attempt->result) == sizeof attempt->result;
-    close(ends[0]);
-    if (child > 0 && waitpid(child, &status, 0) == child && WIFSIGNALED(status))
-        vmsim_complain("a replay ended by signal %d", WTERMSIG(status));
-    return is_read;
-}
-
 static bool is_better(const struct adviser *adviser, const struct attempt *a, const struct attempt *b)
 {
     if (a->result.n_refused != b->result.n_refused)
@@ -128,7 +103,7 @@ static bool attempt(struct adviser *adviser)
     adviser->attempts = grow_array(adviser->attempts, adviser->n_attempts + 1, sizeof *adviser->attempts);
     struct attempt *const made = &adviser->attempts[adviser->n_attempts];
     memcpy(made->tunables, adviser->plan.tunables, sizeof made->tunables);
-    if (!replay_apart(adviser, made))
+    if (!replay_apart(adviser->trace, adviser->name, &adviser->plan, &made->result))
         return false;
     made->rss = made->result.resident_most.most;
     made->calls = sum_of_calls(&made->result.counts);

@@ -31,6 +31,10 @@ struct replayer {
     uint32_t n_threads, thread;
     uint64_t usable_bytes; /* of all live blocks */
     uint64_t touched_at_look, live_at_look;
+    uint64_t resident_peak;
+    struct {
+        uint64_t most, least, virtual_bytes;
+    } shown; /* peaks that the film has seen */
 };
 
 const char *const replay_tunable_names[N_REPLAY_TUNABLES] = {"top_pad", "trim_threshold", "mmap_threshold",
@@ -68,6 +72,14 @@ static bool has_grown(uint64_t now, uint64_t at_look)
     return now > at_look + at_look / 64 + 65536;
 }
 
+static void note_peak(struct replayer *replayer)
+{
+    const uint64_t peak = machine_resident_most().most;
+    if (peak > replayer->resident_peak)
+        replayer->result->peak = replayer->result->n_ops;
+    replayer->resident_peak = peak;
+}
+
 static void look_if_grown(struct replayer *replayer)
 {
     if (has_grown(machine_touched(), replayer->touched_at_look)) {
@@ -76,6 +88,45 @@ static void look_if_grown(struct replayer *replayer)
     }
     if (has_grown(replayer->result->live_bytes, replayer->live_at_look))
         look_at_live(replayer);
+}
+
+/* --- the film ------------------------------------------------------------------------------------------- */
+
+static void each_block(const void *context, void (*see)(void *context, uint64_t place, uint64_t bytes),
+                       void *seer)
+{
+    const struct replayer *const replayer = context;
+    for (size_t slot = 0; slot < replayer->n_blocks; slot++)
+        if (replayer->blocks[slot].start)
+            see(seer, machine_place(replayer->blocks[slot].start), replayer->blocks[slot].size);
+}
+
+/* What it is, or the peak if that was reached since the last operation. */
+static uint64_t now_or_peak(uint64_t now, uint64_t peak, uint64_t *peak_before)
+{
+    const bool is_new = peak > *peak_before;
+    *peak_before = peak;
+    return is_new ? peak : now;
+}
+
+/* What the film sees of the replay now. */
+static void show(struct replayer *replayer)
+{
+    const struct replay_result *const result = replayer->result;
+    const struct film_blocks blocks = {each_block, replayer};
+    const struct machine_resident now = machine_resident(), peak = machine_resident_most();
+    const struct machine_figures figures = machine_figures();
+    struct film_moment moment = {.op = result->n_ops};
+    moment.figure[FILM_LIVE] = result->live_bytes;
+    moment.figure[FILM_BLOCKS] = result->live_blocks;
+    moment.figure[FILM_LEAST] = now_or_peak(now.least, peak.least, &replayer->shown.least);
+    moment.figure[FILM_MOST] = now_or_peak(now.most, peak.most, &replayer->shown.most);
+    moment.figure[FILM_ADDRESSES] =
+        now_or_peak(machine_virtual(), machine_virtual_most(), &replayer->shown.virtual_bytes);
+    moment.figure[FILM_SWAPPED] = figures.swapped_bytes;
+    moment.figure[FILM_MINOR] = figures.minor_faults;
+    moment.figure[FILM_MAJOR] = figures.major_faults;
+    film_see(replayer->plan->film, &moment, &blocks);
 }
 
 /* --- blocks --------------------------------------------------------------------------------------------- */
@@ -263,6 +314,9 @@ static void replay_op(struct replayer *replayer, const struct op *op)
         break;
     }
     look_if_grown(replayer);
+    note_peak(replayer);
+    if (replayer->plan->film)
+        show(replayer);
 }
 
 /* --- the whole ------------------------------------------------------------------------------------------ */
@@ -304,6 +358,8 @@ static int replay_all(struct replayer *replayer, struct trace *trace)
     enum { OPS_A_LOOK = 1 << 16 };
     struct op op;
     int status = 0;
+    if (replayer->plan->film)
+        show(replayer);
     while (!machine_is_killed() && (status = trace_next(trace, &op)) > 0) {
         replayer->result->n_ops++;
         replay_op(replayer, &op);
@@ -326,6 +382,8 @@ static void finish(struct replayer *replayer)
     result->resident = machine_resident();
     result->resident_most = machine_resident_most();
     result->figures = machine_figures();
+    if (replayer->plan->film) /* once more: what the last look found */
+        show(replayer);
     result->external_permille_end = external_permille();
     result->n_threads = replayer->n_threads;
     result->virtual_bytes = machine_virtual();

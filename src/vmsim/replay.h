@@ -6,6 +6,7 @@
 #ifndef VM_VMSIM_REPLAY_H
 #define VM_VMSIM_REPLAY_H
 
+#include "vmsim/film.h"
 #include "vmsim/machine.h"
 #include "vmsim/trace.h"
 
@@ -28,6 +29,7 @@ struct replay_plan {
     unsigned touch_hundredths;
     int tunables[N_REPLAY_TUNABLES];
     bool has_progress; /* a line on standard error that says how far it is */
+    struct film *film; /* sees each operation; NULL: nobody does */
 };
 
 struct replay_result {
@@ -36,6 +38,7 @@ struct replay_result {
     uint64_t live_bytes, live_bytes_most; /* as requested */
     uint64_t virtual_bytes, virtual_bytes_most;
     struct machine_resident resident, resident_most;
+    uint64_t peak; /* the operation from which on no more was resident, at most, than after it; 0: none was */
     uint64_t n_refused,
         first_refused;          /* requests that failed; the number of the first such operation, 0: none */
     uint64_t internal_permille; /* of live blocks' bytes, what nobody asked for, when live_bytes was most */
@@ -51,5 +54,10 @@ struct replay_result {
 /* False: the trace is malformed, or the machine cannot be had; a complaint was printed. */
 bool replay(struct trace *trace, const char *name, const struct replay_plan *plan,
             struct replay_result *result);
+
+/* The same in a child process, as often as one likes. Needs: nothing of the trace has been read. False also if the child
+   ended otherwise. */
+bool replay_apart(struct trace *trace, const char *name, const struct replay_plan *plan,
+                  struct replay_result *result);
 
 #endif

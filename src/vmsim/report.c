@@ -34,6 +34,7 @@ static const struct figure figures[] = {
      offsetof(struct replay_result, resident_most.least)},
     {"resident_most_most", "resident bytes at most, at most",
      offsetof(struct replay_result, resident_most.most)},
+    FIGURE(peak, "operation at which it was so"),
     {"resident_least_end", "resident bytes at the end, at least",
      offsetof(struct replay_result, resident.least)},
     {"resident_most_end", "resident bytes at the end, at most",
