@@ -65,7 +65,7 @@ static bool is_shown(const struct film *film, int i)
 
 /* --- curves --------------------------------------------------------------------------------------------- */
 
-/* Through all points; a stretch's value holds from its beginning. */
+/* Through all points, and what it was in the end. */
 static void put_points(FILE *file, const struct film *film, const struct svg_panel *panel,
                        enum film_figure figure)
 {
@@ -73,6 +73,8 @@ static void put_points(FILE *file, const struct film *film, const struct svg_pan
         svg_put(file, i ? "L" : "M", svg_x(panel, film->point[i].op));
         svg_put(file, " ", svg_y(panel, film->point[i].figure[figure]));
     }
+    svg_put(file, "L", svg_x(panel, film->last.op));
+    svg_put(file, " ", svg_y(panel, film->last.figure[figure]));
 }
 
 static void put_area(FILE *file, const struct film *film, const struct svg_panel *panel,
@@ -89,7 +91,7 @@ static void put_curve(FILE *file, const struct film *film, const struct svg_pane
 {
     const struct film_figure_about *const about = &film_figures[figure];
     fprintf(file, "<path class=\"curve %s\" data-most=\"%" PRIu64 "\" data-end=\"%" PRIu64 "\" d=\"",
-            about->key, most_of(film, figure), film->point[film->n_points - 1].figure[figure]);
+            about->key, most_of(film, figure), film->last.figure[figure]);
     put_points(file, film, panel, figure);
     fprintf(file, "\"><title>%s</title></path>\n", about->about);
 }
@@ -126,12 +128,12 @@ static void spread(struct name *names, unsigned n, const struct svg_panel *panel
 static void put_names(FILE *file, const struct film *film, const struct svg_panel *panel,
                       const struct panel *about)
 {
-    const struct film_moment *const last = &film->point[film->n_points - 1];
     struct name names[3];
     unsigned n = 0;
     for (unsigned i = 0; i < about->n_curves; i++)
         if (i == 0 || most_of(film, about->curve[i].figure))
-            names[n++] = (struct name){&about->curve[i], svg_y(panel, last->figure[about->curve[i].figure])};
+            names[n++] =
+                (struct name){&about->curve[i], svg_y(panel, film->last.figure[about->curve[i].figure])};
     spread(names, n, panel);
     for (unsigned i = 0; i < n; i++) {
         const struct film_figure_about *const figure = &film_figures[names[i].curve->figure];
@@ -156,12 +158,8 @@ static void put_mark(FILE *file, const struct svg_panel *panel, uint64_t op, uns
 static void put_head(FILE *file, const struct film *film, const struct picture_about *about)
 {
     char text[SVG_NUMBER_ROOM], op[SVG_NUMBER_ROOM];
-    fputs("<text class=\"title\" x=\"12\" y=\"24\">", file);
-    svg_put_text(file, about->title);
-    fprintf(
-        file,
-        "</text>\n<text class=\"note\" x=\"12\" y=\"44\">most resident: %s, at operation %s (the thin line)",
-        svg_bytes(text, most_of(film, FILM_MOST)), svg_count(op, film->peak));
+    fprintf(file, "<text class=\"note\" x=\"12\" y=\"44\">most resident: %s, at operation %s (the thin line)",
+            svg_bytes(text, most_of(film, FILM_MOST)), svg_count(op, film->peak));
     if (about->first_refused)
         fprintf(file, "; first refusal at operation %s (the broken line)",
                 svg_count(op, about->first_refused));
@@ -188,16 +186,10 @@ void curves_draw(FILE *file, const struct film *film, const struct picture_about
     unsigned height = TITLE_HEIGHT + 26;
     for (int i = 0; i < N_PANELS; i++)
         height += is_shown(film, i) ? panels[i].height + PANEL_GAP : 0;
-    fprintf(file,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" id=\"curves\" class=\"picture\" role=\"img\" "
-            "viewBox=\"0 0 %u %u\" width=\"%u\" height=\"%u\" data-left=\"%u\" data-width=\"%u\" "
-            "data-ops=\"%" PRIu64 "\">\n<title>",
-            CURVES_WIDTH, height, CURVES_WIDTH, height, CURVES_LEFT, CURVES_PLOT_WIDTH, film->n_ops);
-    svg_put_text(file, about->title);
-    fputs("</title>\n", file);
-    if (style)
-        fprintf(file, "<style>\n%s</style>\n<rect class=\"paper\" width=\"%u\" height=\"%u\"/>\n", style,
-                CURVES_WIDTH, height);
+    char data[128];
+    snprintf(data, sizeof data, "data-left=\"%u\" data-width=\"%u\" data-ops=\"%" PRIu64 "\"", CURVES_LEFT,
+             CURVES_PLOT_WIDTH, film->n_ops);
+    svg_begin(file, &(struct svg_sheet){"curves", about->title, style, data, CURVES_WIDTH, height});
     put_head(file, film, about);
     struct svg_panel panel = {CURVES_LEFT, TITLE_HEIGHT + 14, CURVES_PLOT_WIDTH, 0, film->n_ops, 0};
     const struct svg_panel top = panel;
@@ -205,7 +197,8 @@ void curves_draw(FILE *file, const struct film *film, const struct picture_about
     for (int i = 0; i < N_PANELS; i++) {
         if (!is_shown(film, i))
             continue;
-        panel.y_most = most_in_panel(film, &panels[i]);
+        const uint64_t most = most_in_panel(film, &panels[i]);
+        panel.y_most = most + most / 16;
         panel.height = panels[i].height;
         put_panel(file, film, &panel, &panels[i]);
         bottom = panel.top + panel.height;
@@ -216,6 +209,7 @@ void curves_draw(FILE *file, const struct film *film, const struct picture_about
     put_mark(file, &top, film->peak, bottom, "peak");
     if (about->first_refused)
         put_mark(file, &top, about->first_refused, bottom, "refused");
-    fprintf(file, "<path id=\"cursor\" class=\"mark cursor\" d=\"M%u %uV%u\"/>\n</svg>\n", CURVES_LEFT,
-            top.top, bottom);
+    fprintf(file, "<path id=\"cursor\" class=\"mark cursor\" d=\"M%u %uV%u\"/>\n", CURVES_LEFT, top.top,
+            bottom);
+    svg_end(file);
 }

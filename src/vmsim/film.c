@@ -190,6 +190,7 @@ void film_coarsen(struct film *film, unsigned shift)
 void film_see(struct film *film, const struct film_moment *now, const struct film_blocks *blocks)
 {
     add_point(film, now);
+    film->last = *now;
     if (!film->wants_frames || (now->op != film->next_frame && now->op != film->peak && now->op != film->at))
         return;
     add_frame(film, now, blocks);

@@ -66,6 +66,7 @@ struct film {
     bool wants_frames;
     struct film_moment point[FILM_POINTS_MOST + 1]; /* point 0 is the moment before the first operation */
     size_t n_points;
+    struct film_moment last; /* what it was in the end */
     struct film_frame frame[FILM_FRAMES_MOST + 3];
     size_t n_frames, peak_frame, at_frame; /* which frames those are */
     uint64_t next_frame;                   /* the operation of the next one of the others */

@@ -235,14 +235,11 @@ static void put_legend(FILE *file, const struct heapmap *map)
                 entries[i].class, x, y, x + 20, y + 11, entries[i].text);
 }
 
-static void put_head(FILE *file, const struct heapmap *map, const struct film_frame *frame,
-                     const struct picture_about *about)
+static void put_head(FILE *file, const struct heapmap *map, const struct film_frame *frame)
 {
     char op[SVG_NUMBER_ROOM], live[SVG_NUMBER_ROOM], most[SVG_NUMBER_ROOM], square[SVG_NUMBER_ROOM];
-    fputs("<text class=\"title\" x=\"12\" y=\"24\">", file);
-    svg_put_text(file, about->title);
     fprintf(file,
-            "</text>\n<text class=\"note\" x=\"12\" y=\"44\"><tspan id=\"map-note\">after operation %s: live "
+            "<text class=\"note\" x=\"12\" y=\"44\"><tspan id=\"map-note\">after operation %s: live "
             "%s, resident "
             "%s</tspan>. A square is %s, filled as far as it is resident.</text>\n",
             svg_count(op, frame->moment.op), svg_bytes(live, frame->moment.figure[FILM_LIVE]),
@@ -253,24 +250,17 @@ static void put_head(FILE *file, const struct heapmap *map, const struct film_fr
 void heapmap_draw(FILE *file, const struct heapmap *map, const struct film_frame *frame,
                   const struct picture_about *about, const char *style)
 {
-    fprintf(file,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" id=\"map\" class=\"picture\" role=\"img\" "
-            "viewBox=\"0 0 %u %u\" width=\"%u\" height=\"%u\" data-op=\"%" PRIu64 "\" data-square=\"%" PRIu64
-            "\">\n<title>",
-            CURVES_WIDTH, map->height, CURVES_WIDTH, map->height, frame->moment.op,
-            map->page_bytes << map->shift);
-    svg_put_text(file, about->title);
-    fputs("</title>\n", file);
-    if (style)
-        fprintf(file, "<style>\n%s</style>\n<rect class=\"paper\" width=\"%u\" height=\"%u\"/>\n", style,
-                CURVES_WIDTH, map->height);
+    char data[128];
+    snprintf(data, sizeof data, "data-op=\"%" PRIu64 "\" data-square=\"%" PRIu64 "\"", frame->moment.op,
+             map->page_bytes << map->shift);
+    svg_begin(file, &(struct svg_sheet){"map", about->title, style, data, CURVES_WIDTH, map->height});
     fputs("<defs><pattern id=\"hatch\" width=\"4\" height=\"4\" patternUnits=\"userSpaceOnUse\">"
           "<path class=\"hatch\" d=\"M-1 1L1 -1M0 4L4 0M3 5L5 3\"/></pattern></defs>\n",
           file);
-    put_head(file, map, frame, about);
+    put_head(file, map, frame);
     put_squares(file, map, frame);
     put_lines(file, map);
     put_labels(file, map);
     put_legend(file, map);
-    fputs("</svg>\n", file);
+    svg_end(file);
 }

@@ -97,6 +97,31 @@ void svg_put_text(FILE *file, const char *text)
         }
 }
 
+/* --- the sheet ------------------------------------------------------------------------------------------ */
+
+void svg_begin(FILE *file, const struct svg_sheet *sheet)
+{
+    const unsigned above = sheet->style ? 0 : SVG_TITLE_HEIGHT, height = sheet->height - above;
+    fprintf(file,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" id=\"%s\" class=\"picture\" role=\"img\" "
+            "viewBox=\"0 %u %u %u\" width=\"%u\" height=\"%u\" %s>\n<title>",
+            sheet->id, above, sheet->width, height, sheet->width, height, sheet->data);
+    svg_put_text(file, sheet->title);
+    fputs("</title>\n", file);
+    if (!sheet->style)
+        return;
+    fprintf(file, "<style>\n%s</style>\n<rect class=\"paper\" width=\"%u\" height=\"%u\"/>\n", sheet->style,
+            sheet->width, height);
+    fputs("<text class=\"title\" x=\"12\" y=\"24\">", file);
+    svg_put_text(file, sheet->title);
+    fputs("</text>\n", file);
+}
+
+void svg_end(FILE *file)
+{
+    fputs("</svg>\n", file);
+}
+
 /* --- axes ----------------------------------------------------------------------------------------------- */
 
 /* Steps of 1, 2, 5 times a power of ten, so that there are at most `n` of them. */

@@ -11,6 +11,17 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* A whole picture. `style`: the style sheet, for a file of its own; NULL: the page around it has that, and the title, which
+   takes SVG_TITLE_HEIGHT pixels at the top otherwise. */
+struct svg_sheet {
+    const char *id, *title, *style;
+    const char *data; /* further attributes, for scripts */
+    unsigned width, height;
+};
+enum { SVG_TITLE_HEIGHT = 30 };
+void svg_begin(FILE *file, const struct svg_sheet *sheet);
+void svg_end(FILE *file);
+
 /* A rectangle of the picture, in pixels, and what its right and upper edges stand for. */
 struct svg_panel {
     unsigned left, top, width, height;
