@@ -303,10 +303,12 @@ static int replay_all(struct replayer *replayer, struct trace *trace)
 {
     enum { OPS_A_LOOK = 1 << 16 };
     struct op op;
-    int status = 0;
-    while (!machine_is_killed() && (status = trace_next(trace, &op)) > 0) {
+    int status;
+    while ((status = trace_next(trace, &op)) > 0) {
         replayer->result->n_ops++;
         replay_op(replayer, &op);
+        if (machine_is_killed())
+            break;
         if (replayer->plan->has_progress && replayer->result->n_ops % OPS_A_LOOK == 0)
             report_progress(trace, replayer->result);
     }
@@ -352,5 +354,5 @@ bool replay(struct trace *trace, const char *name, const struct replay_plan *pla
     finish(&replayer);
     if (status < 0)
         vmsim_complain("%s: %s", name, trace_error(trace));
-    return status == 0;
+    return status >= 0;
 }
