@@ -459,7 +459,7 @@ static void make_mark(void)
 
 static bool choose_layout(const struct machine_config *config, struct vk_preset *preset)
 {
-    const char *const name = config->layout ? config->layout : "x86-64";
+    const char *const name = config->layout ? config->layout : MACHINE_DEFAULT;
     if (!vk_preset_find(name, preset))
         return vmsim_misused("there is no layout %s; `vmsim layout all` lists them", name) == 0;
     host_page_bytes = (size_t)sysconf(_SC_PAGESIZE);

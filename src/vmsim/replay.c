@@ -330,6 +330,7 @@ static void finish(struct replayer *replayer)
     result->figures = machine_figures();
     result->external_permille_end = external_permille();
     result->n_threads = replayer->n_threads;
+    result->page_bytes = machine_page_bytes();
     result->virtual_bytes = machine_virtual();
     result->virtual_bytes_most = machine_virtual_most();
     result->counts = *machine_counts();

@@ -31,7 +31,7 @@ struct replay_plan {
 };
 
 struct replay_result {
-    uint64_t n_ops, n_threads;
+    uint64_t page_bytes, n_ops, n_threads;
     uint64_t live_blocks, live_blocks_most;
     uint64_t live_bytes, live_bytes_most; /* as requested */
     uint64_t virtual_bytes, virtual_bytes_most;

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* apart.c - see apart.h. */
+#include "vmsim/apart.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "vmsim/command.h"
+
+bool replay_apart(struct trace *trace, const char *name, const struct replay_plan *plan,
+                  struct replay_result *result)
+{
+    int ends[2], status;
+    if (pipe(ends) != 0)
+        return vmsim_complain("%s", strerror(errno)) == 0;
+    fflush(stdout);
+    const pid_t child = fork();
+    if (child == 0) {
+        const bool is_done =
+            replay(trace, name, plan, result) && write(ends[1], result, sizeof *result) == sizeof *result;
+        _exit(is_done ? VMSIM_DONE : VMSIM_WRONG);
+    }
+    close(ends[1]);
+    const bool is_read = child > 0 && read(ends[0], result, sizeof *result) == sizeof *result;
+    close(ends[0]);
+    if (child > 0 && waitpid(child, &status, 0) == child && WIFSIGNALED(status))
+        vmsim_complain("a replay ended by signal %d", WTERMSIG(status));
+    return is_read;
+}
