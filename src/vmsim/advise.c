@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "vmsim/apart.h"
 #include "vmsim/command.h"
 #include "vmsim/commands.h"
 #include "vmsim/map.h"
@@ -76,10 +77,16 @@ static uint64_t sum_of_calls(const struct machine_counts *counts)
            counts->move + counts->protect + counts->purge;
 }
 
+/* Whatever else it saves: settings with which the process is ended serve nobody. */
+static uint64_t failures_of(const struct replay_result *result)
+{
+    return result->killed_at ? UINT64_MAX - result->killed_at : result->n_refused;
+}
+
 static bool is_better(const struct adviser *adviser, const struct attempt *a, const struct attempt *b)
 {
-    if (a->result.n_refused != b->result.n_refused)
-        return a->result.n_refused < b->result.n_refused;
+    if (failures_of(&a->result) != failures_of(&b->result))
+        return failures_of(&a->result) < failures_of(&b->result);
     const uint64_t first_a = adviser->goal == GOAL_RSS ? a->rss : a->calls;
     const uint64_t first_b = adviser->goal == GOAL_RSS ? b->rss : b->calls;
     if (first_a != first_b)
@@ -156,7 +163,7 @@ static bool is_beaten(const struct adviser *adviser, const struct attempt *attem
 {
     for (size_t i = 0; i < adviser->n_attempts; i++) {
         const struct attempt *const other = &adviser->attempts[i];
-        if (other->result.n_refused <= attempt->result.n_refused && other->rss <= attempt->rss &&
+        if (failures_of(&other->result) <= failures_of(&attempt->result) && other->rss <= attempt->rss &&
             other->calls <= attempt->calls &&
             (other->rss < attempt->rss || other->calls < attempt->calls || other < attempt))
             return true;
@@ -175,6 +182,8 @@ static void print_attempt(const struct attempt *attempt)
     printf("%14" PRIu64 " %12" PRIu64 " %9" PRIu64 "  ", attempt->rss, attempt->calls,
            attempt->result.n_refused);
     print_settings(attempt->tunables);
+    if (attempt->result.killed_at)
+        printf(" (the process was ended at operation %" PRIu64 ")", attempt->result.killed_at);
     putchar('\n');
 }
 
@@ -208,7 +217,7 @@ static int advise(struct adviser *adviser)
     const bool is_done = search(adviser);
     if (is_done)
         print_advice(adviser);
-    const bool is_short = is_done && adviser->attempts[0].result.n_refused > 0;
+    const bool is_short = is_done && failures_of(&adviser->attempts[0].result) > 0;
     trace_close(adviser->trace);
     free(adviser->attempts);
     return !is_done ? VMSIM_WRONG : is_short ? VMSIM_FAILED : VMSIM_DONE;

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* apart.c - a replay in a child process: the allocator is one for a process, and after a replay it is used. */
+/* apart.c - see apart.h. */
+#include "vmsim/apart.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "vmsim/command.h"
-#include "vmsim/replay.h"
 
 bool replay_apart(struct trace *trace, const char *name, const struct replay_plan *plan,
                   struct replay_result *result)
 {
     int ends[2], status;
     if (pipe(ends) != 0)
-        return vmsim_complain("%s", strerror(errno)) == VMSIM_DONE;
+        return vmsim_complain("%s", strerror(errno)) == 0;
     fflush(stdout);
     const pid_t child = fork();
     if (child == 0) {
@@ -24,9 +24,7 @@ bool replay_apart(struct trace *trace, const char *name, const struct replay_pla
     close(ends[1]);
     const bool is_read = child > 0 && read(ends[0], result, sizeof *result) == sizeof *result;
     close(ends[0]);
-    if (child < 0)
-        vmsim_complain("%s", strerror(errno));
-    else if (waitpid(child, &status, 0) == child && WIFSIGNALED(status))
+    if (child > 0 && waitpid(child, &status, 0) == child && WIFSIGNALED(status))
         vmsim_complain("a replay ended by signal %d", WTERMSIG(status));
     return is_read;
 }

@@ -163,6 +163,8 @@ static void put_head(FILE *file, const struct film *film, const struct picture_a
     if (about->first_refused)
         fprintf(file, "; first refusal at operation %s (the broken line)",
                 svg_count(op, about->first_refused));
+    if (about->killed_at)
+        fprintf(file, "; no memory, and the process ended, at operation %s", svg_count(op, about->killed_at));
     fputs("</text>\n", file);
 }
 

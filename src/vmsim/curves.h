@@ -11,6 +11,7 @@
 struct picture_about {
     const char *title;      /* "NAME on MACHINE, pages of ..." */
     uint64_t first_refused; /* the operation, 0: none was */
+    uint64_t killed_at;     /* the operation with which the process was ended, 0: it was not */
 };
 
 enum { CURVES_WIDTH = 940, CURVES_LEFT = 92, CURVES_PLOT_WIDTH = 676 };

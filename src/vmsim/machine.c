@@ -2,18 +2,18 @@
 /*
  * machine.c - see machine.h. Owns the machine, the window, and two sets of pages: those that a touch made resident for
  * certain, and those that the policy did. What the allocator wrote to itself, the host knows: nobody else writes to the
- * window.
+ * window. Pages are looked at before they are lost, so that no first access is missed; but which of two is first may be.
  */
 #include "vmsim/machine.h"
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #include "vmalloc/kernel.h"
 #include "vmalloc/memory.h"
 #include "vmsim/command.h"
 #include "vmsim/machine_make.h"
 #include "vmsim/map.h"
+#include "vmsim/window.h"
 
 enum certainty { CERTAIN, BY_POLICY, N_CERTAINTIES };
 
@@ -29,7 +29,7 @@ static struct vm_kernel_backend backend;
 static struct machine_counts counts;
 static struct touched touched[N_CERTAINTIES];
 static unsigned char *residence; /* a byte a page of the host's */
-static bool is_killed;
+static bool is_killed;           /* the machine ended the process */
 
 /* Of each segment, where it was mapped ever. */
 static struct {
@@ -152,15 +152,20 @@ uint64_t machine_touched(void)
 
 /* --- looks ---------------------------------------------------------------------------------------------- */
 
-/* Pages of a range that the host has: nobody but the allocator writes there. */
-static void look_at(char *start, const char *end)
+/* Whether the host has a part of the i-th page that `residence` is about. */
+static bool has_host_page(size_t i)
 {
-    const size_t n_a_page = page_bytes / host_page_bytes;
-    if (start == end || mincore(start, (size_t)(end - start), residence) != 0)
-        return;
-    for (size_t i = 0; i < (size_t)(end - start) / page_bytes; i++) {
+    const size_t n = page_bytes / host_page_bytes;
+    return memchr(residence + i * n, 1, n);
+}
+
+/* Which pages of a range the allocator wrote to: nobody else does. */
+static void look_at(char *start, size_t bytes)
+{
+    window_residence(start, bytes, residence);
+    for (size_t i = 0; i < bytes / page_bytes; i++) {
         char *const page = start + i * page_bytes;
-        if (memchr(residence + i * n_a_page, 1, n_a_page) && !is_set(&touched[CERTAIN], page_of(page)))
+        if (has_host_page(i) && !is_set(&touched[CERTAIN], page_of(page)))
             machine_touch(page, 1, true);
     }
 }
@@ -168,7 +173,7 @@ static void look_at(char *start, const char *end)
 void machine_look(void)
 {
     for (int i = 0; i < N_MACHINE_SEGMENTS; i++)
-        look_at(reached[i].start, reached[i].end);
+        look_at(reached[i].start, (size_t)(reached[i].end - reached[i].start));
 }
 
 static struct machine_resident resident_of(uint64_t n_certain, uint64_t n_by_policy, uint64_t n_frames)
@@ -257,9 +262,9 @@ static void reach(enum machine_segment segment, char *start, char *end)
 /* What was there is lost. The flat kernel does its part itself. */
 static void lose(char *start, size_t bytes)
 {
-    forget(start, bytes);
     if (made.machine && bytes)
-        machine_discard(NULL, start, bytes);
+        window_discard(NULL, start, bytes);
+    forget(start, bytes);
 }
 
 static void *break_now(void *context)
@@ -286,11 +291,15 @@ static bool break_trim(void *context, void *end, size_t bytes)
 {
     (void)context;
     const vk_va now = vk_brk(made.mm, 0);
-    counts.break_trim++;
-    if (now != address_of(end) || vk_brk(made.mm, now - bytes) != now - bytes)
-        return false;
     char *const left = page_up((char *)end - bytes);
-    lose(left, (size_t)(page_up(end) - left));
+    const size_t lost_bytes = (size_t)(page_up(end) - left);
+    counts.break_trim++;
+    if (now != address_of(end))
+        return false;
+    look_at(left, lost_bytes);
+    if (vk_brk(made.mm, now - bytes) != now - bytes)
+        return false;
+    lose(left, lost_bytes);
     return true;
 }
 
@@ -321,6 +330,7 @@ static bool unmap(void *context, void *start, size_t bytes)
 {
     (void)context;
     counts.unmap++;
+    look_at(start, bytes);
     if (vk_unmap(made.mm, address_of(start), bytes) != 0)
         return false;
     lose(start, bytes);
@@ -334,6 +344,8 @@ static bool resize(void *context, void *start, size_t old_bytes, size_t new_byte
         .start = address_of(start), .old_bytes = old_bytes, .new_bytes = new_bytes};
     vk_va at;
     counts.resize++;
+    if (new_bytes < old_bytes)
+        look_at((char *)start + new_bytes, old_bytes - new_bytes);
     if (vk_remap(made.mm, &wanted, &at) != 0)
         return false;
     if (new_bytes < old_bytes)
@@ -346,12 +358,10 @@ static bool resize(void *context, void *start, size_t old_bytes, size_t new_byte
 /* In the host's window, what has been written there; and who was touched. */
 static void move_pages(char *start, char *target, size_t bytes)
 {
-    const size_t n_a_page = page_bytes / host_page_bytes;
-    if (made.machine && mincore(start, bytes, residence) != 0)
-        memset(residence, 1, bytes / host_page_bytes);
+    window_residence(start, bytes, residence);
     for (size_t i = 0; i < bytes / page_bytes; i++) {
         char *const from = start + i * page_bytes, *const to = target + i * page_bytes;
-        if (made.machine && memchr(residence + i * n_a_page, 1, n_a_page))
+        if (made.machine && has_host_page(i))
             memcpy(to, from, page_bytes);
         for (int j = 0; j < N_CERTAINTIES; j++)
             if (is_set(&touched[j], page_of(from)))
@@ -369,6 +379,8 @@ static bool move(void *context, void *start, size_t old_bytes, void *target, siz
                                     .new_start = address_of(target)};
     vk_va at;
     counts.move++;
+    look_at(start, old_bytes);
+    look_at(target, new_bytes);
     if (vk_remap(made.mm, &wanted, &at) != 0)
         return false;
     lose(target, new_bytes);
@@ -384,6 +396,8 @@ static bool protect(void *context, void *start, size_t bytes, enum vm_access acc
     const struct vk_map wanted = {.hint = address_of(start), .bytes = bytes, .flags = VK_MAP_FIXED};
     vk_va at;
     counts.protect++;
+    if (access == VM_ACCESS_NONE)
+        look_at(start, bytes);
     if (access != VM_ACCESS_NONE)
         return vk_protect(made.mm, address_of(start), bytes, prot_of(access)) == 0;
     if (vk_map(made.mm, &wanted, &at) != 0)
@@ -397,6 +411,8 @@ static void purge(void *context, void *start, size_t bytes)
 {
     (void)context;
     counts.purge++;
+    if (is_in_window(start))
+        look_at(start, bytes);
     if (!is_in_window(start) || vk_advise(made.mm, address_of(start), bytes, VK_ADVICE_DONTNEED) != 0)
         memset(start, 0, bytes);
     else
@@ -443,7 +459,7 @@ static void make_mark(void)
 
 static bool choose_layout(const struct machine_config *config, struct vk_preset *preset)
 {
-    const char *const name = config->layout ? config->layout : "x86-64";
+    const char *const name = config->layout ? config->layout : MACHINE_DEFAULT;
     if (!vk_preset_find(name, preset))
         return vmsim_misused("there is no layout %s; `vmsim layout all` lists them", name) == 0;
     host_page_bytes = (size_t)sysconf(_SC_PAGESIZE);

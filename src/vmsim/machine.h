@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 struct machine_config {
-    const char *layout;  /* the name of one (`vmsim layout all`); NULL: x86-64 */
+    const char *layout;  /* the name of one (`vmsim layout all`); NULL: MACHINE_DEFAULT */
     size_t page_bytes;   /* 0: the layout's; the host's is the least */
     size_t ram_bytes;    /* memory there is; 0: 4 GiB, or on a machine that does not page 16 GiB */
     size_t limit_bytes;  /* of addresses, as by ulimit -v; 0: none */
@@ -25,6 +25,8 @@ struct machine_config {
     unsigned tlb_entries, tlb_ways; /* 0: 64, and as many ways as entries */
     const char *plan;               /* of faults, NULL: none */
 };
+
+#define MACHINE_DEFAULT "x86-64"
 
 /* Calls of the kernel, as the statistics of the library count them. */
 struct machine_counts {

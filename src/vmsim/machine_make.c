@@ -4,35 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include "vmalloc/memory.h"
 #include "vmsim/command.h"
+#include "vmsim/window.h"
 
 static const size_t flat_bytes_most = (size_t)1 << (sizeof(void *) == 8 ? 34 : 29); /* 16 GiB; 512 MiB */
 static const size_t window_bytes_most = (size_t)1 << (sizeof(void *) == 8 ? 34 : 28);
 static const size_t paged_ram_bytes = (size_t)1 << (sizeof(void *) == 8 ? 32 : 28);
-
-size_t machine_alignment(void)
-{
-    return (size_t)1 << (sizeof(void *) == 8 ? 32 : 24);
-}
-
-char *machine_reserve(size_t bytes)
-{
-    const size_t all = bytes + machine_alignment();
-    char *const start =
-        mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (start == MAP_FAILED)
-        return NULL;
-    madvise(start, all, MADV_NOHUGEPAGE);
-    return start + (-(uintptr_t)start & (machine_alignment() - 1));
-}
-
-bool machine_discard(void *context, void *start, size_t bytes)
-{
-    (void)context;
-    return madvise(start, bytes, MADV_DONTNEED) == 0;
-}
 
 /* How far from `at` it is to where the break should begin. */
 static size_t distance_of_break(const struct machine_config *config, vk_va at, size_t page_bytes)
@@ -47,7 +25,7 @@ static bool make_kernel(struct machine_made *made, char *start, size_t bytes)
 {
     const struct vk_region region = {.start = start, .bytes = bytes, .contents = VK_CONTENTS_ZERO};
     const struct vk_config config = {.page_bytes = made->page_bytes,
-                                     .hooks = {.decommit = machine_discard, .discard = machine_discard}};
+                                     .hooks = {.decommit = window_discard, .discard = window_discard}};
     return vk_create(&config, &region, &made->flat) == 0;
 }
 
@@ -55,9 +33,9 @@ static bool make_kernel(struct machine_made *made, char *start, size_t bytes)
    multiple of the alignment. */
 static bool make_flat(const struct machine_config *config, size_t ram, struct machine_made *made)
 {
-    const size_t window_bytes = ram + MACHINE_BREAK_STRETCH, alignment = machine_alignment();
+    const size_t window_bytes = ram + MACHINE_BREAK_STRETCH, alignment = window_alignment();
     const size_t all = (window_bytes + alignment - 1) / alignment * alignment;
-    char *const end = machine_reserve(all);
+    char *const end = window_reserve(all);
     if (!end)
         return false;
     char *const window = end + all - window_bytes;
@@ -65,7 +43,7 @@ static bool make_flat(const struct machine_config *config, size_t ram, struct ma
         return false;
     const size_t distance =
         distance_of_break(config, vk_usage(vk_flat_mm(made->flat)).break_start, made->page_bytes);
-    machine_discard(NULL, window, ram);
+    window_discard(NULL, window, ram);
     made->all = window;
     made->all_bytes = window_bytes;
     made->window[MACHINE_BREAK] = made->window[MACHINE_MAPPINGS] =
@@ -147,12 +125,12 @@ static bool set_limits(const struct machine_config *config, struct machine_made 
 /* A window for the addresses from the break on, and one for those up to the end. */
 static bool open_windows(const struct vk_preset *preset, struct machine_made *made)
 {
-    const uint64_t alignment = machine_alignment();
+    const uint64_t alignment = window_alignment();
     const uint64_t end = (preset->user_end + alignment - 1) / alignment * alignment;
     const uint64_t first = vk_usage(made->mm).break_start / alignment * alignment;
     const size_t break_bytes = end - first < window_bytes_most ? (size_t)(end - first) : window_bytes_most;
     const size_t mapping_bytes = end < window_bytes_most ? (size_t)end : window_bytes_most;
-    char *const start = machine_reserve(break_bytes + mapping_bytes);
+    char *const start = window_reserve(break_bytes + mapping_bytes);
     const uint64_t low = end - mapping_bytes;
     made->all = start;
     made->all_bytes = break_bytes + mapping_bytes;

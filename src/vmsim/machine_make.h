@@ -34,13 +34,4 @@ bool machine_make_flat(const struct machine_config *config, const struct vk_pres
 bool machine_make_paged(const struct machine_config *config, const struct vk_preset *preset,
                         struct machine_made *made);
 
-/* What masks of addresses may rely on: windows are so far from simulated addresses, or a multiple of it. */
-size_t machine_alignment(void);
-
-/* Addresses of the host, which get memory when they are written to; aligned so. NULL: none. */
-char *machine_reserve(size_t bytes);
-
-/* Gives what the window holds there back to the host; it reads as zero. */
-bool machine_discard(void *context, void *start, size_t bytes);
-
 #endif

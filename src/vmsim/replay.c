@@ -357,12 +357,14 @@ static int replay_all(struct replayer *replayer, struct trace *trace)
 {
     enum { OPS_A_LOOK = 1 << 16 };
     struct op op;
-    int status = 0;
+    int status;
     if (replayer->plan->film)
         show(replayer);
-    while (!machine_is_killed() && (status = trace_next(trace, &op)) > 0) {
+    while ((status = trace_next(trace, &op)) > 0) {
         replayer->result->n_ops++;
         replay_op(replayer, &op);
+        if (machine_is_killed())
+            break;
         if (replayer->plan->has_progress && replayer->result->n_ops % OPS_A_LOOK == 0)
             report_progress(trace, replayer->result);
     }
@@ -386,6 +388,7 @@ static void finish(struct replayer *replayer)
         show(replayer);
     result->external_permille_end = external_permille();
     result->n_threads = replayer->n_threads;
+    result->page_bytes = machine_page_bytes();
     result->virtual_bytes = machine_virtual();
     result->virtual_bytes_most = machine_virtual_most();
     result->counts = *machine_counts();
@@ -410,5 +413,5 @@ bool replay(struct trace *trace, const char *name, const struct replay_plan *pla
     finish(&replayer);
     if (status < 0)
         vmsim_complain("%s: %s", name, trace_error(trace));
-    return status == 0;
+    return status >= 0;
 }

@@ -33,7 +33,7 @@ struct replay_plan {
 };
 
 struct replay_result {
-    uint64_t n_ops, n_threads;
+    uint64_t page_bytes, n_ops, n_threads;
     uint64_t live_blocks, live_blocks_most;
     uint64_t live_bytes, live_bytes_most; /* as requested */
     uint64_t virtual_bytes, virtual_bytes_most;
@@ -54,10 +54,5 @@ struct replay_result {
 /* False: the trace is malformed, or the machine cannot be had; a complaint was printed. */
 bool replay(struct trace *trace, const char *name, const struct replay_plan *plan,
             struct replay_result *result);
-
-/* The same in a child process, as often as one likes. Needs: nothing of the trace has been read. False also if the child
-   ended otherwise. */
-bool replay_apart(struct trace *trace, const char *name, const struct replay_plan *plan,
-                  struct replay_result *result);
 
 #endif

@@ -1,161 +1,126 @@
 /* SPDX-License-Identifier: MIT */
 /* replay_command.c - vmsim replay: its options, and what it prints. */
 #include <errno.h>
-#include <inttypes.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include "vmsim/command.h"
 #include "vmsim/commands.h"
-#include "vmsim/map.h"
+#include "vmsim/filming.h"
+#include "vmsim/matrix.h"
 #include "vmsim/options.h"
-#include "vmsim/picture.h"
 #include "vmsim/report.h"
-#include "vmsim/svg.h"
 
 static const char help[] = REPLAY_OPTIONS_HELP
+    "  -M, --matrix[=LIST] the same on each of the machines in LIST, LAYOUT or LAYOUT:PAGE with commas "
+    "between "
+    "them:\n"
+    "                      a table, or with --json an array. Without LIST: x86-64, PAE, x86-32, arm64 with "
+    "three "
+    "sizes\n"
+    "                      of pages, wasm32\n" FILMING_OPTIONS_HELP
     "  -j, --json          the figures as JSON\n"
-    "      --curves=FILE   draws live and resident bytes, addresses and faults over the operations, as SVG\n"
-    "      --map=FILE      draws a map of the pages, by what they are and how full of blocks, as SVG\n"
-    "      --at=OPERATION  after which the map is; where most is resident without it\n"
-    "      --html=FILE     a page with both, and a slider for time. Pictures need a second replay\n"
     "  -q, --quiet         no line that says how far it is; there is none anyhow if standard error is no "
     "terminal\n"
     "  -h, --help          this\n"
     "\n"
-    "Runs the trace on the allocator itself over the flat simulated kernel, and prints what it came to; for "
-    "the same\n"
-    "trace and options that is the same byte for byte. The forms of a trace: see `vmsim convert --help`.\n"
+    "Runs the trace on the allocator itself over a simulated machine, and prints what it came to; for the "
+    "same "
+    "trace and\n"
+    "options that is the same byte for byte. The forms of a trace: see `vmsim convert --help`.\n"
     "Bounds of resident bytes: least, what the allocator itself wrote to and what lines with t say; most, "
     "with what the\n"
     "touch policy says, too. Threads run in the recorded order, one at a time. Status 1: a request was "
-    "refused.\n";
+    "refused, "
+    "or the\n"
+    "process was ended, and with it the replay.\n"
+    "\n"
+    "What this is not: the allocator is that of this host, 64 bits wide as the host is, also under the "
+    "addresses of "
+    "a\n"
+    "narrower machine: its pointers and records, and the program's blocks, would be smaller there. A block "
+    "is "
+    "touched once,\n"
+    "page by page, when it is given out: later accesses are only in the trace's own t lines, so that hits "
+    "and misses "
+    "of the\n"
+    "TLB are those of first use. What the allocator writes to is known by page, first by first, not by "
+    "access.\n";
+
+static int status_of(const struct replay_result *result)
+{
+    return result->n_refused || result->killed_at ? VMSIM_FAILED : VMSIM_DONE;
+}
 
 struct asked {
-    const char *input;
     struct replay_plan plan;
-    struct picture_files files;
-    uint64_t at;
-    bool has_at, is_json;
+    struct filming filming;
+    const char *machines; /* of a matrix, NULL: none is wanted */
+    bool is_json;
 };
 
-/* --- pictures ------------------------------------------------------------------------------------------- */
-
-static const char *last_part(const char *path)
+static int replay_once(struct trace *trace, const char *name, const struct asked *asked)
 {
-    const char *const slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
-static bool write_pictures(const struct asked *asked, struct film *film, const struct replay_result *result)
-{
-    char title[256], page[SVG_NUMBER_ROOM];
-    const char *const layout = asked->plan.machine.layout;
-    snprintf(title, sizeof title, "%s on %s, pages of %s", last_part(asked->input),
-             layout ? layout : "x86-64", svg_bytes(page, machine_page_bytes()));
-    return picture_write(&asked->files, film, &(struct picture_about){title, result->first_refused});
-}
-
-/* How long it is and where its peak lies has to be known before a film is made of it. */
-static bool replay_filmed(const struct asked *asked, struct trace *trace, struct replay_result *result)
-{
-    struct replay_plan plan = asked->plan;
-    if (!replay_apart(trace, asked->input, &plan, result))
-        return false;
-    const uint64_t n_ops = result->n_ops;
-    if (asked->has_at && asked->at > n_ops)
-        return vmsim_misused("--at=%" PRIu64 ": there are %" PRIu64 " operations", asked->at, n_ops) ==
-               VMSIM_DONE;
-    plan.film = grow_array(NULL, 1, sizeof *plan.film);
-    film_begin(plan.film, n_ops, result->peak, asked->has_at ? asked->at : result->peak,
-               asked->files.map || asked->files.page);
-    const bool is_done =
-        replay(trace, asked->input, &plan, result) && write_pictures(asked, plan.film, result);
-    film_free(plan.film);
-    free(plan.film);
-    return is_done;
-}
-
-/* --- the command ---------------------------------------------------------------------------------------- */
-
-static int replay_file(const struct asked *asked)
-{
+    const struct replay_plan *const plan = &asked->plan;
     struct replay_result result;
-    struct trace *const trace = trace_open(asked->input);
+    if (!(filming_is_wanted(&asked->filming) ? replay_filmed(trace, name, plan, &asked->filming, &result)
+                                             : replay(trace, name, plan, &result)))
+        return VMSIM_WRONG;
+    const char *const machine = plan->machine.layout ? plan->machine.layout : MACHINE_DEFAULT;
+    (asked->is_json ? report_json : report_text)(machine, &result);
+    if (asked->is_json)
+        putchar('\n');
+    return status_of(&result);
+}
+
+static int replay_file(const char *input, const struct asked *asked)
+{
+    struct trace *const trace = trace_open(input);
     if (!trace)
-        return vmsim_complain("%s: %s", asked->input, strerror(errno));
-    const bool has_pictures = asked->files.curves || asked->files.map || asked->files.page;
-    const bool is_done = has_pictures ? replay_filmed(asked, trace, &result)
-                                      : replay(trace, asked->input, &asked->plan, &result);
-    if (is_done) {
+        return vmsim_complain("%s: %s", input, strerror(errno));
+    const int status = asked->machines
+                           ? replay_matrix(trace, input, &asked->plan, asked->machines, asked->is_json)
+                           : replay_once(trace, input, asked);
+    if (status != VMSIM_WRONG)
         vmsim_say_odd(trace_about(trace));
-        (asked->is_json ? report_json : report_text)(&result);
-    }
     trace_close(trace);
-    return !is_done ? VMSIM_WRONG : result.n_refused || result.killed_at ? VMSIM_FAILED : VMSIM_DONE;
-}
-
-enum { OPTION_CURVES = 256, OPTION_MAP, OPTION_AT, OPTION_HTML };
-
-static bool read_at(const char *text, struct asked *asked)
-{
-    char *end;
-    errno = 0;
-    asked->at = strtoull(text, &end, 10);
-    asked->has_at = true;
-    if (text[0] >= '0' && text[0] <= '9' && !*end && !errno)
-        return true;
-    vmsim_misused("--at=%s: not the number of an operation", text);
-    return false;
-}
-
-static bool read_option(int option, const char *text, struct asked *asked)
-{
-    switch (option) {
-    case 'j':
-        asked->is_json = true;
-        return true;
-    case 'q':
-        asked->plan.has_progress = false;
-        return true;
-    case OPTION_CURVES:
-        asked->files.curves = text;
-        return true;
-    case OPTION_MAP:
-        asked->files.map = text;
-        return true;
-    case OPTION_HTML:
-        asked->files.page = text;
-        return true;
-    case OPTION_AT:
-        return read_at(text, asked);
-    default:
-        return option_replay(option, text, &asked->plan);
-    }
+    return status;
 }
 
 static int run(int argc, char **argv)
 {
     static const struct option options[] = {VMSIM_HELP_OPTION,
                                             REPLAY_OPTIONS,
+                                            {"matrix", optional_argument, NULL, 'M'},
+                                            FILMING_OPTIONS,
                                             {"json", no_argument, NULL, 'j'},
-                                            {"curves", required_argument, NULL, OPTION_CURVES},
-                                            {"map", required_argument, NULL, OPTION_MAP},
-                                            {"at", required_argument, NULL, OPTION_AT},
-                                            {"html", required_argument, NULL, OPTION_HTML},
                                             {"quiet", no_argument, NULL, 'q'},
                                             {0}};
     struct asked asked = {.plan = replay_plan_default};
     asked.plan.has_progress = isatty(STDERR_FILENO);
-    for (int option; (option = getopt_long(argc, argv, "hjq" REPLAY_SHORT_OPTIONS, options, NULL)) != -1;)
-        if (option == 'h')
+    for (int option; (option = getopt_long(argc, argv, "hM::jq" REPLAY_SHORT_OPTIONS, options, NULL)) != -1;)
+        switch (option) {
+        case 'h':
             return vmsim_help();
-        else if (!read_option(option, optarg, &asked))
-            return VMSIM_WRONG;
+        case 'M':
+            asked.machines = optarg ? optarg : MATRIX_DEFAULT;
+            break;
+        case 'j':
+            asked.is_json = true;
+            break;
+        case 'q':
+            asked.plan.has_progress = false;
+            break;
+        default:
+            if (!(filming_has(option) ? filming_option(option, optarg, &asked.filming)
+                                      : option_replay(option, optarg, &asked.plan)))
+                return VMSIM_WRONG;
+        }
     if (argc - optind != 1)
         return vmsim_misused("one TRACE is needed");
-    asked.input = argv[optind];
-    return replay_file(&asked);
+    if (asked.machines && filming_is_wanted(&asked.filming))
+        return vmsim_misused("pictures are of one machine, not of a matrix");
+    return replay_file(argv[optind], &asked);
 }
 
 const struct command vmsim_replay = {

@@ -22,6 +22,7 @@ struct figure {
     }
 
 static const struct figure figures[] = {
+    FIGURE(page_bytes, "bytes of a page"),
     FIGURE(n_ops, "operations"),
     FIGURE(n_threads, "threads"),
     FIGURE(live_blocks_most, "live blocks, at most"),
@@ -69,8 +70,9 @@ static uint64_t count_of(const struct replay_result *result, int i)
     return ((const uint64_t *)(const void *)&result->counts)[i];
 }
 
-void report_text(const struct replay_result *result)
+void report_text(const char *machine, const struct replay_result *result)
 {
+    printf("%-52s %14s\n", "machine", machine);
     for (int i = 0; i < N_FIGURES; i++)
         printf("%-52s %14" PRIu64 "\n", figures[i].about, value_of(result, &figures[i]));
     for (int i = 0; i < N_MACHINE_COUNTS; i++)
@@ -78,14 +80,14 @@ void report_text(const struct replay_result *result)
     printf("digest %58" PRIx64 "\n", result->digest);
 }
 
-void report_json(const struct replay_result *result)
+void report_json(const char *machine, const struct replay_result *result)
 {
-    puts("{");
+    printf("{\n  \"machine\": \"%s\",\n", machine);
     for (int i = 0; i < N_FIGURES; i++)
         printf("  \"%s\": %" PRIu64 ",\n", figures[i].key, value_of(result, &figures[i]));
     puts("  \"calls\": {");
     for (int i = 0; i < N_MACHINE_COUNTS; i++)
         printf("    \"%s\": %" PRIu64 "%s\n", machine_count_names[i], count_of(result, i),
                i + 1 < N_MACHINE_COUNTS ? "," : "");
-    printf("  },\n  \"digest\": \"%016" PRIx64 "\"\n}\n", result->digest);
+    printf("  },\n  \"digest\": \"%016" PRIx64 "\"\n}", result->digest);
 }
