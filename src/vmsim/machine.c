@@ -507,6 +507,11 @@ size_t machine_page_bytes(void)
     return page_bytes;
 }
 
+struct vk_mm *machine_mm(void)
+{
+    return made.mm;
+}
+
 const struct machine_counts *machine_counts(void)
 {
     return &counts;

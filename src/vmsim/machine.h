@@ -14,6 +14,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A program that is executed: code, data that its file has, and data that it has not. */
+struct machine_program {
+    size_t text_bytes, data_bytes, bss_bytes;
+};
+
 struct machine_config {
     const char *layout;  /* the name of one (`vmsim layout all`); NULL: MACHINE_DEFAULT */
     size_t page_bytes;   /* 0: the layout's; the host's is the least */
@@ -22,8 +27,9 @@ struct machine_config {
     size_t break_offset; /* where the break begins, modulo 4 MiB */
     size_t group_bytes;  /* of memory, as by a memory group; 0: none. This and what follows: if it pages */
     size_t swap_bytes;   /* where pages go when memory is short */
-    unsigned tlb_entries, tlb_ways; /* 0: 64, and as many ways as entries */
-    const char *plan;               /* of faults, NULL: none */
+    unsigned tlb_entries, tlb_ways;        /* 0: 64, and as many ways as entries */
+    const char *plan;                      /* of faults, NULL: none */
+    const struct machine_program *program; /* NULL: code alone, which ends where the break is to begin */
 };
 
 #define MACHINE_DEFAULT "x86-64"
@@ -46,6 +52,9 @@ struct machine_resident {
 bool machine_begin(const struct machine_config *config);
 
 size_t machine_page_bytes(void);
+
+/* The address space, for who asks more of it than is asked here. */
+struct vk_mm *machine_mm(void);
 
 /* Where an address of the window is: simulated, or on a flat machine from the window's start. */
 uint64_t machine_place(const void *address);

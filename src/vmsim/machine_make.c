@@ -99,15 +99,23 @@ static bool make_machine(const struct machine_config *config, const struct vk_pr
     return vk_machine_create(&wanted, &made->machine) == 0;
 }
 
-/* A program whose code ends where the break is to begin, and that has no page in memory. */
+/* A program whose code ends where the break is to begin, and that has no page in memory; or the one that is wanted. */
 static bool start_program(const struct machine_config *config, const struct vk_preset *preset,
                           struct machine_made *made)
 {
+    const struct machine_program *const wanted = config->program;
     const size_t distance = distance_of_break(config, (vk_va)preset->pie_start, made->page_bytes);
-    const size_t bytes = distance ? distance : MACHINE_BREAK_STRETCH;
-    const struct vk_segment text = {.file_bytes = bytes, .bytes = bytes, .prot = VK_PROT_READ | VK_PROT_EXEC};
+    const size_t text = wanted ? wanted->text_bytes : distance ? distance : MACHINE_BREAK_STRETCH;
+    struct vk_segment segments[2] = {
+        {.file_bytes = text, .bytes = text, .prot = VK_PROT_READ | VK_PROT_EXEC}};
+    if (wanted)
+        segments[1] = (struct vk_segment){.start = (text + made->page_bytes - 1) & -made->page_bytes,
+                                          .file_bytes = wanted->data_bytes,
+                                          .bytes = wanted->data_bytes + wanted->bss_bytes,
+                                          .prot = VK_PROT_READ | VK_PROT_WRITE};
     const struct vk_exec program = {
-        .program = {.name = "program", .segments = &text, .n_segments = 1, .is_movable = true}};
+        .program = {
+            .name = "program", .segments = segments, .n_segments = wanted ? 2 : 1, .is_movable = true}};
     return vk_mm_create(made->machine, &made->mm) == 0 && vk_exec(made->mm, &program) == 0;
 }
 
