@@ -169,6 +169,26 @@ struct vk_access {
 /* Stops at the first page that cannot be accessed. */
 enum vk_outcome vk_access(struct vk_mm *mm, const struct vk_access *access);
 
+/* --- failing on purpose -------------------------------------------------------------------------------------- */
+
+/* What was expected instead, and where in the text; both count from 1. */
+struct vk_complaint {
+    unsigned line, column;
+    const char *expected;
+};
+
+/*
+ * What fails from now on: a plan in the language of VMALLOC_FAULT (docs/simulation.md), in place of the last one; of
+ * calls of address spaces (brk, map, unmap, remap, advise, protect), of frames (page), of objects of caches (slab), of pages
+ * that go to swap or come from there (swapout, swapin). What is struck changes nothing. VK_EINVAL: it is none, or wants
+ * anything else than to fail.
+ */
+int vk_machine_plan(struct vk_machine *machine, const char *plan, struct vk_complaint *complaint);
+
+/* Calls that were struck; a line a rule with its calls and hits. */
+uint64_t vk_machine_plan_hits(const struct vk_machine *machine);
+void vk_machine_report_plan(struct vk_machine *machine, const struct vk_writer *writer);
+
 /* --- what it says of itself --------------------------------------------------------------------------------- */
 
 struct vk_paging {
@@ -178,7 +198,7 @@ struct vk_paging {
     size_t anon_pages, file_pages, swapped_pages; /* resident of either kind; in swap */
     size_t stack_pages, table_pages;              /* of the stack's area; of tables, without the root */
     size_t table_pages_most;
-    size_t n_tables[VK_LEVELS_MOST];              /* at each level; 0 is that of pages' entries */
+    size_t n_tables[VK_LEVELS_MOST]; /* at each level; 0 is that of pages' entries */
     unsigned n_users;
     bool is_killed;
     vk_va mmap_base, text_start, text_end, data_start, data_end, argument_start, stack_top;

@@ -217,6 +217,7 @@ struct machine_figures machine_figures(void)
         .swapped_bytes = paging.swapped_pages * page_bytes,
         .swap_outs = memory.n_swap_outs,
         .swap_ins = memory.n_swap_ins,
+        .struck = vk_machine_plan_hits(made.machine),
     };
 }
 
@@ -228,12 +229,11 @@ struct machine_range machine_range(enum machine_segment segment)
                                   (uint64_t)(reached[segment].end - reached[segment].start)};
 }
 
-/* Advice that changes nothing says whether the page is mapped. */
 static enum machine_page state_of(const char *start)
 {
     const size_t page = page_of(start);
     uint64_t frame;
-    if (vk_advise(made.mm, address_of(start), page_bytes, VK_ADVICE_WILLNEED) != 0)
+    if (!vk_is_mapped(made.mm, address_of(start)))
         return MACHINE_UNMAPPED;
     if (!is_set(&touched[BY_POLICY], page))
         return MACHINE_MAPPED;

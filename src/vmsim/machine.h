@@ -84,6 +84,7 @@ struct machine_figures {
     uint64_t tlb_hits, tlb_misses, walk_reads, tlb_reach_bytes;
     uint64_t table_pages, table_pages_most;
     uint64_t swapped_bytes, swap_outs, swap_ins;
+    uint64_t struck; /* failed by the plan */
 };
 struct machine_figures machine_figures(void);
 

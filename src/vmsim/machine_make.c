@@ -61,7 +61,7 @@ bool machine_make_flat(const struct machine_config *config, const struct vk_pres
     if (ram > most)
         return vmsim_complain("more than %zu bytes of memory are not simulated", most) == 0;
     if (config->group_bytes || config->swap_bytes || config->tlb_entries || config->plan)
-        return vmsim_misused("a machine that does not page has no group, swap, TLB or plan of faults") == 0;
+        return vmsim_misused("a machine that does not page has no group, swap, TLB or plan") == 0;
     if (!make_flat(config, ram, made))
         return vmsim_complain("a machine with %zu bytes cannot be made here", ram) == 0;
     made->mm = vk_flat_mm(made->flat);
@@ -148,6 +148,15 @@ static bool open_windows(const struct vk_preset *preset, struct machine_made *ma
     return start;
 }
 
+static bool set_plan(const char *plan, struct vk_machine *machine)
+{
+    struct vk_complaint complaint;
+    if (!plan || vk_machine_plan(machine, plan, &complaint) == 0)
+        return true;
+    vmsim_misused("--plan:%u:%u: expected %s", complaint.line, complaint.column, complaint.expected);
+    return false;
+}
+
 bool machine_make_paged(const struct machine_config *config, const struct vk_preset *preset,
                         struct machine_made *made)
 {
@@ -155,5 +164,5 @@ bool machine_make_paged(const struct machine_config *config, const struct vk_pre
         !set_limits(config, made) || !open_windows(preset, made))
         return vmsim_complain("a machine %s of that memory, TLB and limits cannot be made here",
                               preset->name) == 0;
-    return true;
+    return set_plan(config->plan, made->machine);
 }

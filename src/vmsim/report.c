@@ -57,6 +57,7 @@ static const struct figure figures[] = {
     MACHINE_FIGURE(swap_outs, "pages swapped out"),
     MACHINE_FIGURE(swap_ins, "pages swapped in"),
     MACHINE_FIGURE(swapped_bytes, "bytes in swap at the end"),
+    MACHINE_FIGURE(struck, "failed by the plan"),
 };
 enum { N_FIGURES = sizeof figures / sizeof *figures };
 

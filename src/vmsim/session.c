@@ -60,7 +60,9 @@ int session_make_machine(struct session *session, const struct vk_machine_config
     struct vk_machine_config config = *wanted;
     config.preset = &session->preset;
     config.hooks = (struct vk_hooks){.context = session, .more = more, .panic = panic};
-    return vk_machine_create(&config, &session->machine);
+    const int done = vk_machine_create(&config, &session->machine);
+    struct vk_complaint complaint;
+    return done || !session->plan ? done : vk_machine_plan(session->machine, session->plan, &complaint);
 }
 
 /* Its addresses are those of the memory: an aligned piece, so that they are the same distances from each other every
@@ -172,6 +174,7 @@ struct figures {
     struct vk_frames frames;
     struct vk_memory_counts memory;
     struct vk_cache_usage cache;
+    uint64_t n_struck;
     struct vk_group_usage group; /* of the process at hand */
 };
 
@@ -211,6 +214,7 @@ static const struct {
     FIGURE("swapped", paging.swapped_pages),
     FIGURE("stack", paging.stack_pages),
     FIGURE("tables", paging.table_pages),
+    FIGURE("tables_most", paging.table_pages_most),
     FIGURE("tables0", paging.n_tables[0]),
     FIGURE("tables1", paging.n_tables[1]),
     FIGURE("tables2", paging.n_tables[2]),
@@ -235,11 +239,13 @@ static const struct {
     FIGURE("cached", frames.cached),
     FIGURE("swap_outs", memory.n_swap_outs),
     FIGURE("swap_ins", memory.n_swap_ins),
+    FIGURE("dropped", memory.n_dropped),
     FIGURE("slots", memory.n_slots),
     FIGURE("slots_used", memory.n_slots_used),
     FIGURE("migrated", memory.n_migrated),
     FIGURE("compacted", memory.n_compacted),
     FIGURE("kills", memory.n_kills),
+    FIGURE("struck", n_struck),
     FIGURE("findings", memory.n_findings),
     FIGURE("wrong_frees", memory.n_wrong_frees),
     FIGURE("flushes", memory.n_kmap_flushes),
@@ -276,6 +282,7 @@ static struct figures gather(const struct session *session)
         figures.tlb = vk_tlb_counts(session->machine);
         figures.frames = vk_frames(session->machine);
         figures.memory = vk_memory_counts(session->machine);
+        figures.n_struck = vk_machine_plan_hits(session->machine);
         if (session->cache_at_hand)
             figures.cache = vk_cache_usage(session->machine, session->cache_at_hand);
     }

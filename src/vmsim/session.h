@@ -27,6 +27,7 @@ struct session_loop {
 struct session {
     struct scan scan;
     bool is_json, reads_no_files;
+    const char *plan; /* of what fails on each machine that pages; NULL: nothing, but what the script says */
     struct vk_preset preset;
     struct vk_machine *machine; /* one of the two, or none yet */
     struct vk_kernel *flat;
