@@ -26,15 +26,18 @@ struct panel {
     unsigned height;
     bool is_bytes;
     unsigned n_curves;
-    struct curve curve[3];
+    struct curve curve[4];
 };
 static const struct panel panels[] = {
     {"memory",
      270,
      true,
-     3,
-     {{FILM_LIVE, "live"}, {FILM_LEAST, "resident, at least"}, {FILM_MOST, "resident, at most"}}},
-    {"addresses", 90, true, 2, {{FILM_ADDRESSES, "mapped"}, {FILM_SWAPPED, "in swap"}}},
+     4,
+     {{FILM_LIVE, "live"},
+      {FILM_LEAST, "resident, at least"},
+      {FILM_MOST, "resident, at most"},
+      {FILM_SWAPPED, "in swap"}}},
+    {"addresses", 90, true, 1, {{FILM_ADDRESSES, "mapped"}}},
     {"faults so far", 90, false, 2, {{FILM_MINOR, "minor"}, {FILM_MAJOR, "major"}}},
 };
 enum { N_PANELS = sizeof panels / sizeof *panels };
@@ -128,7 +131,7 @@ static void spread(struct name *names, unsigned n, const struct svg_panel *panel
 static void put_names(FILE *file, const struct film *film, const struct svg_panel *panel,
                       const struct panel *about)
 {
-    struct name names[3];
+    struct name names[4];
     unsigned n = 0;
     for (unsigned i = 0; i < about->n_curves; i++)
         if (i == 0 || most_of(film, about->curve[i].figure))

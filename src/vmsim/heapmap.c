@@ -204,7 +204,7 @@ static void put_lines(FILE *file, const struct heapmap *map)
 static void put_labels(FILE *file, const struct heapmap *map)
 {
     static const char *const heads[N_MACHINE_SEGMENTS] = {
-        [MACHINE_BREAK] = "heap: the break moves its end, below right", [MACHINE_MAPPINGS] = "mappings"};
+        [MACHINE_BREAK] = "heap; its last address is the break", [MACHINE_MAPPINGS] = "mappings"};
     const uint64_t row_bytes = (map->page_bytes << map->shift) * HEAPMAP_COLUMNS;
     for (size_t row = 0, in_run = 0; row < map->n_rows; row++) {
         if (begins_segment(map, row))
@@ -217,22 +217,41 @@ static void put_labels(FILE *file, const struct heapmap *map)
     }
 }
 
+struct entry {
+    const char *class, *text; /* class NULL: words before the others */
+};
+
+static void put_entries(FILE *file, const struct entry *entries, unsigned y)
+{
+    enum { LETTER_TENTHS = 56, SWATCH = 14, ENTRY_GAP = 18 };
+    for (unsigned x = HEAPMAP_LEFT; entries->text; entries++) {
+        if (entries->class) {
+            fprintf(file, "<rect class=\"%s frame\" x=\"%u\" y=\"%u\" width=\"%d\" height=\"%d\"/>",
+                    entries->class, x, y, SWATCH, SWATCH);
+            x += SWATCH + 6;
+        }
+        fprintf(file, "<text class=\"small\" x=\"%u\" y=\"%u\">%s</text>\n", x, y + 11, entries->text);
+        x += (unsigned)strlen(entries->text) * LETTER_TENTHS / 10 + ENTRY_GAP;
+    }
+}
+
 static void put_legend(FILE *file, const struct heapmap *map)
 {
-    static const struct {
-        const char *class, *text;
-    } entries[] = {
-        {"mapped", "not resident"}, {"shade0", "no block"},   {"shade1", "up to 25 %"},
-        {"shade2", "up to 50 %"},   {"shade3", "up to 75 %"}, {"shade4", "in blocks"},
+    static const struct entry shades[] = {{NULL, "Of what is resident, live blocks take"},
+                                          {"shade0", "nothing"},
+                                          {"shade1", "up to 25 %"},
+                                          {"shade2", "up to 50 %"},
+                                          {"shade3", "up to 75 %"},
+                                          {"shade4", "more"},
+                                          {0}};
+    static const struct entry others[] = {
+        {NULL, "The rest of a square is"},
+        {"mapped", "mapped and not resident"},
         {"swapped", "in swap"},
-    };
-    const unsigned y = map->height - 30;
-    unsigned x = HEAPMAP_LEFT;
-    for (size_t i = 0; i < sizeof entries / sizeof *entries; i++, x += 110)
-        fprintf(file,
-                "<rect class=\"%s frame\" x=\"%u\" y=\"%u\" width=\"14\" height=\"14\"/>"
-                "<text class=\"small\" x=\"%u\" y=\"%u\">%s</text>\n",
-                entries[i].class, x, y, x + 20, y + 11, entries[i].text);
+        {NULL, "or not mapped. Mappings also have the allocator's own records."},
+        {0}};
+    put_entries(file, shades, map->height - LEGEND_HEIGHT + 14);
+    put_entries(file, others, map->height - LEGEND_HEIGHT + 38);
 }
 
 static void put_head(FILE *file, const struct heapmap *map, const struct film_frame *frame)
