@@ -187,16 +187,21 @@ void film_coarsen(struct film *film, unsigned shift)
 
 /* --- the whole ------------------------------------------------------------------------------------------ */
 
-void film_see(struct film *film, const struct film_moment *now, const struct film_blocks *blocks)
+void film_see(struct film *film, const struct film_moment *now, const struct film_moment *most,
+              const struct film_blocks *blocks)
 {
-    add_point(film, now);
+    add_point(film, most);
     film->last = *now;
-    if (!film->wants_frames || (now->op != film->next_frame && now->op != film->peak && now->op != film->at))
+    const bool is_again = film->n_frames && film->frame[film->n_frames - 1].moment.op == now->op;
+    if (is_again)
+        free(film->frame[--film->n_frames].cells);
+    else if (now->op != film->next_frame && now->op != film->peak && now->op != film->at)
+        return;
+    if (!film->wants_frames)
         return;
     add_frame(film, now, blocks);
-    if (now->op == film->next_frame) {
-        const uint64_t next = part_of(film, now->op, FILM_FRAMES_MOST) + 1;
-        film->next_frame =
-            film->n_ops <= FILM_FRAMES_MOST ? now->op + 1 : film->n_ops * next / FILM_FRAMES_MOST;
-    }
+    if (now->op != film->next_frame)
+        return;
+    const uint64_t next = part_of(film, now->op, FILM_FRAMES_MOST) + 1;
+    film->next_frame = film->n_ops <= FILM_FRAMES_MOST ? now->op + 1 : film->n_ops * next / FILM_FRAMES_MOST;
 }

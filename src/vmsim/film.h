@@ -75,8 +75,10 @@ struct film {
 /* For a replay of n_ops operations. With frames: after the operations `peak` and `at`, and others at equal distances. */
 void film_begin(struct film *film, uint64_t n_ops, uint64_t peak, uint64_t at, bool wants_frames);
 
-/* After each operation, and once before the first. Changes nothing of the replay. */
-void film_see(struct film *film, const struct film_moment *now, const struct film_blocks *blocks);
+/* After each operation, once before the first, and once more in the end. `most`: what it is, or more if it was more during the
+   operation. Changes nothing of the replay. */
+void film_see(struct film *film, const struct film_moment *now, const struct film_moment *most,
+              const struct film_blocks *blocks);
 
 void film_free(struct film *film);
 

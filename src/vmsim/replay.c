@@ -101,32 +101,36 @@ static void each_block(const void *context, void (*see)(void *context, uint64_t 
             see(seer, machine_place(replayer->blocks[slot].start), replayer->blocks[slot].size);
 }
 
-/* What it is, or the peak if that was reached since the last operation. */
-static uint64_t now_or_peak(uint64_t now, uint64_t peak, uint64_t *peak_before)
+/* The peak, if it was reached since this was asked last. */
+static uint64_t new_peak(uint64_t now, uint64_t peak, uint64_t *peak_before)
 {
     const bool is_new = peak > *peak_before;
     *peak_before = peak;
     return is_new ? peak : now;
 }
 
-/* What the film sees of the replay now. */
+/* Has the film see the replay as it is. */
 static void show(struct replayer *replayer)
 {
     const struct replay_result *const result = replayer->result;
     const struct film_blocks blocks = {each_block, replayer};
-    const struct machine_resident now = machine_resident(), peak = machine_resident_most();
+    const struct machine_resident resident = machine_resident(), peak = machine_resident_most();
     const struct machine_figures figures = machine_figures();
-    struct film_moment moment = {.op = result->n_ops};
-    moment.figure[FILM_LIVE] = result->live_bytes;
-    moment.figure[FILM_BLOCKS] = result->live_blocks;
-    moment.figure[FILM_LEAST] = now_or_peak(now.least, peak.least, &replayer->shown.least);
-    moment.figure[FILM_MOST] = now_or_peak(now.most, peak.most, &replayer->shown.most);
-    moment.figure[FILM_ADDRESSES] =
-        now_or_peak(machine_virtual(), machine_virtual_most(), &replayer->shown.virtual_bytes);
-    moment.figure[FILM_SWAPPED] = figures.swapped_bytes;
-    moment.figure[FILM_MINOR] = figures.minor_faults;
-    moment.figure[FILM_MAJOR] = figures.major_faults;
-    film_see(replayer->plan->film, &moment, &blocks);
+    const struct film_moment now = {.op = result->n_ops,
+                                    .figure = {[FILM_LIVE] = result->live_bytes,
+                                               [FILM_BLOCKS] = result->live_blocks,
+                                               [FILM_LEAST] = resident.least,
+                                               [FILM_MOST] = resident.most,
+                                               [FILM_ADDRESSES] = machine_virtual(),
+                                               [FILM_SWAPPED] = figures.swapped_bytes,
+                                               [FILM_MINOR] = figures.minor_faults,
+                                               [FILM_MAJOR] = figures.major_faults}};
+    struct film_moment most = now;
+    most.figure[FILM_LEAST] = new_peak(resident.least, peak.least, &replayer->shown.least);
+    most.figure[FILM_MOST] = new_peak(resident.most, peak.most, &replayer->shown.most);
+    most.figure[FILM_ADDRESSES] =
+        new_peak(now.figure[FILM_ADDRESSES], machine_virtual_most(), &replayer->shown.virtual_bytes);
+    film_see(replayer->plan->film, &now, &most, &blocks);
 }
 
 /* --- blocks --------------------------------------------------------------------------------------------- */
