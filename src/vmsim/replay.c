@@ -377,6 +377,16 @@ static int replay_all(struct replayer *replayer, struct trace *trace)
     return status;
 }
 
+/* What is then in use, nobody has; what is damaged, the checkers say. */
+static void free_all(struct replayer *replayer)
+{
+    for (size_t i = 0; i < replayer->n_blocks; i++)
+        vm_free(replayer->blocks[i].start);
+    vm_malloc_trim(0);
+    replayer->result->left_bytes = vm_mallinfo2().uordblks;
+    machine_digest();
+}
+
 static void finish(struct replayer *replayer)
 {
     struct replay_result *const result = replayer->result;
@@ -397,6 +407,8 @@ static void finish(struct replayer *replayer)
     result->virtual_bytes_most = machine_virtual_most();
     result->counts = *machine_counts();
     mix(replayer, machine_digest());
+    if (replayer->plan->frees_all && !machine_is_killed())
+        free_all(replayer);
     free(replayer->blocks);
     free(replayer->threads);
     map_free(&replayer->thread_of);

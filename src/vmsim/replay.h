@@ -28,6 +28,7 @@ struct replay_plan {
     enum touch_policy touch;
     unsigned touch_hundredths;
     int tunables[N_REPLAY_TUNABLES];
+    bool frees_all;    /* at the end, and counts what is left then */
     bool has_progress; /* a line on standard error that says how far it is */
     struct film *film; /* sees each operation; NULL: nobody does */
 };
@@ -49,6 +50,7 @@ struct replay_result {
     struct machine_figures figures;
     struct machine_counts counts;
     uint64_t digest;
+    uint64_t left_bytes; /* with frees_all: in use though nothing is */
 };
 
 /* False: the trace is malformed, or the machine cannot be had; a complaint was printed. */

@@ -41,6 +41,8 @@ void session_begin(struct session *session, const char *name, const char *text, 
 
 void session_drop_machine(struct session *session)
 {
+    if (session->machine)
+        session->n_struck += vk_machine_plan_hits(session->machine);
     session->machine = NULL;
     session->flat = NULL;
     session->mm = NULL;
@@ -53,6 +55,17 @@ void session_drop_machine(struct session *session)
     }
 }
 
+/* An address space that goes while it has anything, or leaves tables, is damage. */
+void session_end(struct session *session)
+{
+    for (unsigned i = 0; i < session->n_processes; i++)
+        while (vk_mm_detach(session->process[i].mm) > 0)
+            continue;
+    if (session->machine)
+        vk_machine_check(session->machine);
+    session_drop_machine(session);
+}
+
 /* --- machines ------------------------------------------------------------------------------------------- */
 
 int session_make_machine(struct session *session, const struct vk_machine_config *wanted)
@@ -62,7 +75,9 @@ int session_make_machine(struct session *session, const struct vk_machine_config
     config.hooks = (struct vk_hooks){.context = session, .more = more, .panic = panic};
     const int done = vk_machine_create(&config, &session->machine);
     struct vk_complaint complaint;
-    return done || !session->plan ? done : vk_machine_plan(session->machine, session->plan, &complaint);
+    if (!done && session->plan && vk_machine_plan(session->machine, session->plan, &complaint))
+        session->is_plan_wrong = true;
+    return done;
 }
 
 /* Its addresses are those of the memory: an aligned piece, so that they are the same distances from each other every
