@@ -75,16 +75,30 @@ static void put_maps(const struct rows *rows, const char *wanted)
 
 /* --- threshold ------------------------------------------------------------------------------------------ */
 
-static bool put_block(const struct rows *rows, int64_t n_kib, bool is_wanted_in_heap)
+/* What is asked for, in turn, and whether it is to be in the heap. */
+struct block {
+    int64_t n_kib;
+    bool is_in_heap;
+};
+
+static bool put_block(const struct rows *rows, const struct block *wanted)
 {
-    const void *const block = allocate((size_t)n_kib * KIB);
-    const bool is_there = block && is_in_heap(block) == is_wanted_in_heap;
+    const void *const block = allocate((size_t)wanted->n_kib * KIB);
+    const bool is_heap = block && is_in_heap(block);
     rows_put(rows, (union rows_cell[]){{.word = "malloc"},
-                                       {.number = n_kib},
+                                       {.number = wanted->n_kib},
                                        {.number = block ? place_of(block) : 0},
-                                       {.word = block && is_in_heap(block) ? "heap" : "mapping"},
+                                       {.word = is_heap ? "heap" : "mapping"},
                                        {.number = break_now()}});
-    return is_there;
+    return block && is_heap == wanted->is_in_heap;
+}
+
+static bool put_blocks(const struct rows *rows, const struct block *wanted, size_t n)
+{
+    bool is_right = true;
+    for (size_t i = 0; i < n; i++)
+        is_right &= put_block(rows, &wanted[i]);
+    return is_right;
 }
 
 static bool run_threshold(bool is_json)
@@ -97,16 +111,17 @@ static bool run_threshold(bool is_json)
                                {"address", "address", 14, ROWS_ADDRESS},
                                {"where", "where", -8, ROWS_WORD},
                                {"heap_end", "end of the heap", 15, ROWS_ADDRESS}}};
+    static const struct block small[] = {{STREAM_BYTES / KIB, true}, {32, true}, {64, true}, {127, true}};
+    static const struct block large[] = {{128, false}, {128, false}}, lower[] = {{64, false}, {127, false}};
     rows_head(&rows);
-    bool is_right = put_block(&rows, STREAM_BYTES / KIB, true);
-    is_right &= put_block(&rows, 32, true) & put_block(&rows, 64, true) & put_block(&rows, 127, true);
+    bool is_right = put_blocks(&rows, small, sizeof small / sizeof *small);
     const int64_t end = break_now();
-    is_right &= put_block(&rows, 128, false) & put_block(&rows, 128, false);
+    is_right &= put_blocks(&rows, large, sizeof large / sizeof *large);
     const int done = vm_mallopt(VM_M_MMAP_THRESHOLD, 64 * KIB);
     rows_put(&rows,
              (union rows_cell[]){
                  {.word = "mallopt"}, {.number = 64}, {0}, {.word = done ? "accepted" : "refused"}, {0}});
-    is_right &= put_block(&rows, 64, false) & put_block(&rows, 127, false);
+    is_right &= put_blocks(&rows, lower, sizeof lower / sizeof *lower);
     return is_right && done && break_now() == end;
 }
 
@@ -144,8 +159,11 @@ static bool run_rss(bool is_json)
                                {"faults", "faults", 6, ROWS_NUMBER}}};
     vm_free(allocate(32 * KIB)); /* what is needed once is there before we count */
     rows_head(&rows);
-    return put_written(&rows, 32, 0) & put_written(&rows, 64, 1) & put_written(&rows, 127, 5) &
-           put_written(&rows, 64, 7);
+    bool is_right = put_written(&rows, 32, 0);
+    is_right &= put_written(&rows, 64, 1);
+    is_right &= put_written(&rows, 127, 5);
+    is_right &= put_written(&rows, 64, 7);
+    return is_right;
 }
 
 /* --- layout --------------------------------------------------------------------------------------------- */
