@@ -52,7 +52,7 @@ static void print_row(const char *machine, const struct replay_result *result)
 static bool next_machine(const char **list, char layout[MACHINE_BYTES], struct replay_plan *plan)
 {
     const size_t length = strcspn(*list, ",");
-    if (!length || length >= MACHINE_BYTES) {
+    if (!length || length >= MACHINE_BYTES || strcmp(*list + length, ",") == 0) {
         vmsim_misused("--matrix: not layouts, with commas between them");
         return false;
     }

@@ -11,41 +11,29 @@
 #include "vmsim/options.h"
 #include "vmsim/report.h"
 
+/* Lines as they are printed. */
+/* clang-format off */
 static const char help[] = REPLAY_OPTIONS_HELP
-    "  -M, --matrix[=LIST] the same on each of the machines in LIST, LAYOUT or LAYOUT:PAGE with commas "
-    "between "
-    "them:\n"
-    "                      a table, or with --json an array. Without LIST: x86-64, PAE, x86-32, arm64 with "
-    "three "
-    "sizes\n"
-    "                      of pages, wasm32\n" FILMING_OPTIONS_HELP
+    "  -M, --matrix[=LIST] the same on each of the machines in LIST, LAYOUT or LAYOUT:PAGE with commas between\n"
+    "                      them: a table, or with --json an array. Without LIST: x86 of 64 and 32 bits, arm64 with\n"
+    "                      three sizes of pages\n"
+    FILMING_OPTIONS_HELP
     "  -j, --json          the figures as JSON\n"
-    "  -q, --quiet         no line that says how far it is; there is none anyhow if standard error is no "
-    "terminal\n"
+    "  -q, --quiet         no line that says how far it is; there is none anyhow if standard error is no terminal\n"
     "  -h, --help          this\n"
     "\n"
-    "Runs the trace on the allocator itself over a simulated machine, and prints what it came to; for the "
-    "same "
-    "trace and\n"
-    "options that is the same byte for byte. The forms of a trace: see `vmsim convert --help`.\n"
-    "Bounds of resident bytes: least, what the allocator itself wrote to and what lines with t say; most, "
-    "with what the\n"
-    "touch policy says, too. Threads run in the recorded order, one at a time. Status 1: a request was "
-    "refused, "
-    "or the\n"
-    "process was ended, and with it the replay.\n"
+    "Runs the trace on the allocator itself over a simulated machine, and prints what it came to; for the same\n"
+    "trace and options that is the same byte for byte. The forms of a trace: see `vmsim convert --help`.\n"
+    "Bounds of resident bytes: least, what the allocator itself wrote to and what lines with t say; most, with what\n"
+    "the touch policy says, too. Threads run in the recorded order, one at a time. Status 1: a request was refused,\n"
+    "or the process was ended, and with it the replay.\n"
     "\n"
-    "What this is not: the allocator is that of this host, 64 bits wide as the host is, also under the "
-    "addresses of "
-    "a\n"
-    "narrower machine: its pointers and records, and the program's blocks, would be smaller there. A block "
-    "is "
-    "touched once,\n"
-    "page by page, when it is given out: later accesses are only in the trace's own t lines, so that hits "
-    "and misses "
-    "of the\n"
-    "TLB are those of first use. What the allocator writes to is known by page, first by first, not by "
-    "access.\n";
+    "What this is not: the allocator is the host's, as wide as the host, also below the addresses of a narrower\n"
+    "machine, where pointers, records and the program's own blocks would be smaller. A block is touched once, page\n"
+    "by page, when it is given out: later accesses are only those of the trace's t lines, so hits and misses of the\n"
+    "TLB are those of first use. What the allocator writes to is known by page and once, not by access. Nothing else\n"
+    "is on the machine: no other process, no files, no code. It counts, and tells no time.\n";
+/* clang-format on */
 
 static int status_of(const struct replay_result *result)
 {

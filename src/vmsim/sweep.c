@@ -15,17 +15,17 @@
 #include "vmsim/options.h"
 #include "vmsim/run.h"
 
-static const char help[] =
-    REPLAY_OPTIONS_HELP "  -n, --most=N        no more than N runs\n"
-                        "  -h, --help          this\n"
-                        "\n"
-                        "SITE: brk, map, unmap, remap, advise or protect, a call of the kernel; page, a "
-                        "frame that is taken; slab, an\n"
-                        "object of the kernel's; swapout, swapin; or any; with filters behind it or not, as "
-                        "in 'page(order>=1)'. A name\n"
-                        "that ends in .vms is a script's, for which no option but --most counts. A line a "
-                        "run says what came of it.\n"
-                        "Status 1: a run broke down, found damage, or left something behind.\n";
+/* Lines as they are printed. */
+/* clang-format off */
+static const char help[] = REPLAY_OPTIONS_HELP
+    "  -n, --most=N        no more than N runs\n"
+    "  -h, --help          this\n"
+    "\n"
+    "SITE: brk, map, unmap, remap, advise or protect, a call of the kernel; page, a frame that is taken; slab, an\n"
+    "object of the kernel's; swapout, swapin; or any; with filters behind it or not, as in 'page(order>=1)'. A name\n"
+    "that ends in .vms is a script's, for which no option but --most counts. A line a run says what came of it.\n"
+    "Status 1: a run broke down, found damage, or left something behind.\n";
+/* clang-format on */
 
 enum { PLAN_BYTES = 256 };
 
