@@ -207,7 +207,7 @@ def check_browser(dom_path, page_path, map_path):
     yield from differ("texts that lie on others, or outside", [], probe["overlaps"])
     steps = probe["steps"]
     peak, last, middle = film["peak"], len(ops) - 1, probe["middle"]
-    wanted = {"begin": film["at"], "start": 0, "end": last, "left": max(0, last - 1), "right": last, "home": 0, "p": peak, "click": middle, "button": peak}
+    wanted = {"begin": film["at"], "start": 0, "end": last, "left": max(0, last - 1), "right": last, "home": 0, "last": last, "p": peak, "click": middle, "button": peak}
     for name, index in wanted.items():
         yield from differ(f"{name}: the slider", index, steps[name]["index"])
         yield from differ(f"{name}: the operation", f"{ops[index]:,} of {film['ops']:,}", steps[name]["op"])

@@ -39,6 +39,7 @@
     press("left", "ArrowLeft");
     press("right", "ArrowRight");
     press("home", "Home");
+    press("last", "End");
     press("p", "p");
     // A click in the middle of the curves: the frame that is nearest to half of the operations.
     const film = JSON.parse(byId("film").textContent), curves = byId("curves"), box = curves.getBoundingClientRect();
