@@ -111,6 +111,8 @@ def check_map(path, report_path):
     report, root = read_json(report_path), xml.parse(path).getroot()
     areas, square = areas_of(root), int(root.get("data-square"))
     yield from differ("layers", LAYERS, list(areas))
+    if report["peak"] == report["n_ops"] and areas["mapped"] * square < report["live_bytes"]:
+        yield f"{areas['mapped'] * square} bytes are mapped by the map, for {report['live_bytes']} in blocks"
     if square == report["page_bytes"] and int(root.get("data-op")) == report["peak"]:
         resident = sum(areas[f"shade{i}"] for i in range(5)) * square
         if not report["resident_most_most"] * 0.98 <= resident <= report["resident_most_most"]:
