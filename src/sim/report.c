@@ -57,6 +57,7 @@ void vk_report_maps(struct vk_mm *mm, const struct vk_writer *writer)
 void vk_report_status(struct vk_mm *mm, const struct vk_writer *writer)
 {
     vk_enter(mm->kernel);
+    const size_t text_pages = vm_min_size(mm->text_pages, mm->exec_pages); /* some may be unmapped */
     const struct {
         const char *name;
         size_t n_pages;
@@ -64,7 +65,7 @@ void vk_report_status(struct vk_mm *mm, const struct vk_writer *writer)
         {"VmPeak:\t", mm->total_pages_most},
         {"VmSize:\t", mm->total_pages},
         {"VmLck:\t", mm->locked_pages},
-        {"VmPin:\t", 0},
+        {"VmPin:\t", mm->pinned_pages},
         {"VmHWM:\t", mm->resident_pages_most},
         {"VmRSS:\t", mm->resident_pages},
         {"RssAnon:\t", mm->resident_pages - mm->file_pages},
@@ -72,8 +73,8 @@ void vk_report_status(struct vk_mm *mm, const struct vk_writer *writer)
         {"RssShmem:\t", 0},
         {"VmData:\t", mm->data_pages},
         {"VmStk:\t", mm->stack_pages},
-        {"VmExe:\t", 0},
-        {"VmLib:\t", mm->exec_pages},
+        {"VmExe:\t", text_pages},
+        {"VmLib:\t", mm->exec_pages - text_pages},
         {"VmPTE:\t", mm->table_pages},
         {"VmSwap:\t", mm->swapped_pages},
     };

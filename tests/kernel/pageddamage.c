@@ -90,6 +90,11 @@ static void break_swapped(void)
     process->mm.swapped_pages++;
 }
 
+static void break_pinned(void)
+{
+    process->mm.pinned_pages++;
+}
+
 static void break_right(void)
 {
     set_page(20, vk_entry_of(0, ENTRY_PRESENT | ENTRY_ZERO | ENTRY_WRITE));
@@ -144,6 +149,7 @@ static void each_damage_is_found(void **state)
         {break_resident, "n_resident == mm->resident_pages"},
         {break_file, "n_file == mm->file_pages"},
         {break_swapped, "n_swapped == mm->swapped_pages"},
+        {break_pinned, "n_pinned == mm->pinned_pages"},
         {break_right, "vk_paged_rights(entry, area->style.prot)"},
         {break_area, "area && "},
         {break_cached, "(cached->entry & ~(uint64_t)"},
