@@ -41,10 +41,6 @@ static void set_page(size_t page, uint64_t entry)
     vk_table_set(process, &at, entry);
 }
 
-static void break_nothing(void)
-{
-}
-
 static void break_count(void)
 {
     machine->phys.frame[path.table[0]].vpn++;
@@ -120,12 +116,11 @@ static void break_reserve(void)
     machine->kernel.pool.n_all++;
 }
 
-static void check_after(void *argument)
+static void check_after(void *damage)
 {
-    void (*const *const damage)(void) = argument;
     make_state();
-    (*damage)();
-    if (*damage == break_area)
+    unit_damage(damage);
+    if (damage && ((const struct unit_damage *)damage)->act == break_area)
         vk_paged_check(process);
     else
         vk_machine_check(machine);
@@ -134,12 +129,7 @@ static void check_after(void *argument)
 static void each_damage_is_found(void **state)
 {
     (void)state;
-    static void (*nothing)(void) = break_nothing;
-    unit_assert_returns(check_after, &nothing);
-    static const struct {
-        void (*damage)(void);
-        const char *text;
-    } cases[] = {
+    static const struct unit_damage damages[] = {
         {break_count, "n_used == phys->frame[table].vpn"},
         {break_table_owner, "phys->frame[table].owner == &process->space"},
         {break_level, "tally.n_tables[level] == process->n_tables[level]"},
@@ -156,10 +146,7 @@ static void each_damage_is_found(void **state)
         {break_mark, "(cached->entry & ~entry) == 0"},
         {break_reserve, "pool->n_all - pool->n_free == n_used"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        void (*damage)(void) = cases[i].damage;
-        unit_assert_aborts(check_after, &damage, cases[i].text);
-    }
+    unit_assert_damages_found(check_after, damages, sizeof damages / sizeof *damages);
 }
 
 int main(void)
