@@ -211,6 +211,8 @@ struct vk_usage {
 };
 struct vk_usage vk_usage(struct vk_mm *mm);
 
+bool vk_is_mapped(struct vk_mm *mm, vk_va at);
+
 /* Where texts go, piece by piece. */
 struct vk_writer {
     void (*write)(void *context, const char *text, size_t length);

@@ -9,6 +9,7 @@
 #ifndef VM_SIM_KERNEL_H
 #define VM_SIM_KERNEL_H
 
+#include "base/faultplan.h"
 #include "sim/area.h"
 
 /*
@@ -42,6 +43,9 @@ struct vk_backing {
 
     /* What the area is called in maps, NULL: it has no name. */
     const char *(*name)(const struct vk_mm *mm, const struct area *area);
+
+    /* Asked before each call: 0, or the error that it is to fail with. NULL: none is. */
+    int (*admit)(struct vk_mm *mm, enum fault_site site, size_t bytes);
 };
 
 struct vk_mm {

@@ -216,6 +216,11 @@ struct vk_tlb_counts vk_tlb_counts(const struct vk_machine *machine)
     return counts;
 }
 
+unsigned vk_tlb_entries(const struct vk_machine *machine)
+{
+    return machine->tlb.n_sets * machine->tlb.n_ways;
+}
+
 struct vk_frames vk_frames(const struct vk_machine *machine)
 {
     const struct vk_phys *const phys = &machine->phys;

@@ -52,6 +52,7 @@ struct vk_machine {
     struct list processes, free_processes;
     uint32_t n_ids;
     uint64_t seed;
+    struct fault_plan plan;
 };
 
 extern const struct vk_backing vk_paged_backing;

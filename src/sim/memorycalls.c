@@ -335,6 +335,7 @@ struct vk_memory_counts vk_memory_counts(struct vk_machine *machine)
         .n_slots_used = reclaim->n_slots_used,
         .n_scanned = reclaim->counts.n_scanned,
         .n_stolen = reclaim->counts.n_stolen,
+        .n_dropped = reclaim->counts.n_dropped,
         .n_activated = reclaim->counts.n_activated,
         .n_deactivated = reclaim->counts.n_deactivated,
         .n_migrated = reclaim->counts.n_migrated,

@@ -11,6 +11,7 @@
  * and those of page tables, T1..T3.
  */
 #include "base/check.h"
+#include "sim/plan.h"
 #include "sim/table.h"
 
 uint64_t vk_paged_rights(uint64_t entry, unsigned prot)
@@ -159,19 +160,25 @@ static int paged_move(struct vk_mm *mm, vk_va from, vk_va to, size_t bytes, unsi
     return 0;
 }
 
-/* WILLNEED is about files and swap; FREE takes what has not been written to since from the page's frame when memory is
-   short, and there it is enough to know that. */
+/* Reclaim drops the page, unless it was written to since; what is in swap is dropped at once. */
+static void forgo_entry(struct vk_process *process, const struct table_path *path, uint64_t entry)
+{
+    if (entry & ENTRY_SWAP)
+        drop_entry(process, path, entry);
+    if (!vk_entry_has_frame(entry) || entry & ENTRY_FILE)
+        return;
+    vk_paged_set_entry(process, path, entry & ~(uint64_t)(ENTRY_DIRTY | ENTRY_ACCESSED));
+    vk_user_unwanted(&process->machine->reclaim, vk_entry_number(entry));
+}
+
+/* WILLNEED is about files and swap. */
 static void paged_advise(struct vk_mm *mm, vk_va start, size_t bytes, unsigned prot, enum vk_advice advice)
 {
     (void)prot;
     if (advice == VK_ADVICE_WILLNEED)
         return;
-    for (struct entries all = entries_in(mm, start, bytes); next_entry(&all);) {
-        if (advice == VK_ADVICE_DONTNEED)
-            drop_entry(all.process, &all.path, all.entry);
-        else if (vk_entry_has_frame(all.entry))
-            vk_paged_set_entry(all.process, &all.path, all.entry & ~(uint64_t)(ENTRY_DIRTY | ENTRY_ACCESSED));
-    }
+    for (struct entries all = entries_in(mm, start, bytes); next_entry(&all);)
+        (advice == VK_ADVICE_DONTNEED ? drop_entry : forgo_entry)(all.process, &all.path, all.entry);
 }
 
 /* As Linux does: pages of areas that may be written to get frames of their own, others what a read gets. What cannot be
@@ -234,6 +241,7 @@ const struct vk_backing vk_paged_backing = {
     .grow = paged_grow,
     .find_gap = paged_find_gap,
     .name = paged_name,
+    .admit = vk_plan_admit,
 };
 
 /* --- what reclaim and migration do ---------------------------------------------------------------------- */
@@ -284,6 +292,12 @@ static bool space_test_clear_accessed(struct vk_space *space, uint64_t vpn)
     return entry & ENTRY_ACCESSED;
 }
 
+static bool space_is_dirty(struct vk_space *space, uint64_t vpn)
+{
+    struct table_path path;
+    return entry_of_page(vk_process_of_space(space), vpn, &path) & ENTRY_DIRTY;
+}
+
 static void space_replace(struct vk_space *space, uint64_t vpn, uint32_t pfn)
 {
     struct table_path path;
@@ -323,6 +337,7 @@ const struct vk_space_ops vk_paged_space_ops = {
     .clear = space_clear,
     .frame_of = space_frame_of,
     .test_clear_accessed = space_test_clear_accessed,
+    .is_dirty = space_is_dirty,
     .replace = space_replace,
     .swap_out = space_swap_out,
     .is_locked = space_is_locked,

@@ -180,6 +180,11 @@ static void report_vmallocinfo(struct session *session, const struct vk_writer *
     vk_machine_report_vmallocinfo(session->machine, writer);
 }
 
+static void report_plan(struct session *session, const struct vk_writer *writer)
+{
+    vk_machine_report_plan(session->machine, writer);
+}
+
 static void report_finding(struct session *session, const struct vk_writer *writer)
 {
     vk_machine_report_finding(session->machine, writer);
@@ -212,6 +217,7 @@ static const struct {
     {"vmallocinfo", NEEDS_PAGING, report_vmallocinfo},
     {"finding", NEEDS_PAGING, report_finding},
     {"victim", NEEDS_PAGING, report_victim},
+    {"plan", NEEDS_PAGING, report_plan},
 };
 
 static bool run_print(struct session *session)
@@ -235,7 +241,7 @@ static bool run_print(struct session *session)
     }
     return scan_fail_last(
         &session->scan,
-        "expected maps, status, buddyinfo, zoneinfo, vmstat, slabinfo, vmallocinfo, finding or victim");
+        "expected maps, status, buddyinfo, zoneinfo, vmstat, slabinfo, vmallocinfo, finding, victim or plan");
 }
 
 static bool run_show(struct session *session)
@@ -287,7 +293,7 @@ const struct statement statements_script[] = {
     {"check", NEEDS_MACHINE, run_check,
      "verifies every structure of the machine; a damaged one ends the program"},
     {"print", NEEDS_NOTHING, run_print,
-     "maps|status|buddyinfo|zoneinfo|vmstat|slabinfo|vmallocinfo|finding|victim"},
+     "maps|status|buddyinfo|zoneinfo|vmstat|slabinfo|vmallocinfo|finding|victim|plan"},
     {"show", NEEDS_NOTHING, run_show, "[hex] VALUE"},
     {"say", NEEDS_NOTHING, run_say, "\"TEXT\""},
     {0},
