@@ -23,6 +23,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (session.n_missed)
         abort();
 #endif
-    session_drop_machine(&session);
+    session_end(&session);
     return 0;
 }

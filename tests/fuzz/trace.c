@@ -219,7 +219,7 @@ static struct replay_plan plan_of(size_t size)
     if (size % 5 != 1 && size % 5 != 4) { /* it pages */
         plan.machine.group_bytes = size % 3 ? 0 : 1 << 20;
         plan.machine.swap_bytes = size % 2 ? 0 : 4 << 20;
-        plan.machine.tlb_entries = plan.machine.tlb_ways = size % 4;
+        plan.machine.tlb_entries = plan.machine.tlb_ways = (1U << size % 4) / 2;
         plan.machine.plan = plans[size % 4];
     }
     plan.touch = (enum touch_policy)(size % 4);
