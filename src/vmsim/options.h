@@ -21,7 +21,8 @@ bool option_size(const char *option, const char *text, size_t *size);
         "set", required_argument, NULL, 's'                                                                  \
     }
 #define REPLAY_SHORT_OPTIONS "m:p:r:l:G:S:T:P:t:s:"
-/* clang-format off: lines as they are printed */
+/* Lines as they are printed. */
+/* clang-format off */
 #define REPLAY_OPTIONS_HELP                                                                                       \
     "  -m, --machine=NAME  the layout of addresses: x86-64 (the default) or another of `vmsim layout all`; flat\n" \
     "                      and wasm32 do not page\n"                                                              \

@@ -10,7 +10,8 @@
 #include "vmsim/options.h"
 #include "vmsim/report.h"
 
-/* clang-format off: lines as they are printed */
+/* Lines as they are printed. */
+/* clang-format off */
 static const char help[] = REPLAY_OPTIONS_HELP
     "  -M, --matrix[=LIST] the same on each of the machines in LIST, LAYOUT or LAYOUT:PAGE with commas between\n"
     "                      them: a table, or with --json an array. Without LIST: x86 of 64 and 32 bits, arm64 with\n"

@@ -15,7 +15,8 @@
 #include "vmsim/options.h"
 #include "vmsim/run.h"
 
-/* clang-format off: lines as they are printed */
+/* Lines as they are printed. */
+/* clang-format off */
 static const char help[] = REPLAY_OPTIONS_HELP
     "  -n, --most=N        no more than N runs\n"
     "  -h, --help          this\n"
