@@ -195,8 +195,8 @@ struct vk_paging {
     uint64_t n_minor, n_major; /* faults that were served */
     uint64_t n_zero, n_stack;  /* of those: of the page of zeroes, with a stack that grows */
     uint64_t n_segv, n_oom;    /* those that were not */
-    size_t anon_pages, file_pages, swapped_pages; /* resident of either kind; in swap */
-    size_t stack_pages, table_pages;              /* of the stack's area; of tables, without the root */
+    size_t anon_pages, file_pages, swapped_pages, pinned_pages; /* resident of either kind; in swap; pinned */
+    size_t stack_pages, table_pages; /* of the stack's area; of tables, without the root */
     size_t table_pages_most;
     size_t n_tables[VK_LEVELS_MOST]; /* at each level; 0 is that of pages' entries */
     unsigned n_users;

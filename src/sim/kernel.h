@@ -55,7 +55,8 @@ struct vk_mm {
     size_t limit[VK_N_LIMITS];
     size_t total_pages, data_pages, exec_pages, stack_pages, locked_pages; /* kept by account() in mm.c */
     size_t resident_pages;                                                 /* kept by the backing */
-    size_t file_pages, swapped_pages, table_pages;                         /* the same; of the flat one: 0 */
+    size_t file_pages, swapped_pages, pinned_pages, table_pages;           /* the same; of the flat one: 0 */
+    size_t text_pages; /* of the program, among exec_pages; of the flat one: 0 */
     size_t total_pages_most, resident_pages_most;
 };
 

@@ -67,6 +67,11 @@ VM_INLINE struct vk_process *vk_process_of(const struct vk_mm *mm)
     return VM_CONTAINER(mm, struct vk_process, mm);
 }
 
+VM_INLINE struct vk_process *vk_process_of_space(struct vk_space *space)
+{
+    return VM_CONTAINER(space, struct vk_process, space);
+}
+
 VM_INLINE uint64_t vk_page_number(const struct vk_process *process, vk_va at)
 {
     return at >> process->machine->preset.page_shift;

@@ -20,7 +20,7 @@ struct machine_program {
 };
 
 struct machine_config {
-    const char *layout;  /* the name of one (`vmsim layout all`); NULL: MACHINE_DEFAULT */
+    const char *layout;  /* the name of one (`vmsim layout all`); NULL: MACHINE_DEFAULT, below */
     size_t page_bytes;   /* 0: the layout's; the host's is the least */
     size_t ram_bytes;    /* memory there is; 0: 4 GiB, or on a machine that does not page 16 GiB */
     size_t limit_bytes;  /* of addresses, as by ulimit -v; 0: none */
@@ -32,7 +32,8 @@ struct machine_config {
     const struct machine_program *program; /* NULL: code alone, which ends where the break is to begin */
 };
 
-#define MACHINE_DEFAULT "x86-64"
+/* Of those whose addresses fit the host's. */
+#define MACHINE_DEFAULT (sizeof(void *) == 8 ? "x86-64" : "x86-32")
 
 /* Calls of the kernel, as the statistics of the library count them. */
 struct machine_counts {

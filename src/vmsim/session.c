@@ -227,6 +227,7 @@ static const struct {
     FIGURE("anon", paging.anon_pages),
     FIGURE("file", paging.file_pages),
     FIGURE("swapped", paging.swapped_pages),
+    FIGURE("pins", paging.pinned_pages),
     FIGURE("stack", paging.stack_pages),
     FIGURE("tables", paging.table_pages),
     FIGURE("tables_most", paging.table_pages_most),
