@@ -8,19 +8,23 @@ import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
+from . import costs
 from .allocators import BASE
 from .jobs import run_workload
 from .process import Failure, last_line
 from .rounds import Progress
 
 SECTIONS = {
-    "threads": "speed with 1 to 8 threads, of the workloads that take any number",
+    "threads": "speed with 1 to 16 threads, of the workloads that take any number",
     "return": "how soon and how far RSS falls after the last free, idle and busy, with one thread and four",
+    "startup": "what the library adds to the time and memory of `true`",
+    "idle-threads": "what stays of 10,000 threads that allocate once",
+    "heap-sizes": "time of a call while 1 KiB to 1 GiB is alive",
     "instructions": "instructions of a pair of malloc and free, counted by callgrind",
     "micro": "single operations, by google-benchmark",
 }
 NOT_QUICK = ("threads", "micro")  # left out with --quick, unless --only names them
-THREADS, QUICK_THREADS = (1, 2, 4, 8), (1, 4)
+THREADS, QUICK_THREADS = (1, 2, 4, 8, 16), (1, 4)
 REPEATS = 3  # of what is taken in rounds of its own; one with --quick
 
 
@@ -165,6 +169,9 @@ def time_of(name):
 MEASURES = {
     "threads": threads,
     "return": memory_return,
+    "startup": costs.startup,
+    "idle-threads": costs.idle_threads,
+    "heap-sizes": costs.heap_sizes,
     "instructions": instructions,
     "micro": micro,
 }
