@@ -229,6 +229,7 @@ class Bars(unittest.TestCase):
         results["series"]["server"]["mimalloc"]["failure"] = "crashed"
         found = judged(results, "time-mimalloc", "time-jemalloc")
         self.assertEqual(found["time-mimalloc"].word, bars.NOT_MEASURED)
+        self.assertIn("mimalloc failed in server", found["time-mimalloc"].figure)
         self.assertEqual(found["time-jemalloc"].word, bars.MET)
 
     def test_the_limit_itself_is_met(self):
@@ -252,6 +253,32 @@ class Bars(unittest.TestCase):
         above = judged(results, "time-worst")["time-worst"].above
         self.assertEqual([(item.name, item.value) for item in above], [("lua", 2)])
         self.assertIn("tcmalloc", above[0].text)
+
+    def test_one_better_peer_is_enough(self):
+        results = good()
+        for row in results["extras"]["instructions"]:
+            if row["allocator"] == "tcmalloc":
+                row["instructions"] = 49
+        changed_runs(results, "mixed", "free_p99.99_ns", 99, "jemalloc")
+        for key, peer in (("pair-16", "tcmalloc's 49"), ("latency-free", "jemalloc's 99")):
+            found = judged(results, key)[key]
+            self.assertEqual(found.word, bars.NOT_MET, key)
+            self.assertIn(peer, found.figure)
+
+    def test_what_idle_processes_keep_counts_and_busy_ones_may(self):
+        for name, word in (("idle, 4 threads", bars.NOT_MET), ("busy, 4 threads", bars.MET)):
+            results = good()
+            changed(results, "return", "name", name)
+            changed(results, "return", "samples", [[-1, 100, 100000], [0.9, 0, 11000], [1.1, 0, 1500]])
+            self.assertEqual(judged(results, "rest")["rest"].word, word, name)
+
+    def test_threads_of_some_workloads_are_a_part(self):
+        """Unless none of the chosen ones takes any number: then the section takes all."""
+        results = good()
+        part_of_jobs(results)
+        self.assertEqual(judged(results, "threads")["threads"].word, bars.NOT_MEASURED)
+        results["jobs"] = [job for job in results["jobs"] if job["name"] == "lua"]
+        self.assertEqual(judged(results, "threads")["threads"].word, bars.MET)
 
     def test_peers_without_a_figure_are_named(self):
         self.assertIn("no figure of scudo", judged(good(), "pair-16")["pair-16"].figure)
