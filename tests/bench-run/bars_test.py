@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The bars' table: on made-up results of which each bar in turn is met, not met, and not measured."""
 import copy
+import tempfile
 import unittest
+from pathlib import Path
 
 from suite import analysis, bars, docs, report
 from suite.allocators import PACKAGES
@@ -298,6 +300,25 @@ class Tables(unittest.TestCase):
         for text in (page, words):
             self.assertIn("a made-up reason", text)
         self.assertIn("1 not met", words)
+
+    def test_the_page_in_docs_has_all_sections(self):
+        results = good()
+        summary = analysis.summarise(results["jobs"], results["series"], NAMES)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "page.md"
+            docs.write(results, summary, path)
+            page = path.read_text(encoding="utf-8")
+        for line in (
+            "24 bars: 24 met, 0 not met, 0 not measured.",
+            "| geometric mean, all (3) |",
+            "Of these jobs: workloads: mixed, server; real programs: lua.",
+            "| vmalloc | 100 (100..100) | 0 (0..0) | 100 (100..100) |",  # of start-up
+            "| vmalloc | 5000 | 4000 | 3000 |",  # of threads that allocate once
+            "| vmalloc | 4.0 | 40.0 | 10.0 |",  # of heaps of any size
+            "Not run by valgrind: scudo.",
+            "| `malloc(64)` in `mixed`, ns |",
+        ):
+            self.assertIn(line, page.replace("\n", " ") if line.endswith(".") else page)
 
     def test_the_report_shows_each_bar_and_marks_its_word(self):
         results = good()
