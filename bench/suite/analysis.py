@@ -34,6 +34,7 @@ def summarise(jobs, series, allocators):
                 "rss_kib": median_of(one["runs"], "rss_peak"),
                 "rss_end_kib": median_of(one["runs"], "rss_end"),
                 "rss_floor_kib": median_of(one["runs"], "rss_floor"),
+                "rss_own_kib": median_of(one["runs"], "rss_own"),
                 **{figure: estimate(ratios[job["name"], name, figure]) for figure in keys},
             }
     means = {group: means_of(of_group(jobs, group), table, ratios, allocators) for group in (*GROUPS, "all")}

@@ -173,13 +173,15 @@ def after_the_last_free(results, summary):
     for job in results["jobs"]:
         cells = [summary["jobs"][job["name"]][name]["rss_floor_kib"] for name in names]
         if any(cells):
-            rows.append((f"`{job['name']}`", *(tables.number(cell, "rss_floor_kib") for cell in cells)))
+            own = summary["jobs"][job["name"]][BASE]["rss_own_kib"]
+            rows.append((f"`{job['name']}`", *(tables.number(cell, "rss_floor_kib") for cell in (own, *cells))))
     if not rows:
         return ""
     text = (
-        "RSS in MiB a second after the last free, with no call made meanwhile; of redis two seconds after FLUSHALL."
+        "RSS in MiB a second after the last free, with no call made meanwhile; of redis two seconds after FLUSHALL. Own is what of it "
+        "is the program's static arrays, in which it keeps its blocks."
     )
-    return "### After the last free\n\n" + wrapped(text) + "\n" + table(["MiB", *names], rows)
+    return "### After the last free\n\n" + wrapped(text) + "\n" + table(["MiB", "own", *names], rows)
 
 
 def memory_return(results):
