@@ -374,8 +374,8 @@ BARS = (
     Bar("threads", "fall of the speed from 1 to 16 threads, in any workload", 0.10, "", scaling),
     Bar("heap-sizes", "time of a call, heaps of 1 KiB to 1 GiB, dearest to cheapest", 20, "", heap_factor),
     Bar("idle-threads", "left of each of 10,000 threads that allocate once", 4096, "bytes", idle_thread),
-    Bar("startup-time", f"`true` with the library preloaded, processor time above {BASE}'s", 200, "µs", startup("cpu", 1e6)),
-    Bar("startup-memory", f"`true` with the library preloaded, peak RSS above {BASE}'s", 150, "KiB", startup("rss_peak", 1)),
+    Bar("startup-time", f"a start of true, processor time above {BASE}'s", 200, "µs", startup("cpu", 1e6)),
+    Bar("startup-memory", f"a start of true, peak RSS above {BASE}'s", 150, "KiB", startup("rss_peak", 1)),
 )  # fmt: skip
 
 
@@ -404,8 +404,8 @@ def limit_text(bar):
 
 
 def rows(found):
-    """(bar, limit, figure, word) of each verdict."""
-    return [(one.bar.text, limit_text(one.bar), one.figure, one.word) for one in found]
+    """(bar, limit, word, figure) of each verdict."""
+    return [(one.bar.text, limit_text(one.bar), one.word, one.figure) for one in found]
 
 
 def lists(found):
@@ -423,7 +423,7 @@ def lists(found):
 def text(found):
     """The table for the terminal."""
     lines = [f"{'bars':{WIDTH}} {'limit':>10}  {'':12} figure"]
-    for bar, limit, figure, word in rows(found):
+    for bar, limit, word, figure in rows(found):
         lines.append(f"{bar:{WIDTH}} {limit:>10}  {word:12} {figure}")
     for title, items in lists(found):
         lines += ["", title, *(f"  {name:16} {figure}; why: {reason}" for name, figure, reason in items)]

@@ -123,7 +123,7 @@ def the_bars(results):
     text += "measured, unless what there is does not meet it."
     if results["settings"]["quick"]:
         text += " This was a quick run: no figures to quote."
-    parts = ["### Bars\n\n" + wrapped(text), table(["bar", "limit", "figure", ""], bars.rows(found))]
+    parts = ["### Bars\n\n" + wrapped(text), table(["bar", "limit", "", "figure"], bars.rows(found))]
     for title, items in bars.lists(found):
         parts.append(wrapped(f"{title[0].upper()}{title[1:]}:") + "\n" + table(["", "figure", "why"], items))
     return "\n".join(parts)

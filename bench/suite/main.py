@@ -210,7 +210,7 @@ def finish(results, out, options):
     if options.write_docs:
         docs.write(results, summary, ROOT / "docs/benchmarks.md")
     print(tables.text(results, summary))
-    print(bars.text(bars.verdicts(results)))
+    print("\n" + bars.text(bars.verdicts(results)) + (", in a quick run" if results["settings"]["quick"] else ""))
     print(f"report: {out / 'report.html'}")
     bad = analysis.failures(results["series"]) + extras.failures(results["extras"])
     if results["interrupted"]:

@@ -14,16 +14,22 @@ h1 { font-size: 1.6em } h2 { font-size: 1.25em; margin-top: 2.2em; border-bottom
 table { border-collapse: collapse; margin: 1em 0; font-size: 0.85em }
 th, td { padding: 0.25em 0.7em; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
 th:first-child, td:first-child { text-align: left }
-td.about { white-space: normal; text-align: left }
+td.about, th.about { white-space: normal; text-align: left }
 tr.mean td { font-weight: bold; border-top: 2px solid #555 }
 td.failed { color: #a00; font-weight: bold }
 td.met { color: #060 }
+td.verdict { text-align: left }
 svg { max-width: 100%; height: auto; display: block; margin: 1.2em 0 }
 .wide { overflow-x: auto }
 ul.failed li { color: #a00 }
 """
 
-CLASSES = {"failed": " class=failed", bars.NOT_MET: " class=failed", bars.MET: " class=met"}
+CLASSES = {
+    "failed": " class=failed",
+    bars.MET: ' class="verdict met"',
+    bars.NOT_MET: ' class="verdict failed"',
+    bars.NOT_MEASURED: " class=verdict",
+}
 
 
 def write(results, summary, out):
@@ -88,8 +94,10 @@ def failed(results):
 
 def the_bars(results):
     found = bars.verdicts(results)
-    rows = [(bar, [limit, figure, word]) for bar, limit, figure, word in bars.rows(found)]
-    parts = [f"<h2>Bars</h2><p>{html.escape(bars.tally(found))}.</p>", table(["bar", "limit", "figure", ""], rows)]
+    quick = " A quick run: no figures to quote." if results["settings"]["quick"] else ""
+    rows = [(bar, [limit, word, figure]) for bar, limit, word, figure in bars.rows(found)]
+    parts = [f"<h2>Bars</h2><p>{html.escape(bars.tally(found))}.{quick}</p>"]
+    parts.append(as_text(table(["bar", "limit", "", "figure"], rows)))
     for title, items in bars.lists(found):
         parts.append(as_text(table([title, "figure", "why"], [(name, [figure, why]) for name, figure, why in items])))
     return "".join(parts)
@@ -142,4 +150,4 @@ def about(results):
 
 def as_text(tables_of_texts):
     """Tables whose cells are words: they begin at the left, and may be broken."""
-    return tables_of_texts.replace("<td>", "<td class=about>")
+    return tables_of_texts.replace("<td>", "<td class=about>").replace("<th>", "<th class=about>")

@@ -325,9 +325,9 @@ class Tables(unittest.TestCase):
         changed_runs(results, "server", "cpu", 1.4)
         without(results, "startup")
         page = report.the_bars(results)
-        self.assertEqual(page.count("<td class=met>met</td>"), len(bars.BARS) - 4)
-        self.assertEqual(page.count("<td class=failed>not met</td>"), 2)  # that of the job, and a mean
-        self.assertEqual(page.count("<td>not measured</td>"), 2)
+        self.assertEqual(page.count('<td class="verdict met">met</td>'), len(bars.BARS) - 4)
+        self.assertEqual(page.count('<td class="verdict failed">not met</td>'), 2)  # that of the job, and a mean
+        self.assertEqual(page.count("<td class=verdict>not measured</td>"), 2)
 
     def test_reasons_are_given_for_bars_that_list_workloads(self):
         self.assertLessEqual(set(REASONS), {bar.key for bar in bars.BARS})
