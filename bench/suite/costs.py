@@ -3,12 +3,12 @@
 and calls in heaps from small to large. Rows as those of extras."""
 import statistics
 
-from .jobs import run_workload
+from .jobs import quick_argument, run_workload
 from .process import Failure
+from .rounds import turns
 from .statistic import differences
 
 STARTS, QUICK_STARTS = 100, 50
-REPEATS = 3  # of the programs; one with --quick
 
 
 def startup(machinery, _jobs, allocators, quick, progress):
@@ -83,18 +83,13 @@ def size_text(size):
 
 def repeated(machinery, name, allocators, quick, progress, rows_of):
     """A program of bench/growing on each library in turn, a few times."""
-    repeats = 1 if quick else REPEATS
-    progress.n_steps = repeats * len(allocators)
+    program = machinery.build / "bench/growing" / name
     rows = []
-    for repeat in range(1, repeats + 1):
-        for allocator in allocators:
-            progress.step(f"round {repeat}", allocator.name)
-            common = {"allocator": allocator.name, "round": repeat}
-            try:
-                figures = run_workload(
-                    machinery, allocator, machinery.build / "bench/growing" / name, ["--quick"] if quick else []
-                )
-                rows += [{**row, **common} for row in rows_of(figures)]
-            except Failure as failure:
-                rows.append({"name": name, **common, "failure": str(failure)})
+    for repeat, allocator in turns(allocators, quick, progress):
+        common = {"allocator": allocator.name, "round": repeat}
+        try:
+            figures = run_workload(machinery, allocator, program, quick_argument(quick))
+            rows += [{**row, **common} for row in rows_of(figures)]
+        except Failure as failure:
+            rows.append({"name": name, **common, "failure": str(failure)})
     return rows

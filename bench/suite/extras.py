@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from . import costs
 from .allocators import BASE
-from .jobs import run_workload
+from .jobs import quick_argument, run_workload
 from .process import Failure, last_line
-from .rounds import Progress
+from .rounds import REPEATS, Progress, turns
 
 SECTIONS = {
     "threads": "speed with 1 to 16 threads, of the workloads that take any number",
@@ -25,7 +25,6 @@ SECTIONS = {
 }
 NOT_QUICK = ("threads", "micro")  # left out with --quick, unless --only names them
 THREADS, QUICK_THREADS = (1, 2, 4, 8, 16), (1, 4)
-REPEATS = 3  # of what is taken in rounds of its own; one with --quick
 
 
 def measure(machinery, sections, jobs, allocators, options):
@@ -49,10 +48,6 @@ def failures(extras):
         for row in rows
         if row.get("failure")
     ]
-
-
-def quick_argument(quick):
-    return ["--quick"] if quick else []
 
 
 def threads(machinery, jobs, allocators, quick, progress):
@@ -132,13 +127,9 @@ def instructions(machinery, _jobs, allocators, quick, progress):
 def micro(machinery, _jobs, allocators, quick, progress):
     """One row a benchmark, allocator and repeat, in nanoseconds: of the processor, unless the benchmark says otherwise."""
     program = machinery.build / "bench/micro"
-    repeats = 1 if quick else REPEATS
-    progress.n_steps = repeats * len(allocators)
     rows = []
-    for repeat in range(1, repeats + 1):
-        for allocator in allocators:
-            progress.step(f"round {repeat}", allocator.name)
-            rows.extend(micro_rows(machinery, program, allocator, repeat, quick))
+    for repeat, allocator in turns(allocators, quick, progress):
+        rows.extend(micro_rows(machinery, program, allocator, repeat, quick))
     return rows
 
 

@@ -189,6 +189,13 @@ class Bars(unittest.TestCase):
     def test_each_has_its_cases(self):
         self.assertEqual([bar.key for bar in bars.BARS], list(CASES))
 
+    def test_the_loops_are_those_of_the_script(self):
+        script = (Path(bars.__file__).parents[1] / "instructions").read_text(encoding="utf-8")
+        for loop in bars.ROWS:
+            self.assertIn(f":{loop}'", script)
+        self.assertIn(f"for size in {' '.join(map(str, bars.PAIR_SIZES))}; do", script)
+        self.assertIn('"pair-$size:malloc($size), free, at once"', script)
+
     def test_a_figure_above_the_limit_is_not_met(self):
         for key, (worse, _) in CASES.items():
             results = good()
