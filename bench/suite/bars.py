@@ -207,7 +207,8 @@ def rest_of_return(run):
             looks = [(at, live, rss) for at, live, rss in row["samples"] if 0 <= at <= 1]
             if looks and name.startswith("idle"):
                 _, live, rss = looks[-1]
-                items.append(rest_item(f"return, {name}", rss, live, row["return_peak"]))
+                own = row.get("rss_own", 0) * 1024
+                items.append(rest_item(f"return, {name}", rss, live + own, row["return_peak"]))
     return items
 
 

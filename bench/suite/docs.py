@@ -238,7 +238,7 @@ def micro(results):
         base = by_allocator.get(BASE, [])
         estimates = [estimate(paired_ratios(by_allocator.get(one, []), base, "nanoseconds")) for one in names]
         rows.append((f"`{name}`", *(f"{one['ratio']:.2f}" if one else "-" for one in estimates)))
-    return f"### Single operations\n\n" + table([f"time, ratio to {BASE}", *names], rows) if rows else ""
+    return "### Single operations\n\n" + table([f"time, ratio to {BASE}", *names], rows) if rows else ""
 
 
 def failed(results):

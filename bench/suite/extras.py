@@ -89,7 +89,7 @@ def memory_return(machinery, _jobs, allocators, quick, progress):
                 figures = run_workload(machinery, allocator, program, arguments)
             except Failure as failure:
                 return {**row, "failure": str(failure)}
-            row.update({key: value for key, value in figures.items() if key.startswith("return_")})
+            row.update({key: value for key, value in figures.items() if key.startswith("return_") or key == "rss_own"})
             row["samples"] = [
                 [at - figures["freed_at"], live, rss]
                 for at, live, rss in figures["samples"]

@@ -280,6 +280,8 @@ class Bars(unittest.TestCase):
             changed(results, "return", "name", name)
             changed(results, "return", "samples", [[-1, 100, 100000], [0.9, 0, 11000], [1.1, 0, 1500]])
             self.assertEqual(judged(results, "rest")["rest"].word, word, name)
+            changed(results, "return", "rss_own", 2000)
+            self.assertEqual(judged(results, "rest")["rest"].word, bars.MET, name)
 
     def test_threads_of_some_workloads_are_a_part(self):
         """Unless none of the chosen ones takes any number: then the section takes all."""
