@@ -283,22 +283,32 @@ LEAST_THREADS, MOST_THREADS = 1, 16
 
 
 def scaling(run):
-    """How much less is done by more threads than by one, for each workload that takes any number."""
+    """How much less is done by more threads than by one, for each workload that takes any number; and with the peer that falls
+    least, which shows how much of it is the workload's own."""
     items, most = [], MOST_THREADS
     for name, by_allocator in run.rows("threads").items():
-        by_number = dict(speeds(by_allocator).get(OURS, []))
-        if LEAST_THREADS not in by_number:
+        by_number = {one: dict(found) for one, found in speeds(by_allocator).items()}
+        if LEAST_THREADS not in by_number.get(OURS, {}):
             raise Missing(run.failed("threads") or "no figure for one thread")
-        most = min(most, max(by_number))
-        slowest = min(by_number, key=by_number.get)
-        fall = 1 - by_number[slowest] / by_number[LEAST_THREADS]
-        text = f"{fall:.0%} less with {slowest} than with 1" if fall > 0 else "never less than with 1"
+        most = min(most, max(by_number[OURS]))
+        falls = {one: fall_of(found) for one, found in by_number.items() if LEAST_THREADS in found}
+        fall, slowest = falls.pop(OURS)
+        text = f"{fall:.0%} less with {slowest} than with {LEAST_THREADS}" if fall > 0 else "never less"
+        if falls:
+            steadiest = min(falls, key=falls.get)
+            text += f"; least of the peers': {falls[steadiest][0]:.0%}, {steadiest}'s"
         items.append(Item(name, fall, text))
     if most < MOST_THREADS:
         missing = f"at most {most} threads"
     else:
         missing = run.failed("threads") or some_of_the_jobs(run, items)
     return worst_item(items, missing)
+
+
+def fall_of(by_number):
+    """The part of the speed with one thread that is lost where it is lowest, and with how many threads that is."""
+    slowest = min(by_number, key=by_number.get)
+    return 1 - by_number[slowest] / by_number[LEAST_THREADS], slowest
 
 
 def some_of_the_jobs(run, items):

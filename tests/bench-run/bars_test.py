@@ -283,6 +283,14 @@ class Bars(unittest.TestCase):
             changed(results, "return", "rss_own", 2000)
             self.assertEqual(judged(results, "rest")["rest"].word, bars.MET, name)
 
+    def test_the_steadiest_peer_is_named(self):
+        results = good()
+        CASES["threads"][0](results)
+        for row in results["extras"]["threads"]:
+            if row["name"] == "server" and row["threads"] == 16 and row["allocator"] not in ("vmalloc", "scudo"):
+                row["seconds"] = 2
+        self.assertIn("server: 17% less with 16 than with 1; least of the peers': 0%, scudo's", judged(results, "threads")["threads"].figure)
+
     def test_threads_of_some_workloads_are_a_part(self):
         """Unless none of the chosen ones takes any number: then the section takes all."""
         results = good()
