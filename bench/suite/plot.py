@@ -10,7 +10,8 @@ from .process import Failure
 
 FONT = "DejaVu Sans"
 FALLBACK = "DejaVu Sans, Verdana, Arial, sans-serif"
-WIDTH, MARGIN_HEIGHT = 940, 150
+WIDTH, MARGIN_HEIGHT = 940, 160
+KEY_TOP, PLOT_TOP = 44, 96  # pixels from above: the legend of rows of points, between the title and the points
 ROW_HEIGHT, POINT_HEIGHT = 12, 7  # of a row of points, and for each allocator in it
 SCATTER_SIZE = (760, 560)
 LABEL_GAP = 0.055  # of the height of the plot, between the names at the ends of lines
@@ -77,7 +78,8 @@ def dots(folder, name, title, label, rows, base):
     chosen = looks(names)
     values = [value for row in rows for one in row[1].values() for value in (one["low"], one["high"])]
     axis = Axis(label, log=True, tics=ratio_tics([*values, 1]))
-    lines = head(title, WIDTH, MARGIN_HEIGHT + (ROW_HEIGHT + POINT_HEIGHT * len(names)) * len(rows))
+    picture_height = MARGIN_HEIGHT + (ROW_HEIGHT + POINT_HEIGHT * len(names)) * len(rows)
+    lines = head("", WIDTH, picture_height)
     lines += axis_lines("x", axis)
     tics = ", ".join(
         f"{bold(text) if is_mean else quote(text)} {index}" for index, (text, _, _, is_mean) in enumerate(rows)
@@ -87,7 +89,10 @@ def dots(folder, name, title, label, rows, base):
         f"set yrange [{len(rows) - 0.4}:-0.6]",
         "set grid noytics",
         f"set xrange [{min([1, *values]) / 1.1}:{max([1, *values]) * 1.1}]",
-        "set key outside top center horizontal samplen 1 spacing 1.2",
+        f"set tmargin at screen {1 - PLOT_TOP / picture_height:.4f}",
+        f"set key at screen 0.5, screen {1 - KEY_TOP / picture_height:.4f} center top horizontal samplen 1 spacing 1.2",
+        f"set label {bold(title)} at screen 0.5, screen {1 - 26 / picture_height:.4f} center "
+        f'font "{FONT},15" textcolor rgb "{TEXT}"',
         f'set arrow from first 1, graph 0 to first 1, graph 1 nohead lc rgb "{TEXT}" lw 1.6',
         f'set label {quote(base + " = 1")} at first 1, graph 1 center offset character 0, character 0.6 font "{FONT},11"',
     ]
@@ -144,7 +149,7 @@ def curves(folder, name, title, x_axis, y_axis, series, area=()):
     plots = []
     if area:
         lines += block("area", area)
-        lines.append(f'set label "grey: live bytes" at graph 0.012, graph 0.965 left font "{FONT},11"')
+        lines.append(f'set label "grey: live bytes" at graph 1, graph 1.045 right font "{FONT},11"')
         plots.append(f'$area using 1:2 with filledcurves y1=0 lc rgb "{LIVE}"')
     for number, (allocator, one) in enumerate(series.items()):
         lines += block(f"data{number}", one)
