@@ -61,6 +61,8 @@ def ratio_tics(values):
     low, high = min(values), max(values)
     if high / low > 6:  # not room for all
         steps = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 8, 16, 32, 64, 128, 256)
+    if high / low > 40:
+        steps = (0.001, 0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
     return tuple((f"{step:g}", step) for step in steps if low / 1.3 <= step <= high * 1.3)
 
 

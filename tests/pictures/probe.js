@@ -20,19 +20,7 @@
         time.dispatchEvent(new Event("input"));
         note(name);
     };
-    // Texts of one picture that lie on each other, or outside of it.
-    const overlaps = [];
-    document.querySelectorAll("svg.picture").forEach((picture) => {
-        const whole = picture.getBoundingClientRect();
-        const boxes = [...picture.querySelectorAll("text")].map((text) => [text.textContent.trim(), text.getBoundingClientRect()]).filter(([, box]) => box.width);
-        boxes.forEach(([text, box], i) => {
-            if (box.left < whole.left || box.right > whole.right || box.top < whole.top || box.bottom > whole.bottom) overlaps.push(`outside: ${text}`);
-            boxes.slice(i + 1).forEach(([other, otherBox]) => {
-                if (box.left < otherBox.right && otherBox.left < box.right && box.top + 1 < otherBox.bottom && otherBox.top + 1 < box.bottom)
-                    overlaps.push(`${text} | ${other}`);
-            });
-        });
-    });
+    const overlaps = textOverlaps("svg.picture");
     note("begin");
     slide("start", 0);
     slide("end", time.max);
