@@ -8,11 +8,13 @@
 #include <unistd.h>
 #include "vmsim/command.h"
 
-bool run_apart(bool (*work)(void *context), void *context, void *result, size_t bytes)
+enum apart_end run_apart(bool (*work)(void *context), void *context, void *result, size_t bytes)
 {
-    int ends[2], status;
-    if (pipe(ends) != 0)
-        return vmsim_complain("%s", strerror(errno)) == 0;
+    int ends[2], status = 0;
+    if (pipe(ends) != 0) {
+        vmsim_complain("%s", strerror(errno));
+        return APART_REFUSED;
+    }
     fflush(stdout);
     const pid_t child = fork();
     if (child == 0) {
@@ -22,9 +24,11 @@ bool run_apart(bool (*work)(void *context), void *context, void *result, size_t 
     close(ends[1]);
     const bool is_read = child > 0 && read(ends[0], result, bytes) == (ssize_t)bytes;
     close(ends[0]);
-    if (child > 0 && waitpid(child, &status, 0) == child && WIFSIGNALED(status))
+    if (child > 0 && waitpid(child, &status, 0) == child && WIFSIGNALED(status)) {
         vmsim_complain("a run ended by signal %d", WTERMSIG(status));
-    return is_read;
+        return APART_BROKEN;
+    }
+    return is_read ? APART_DONE : APART_REFUSED;
 }
 
 struct job {
@@ -44,5 +48,5 @@ bool replay_apart(struct trace *trace, const char *name, const struct replay_pla
                   struct replay_result *result)
 {
     struct job job = {trace, name, plan, result};
-    return run_apart(do_job, &job, result, sizeof *result);
+    return run_apart(do_job, &job, result, sizeof *result) == APART_DONE;
 }

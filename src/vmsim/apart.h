@@ -5,11 +5,13 @@
 
 #include "vmsim/replay.h"
 
-/* Has `work` done in a child, and what it then has in `result` here, too. False: it said so, or ended by a signal, which is
-   said. */
-bool run_apart(bool (*work)(void *context), void *context, void *result, size_t bytes);
+enum apart_end { APART_DONE, APART_REFUSED, APART_BROKEN };
 
-/* As replay, apart. */
+/* Has `work` done in a child, and what it then has in `result` here, too. Refused: it returned false, having complained;
+   broken: it ended by a signal, which is said. */
+enum apart_end run_apart(bool (*work)(void *context), void *context, void *result, size_t bytes);
+
+/* As replay, apart. False: it was refused, or broke. */
 bool replay_apart(struct trace *trace, const char *name, const struct replay_plan *plan,
                   struct replay_result *result);
 

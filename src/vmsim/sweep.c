@@ -35,14 +35,23 @@ struct sweeper {
     char *script;
     size_t script_bytes;
     struct replay_plan plan;
-    struct replay_result result; /* of a trace */
     struct outcome {
         uint64_t n_struck;
-        int status; /* of a script */
+        int status;                  /* of a script */
+        struct replay_result result; /* of a trace */
     } outcome;
 };
 
 /* --- runs ----------------------------------------------------------------------------------------------- */
+
+static bool run_trace(void *context)
+{
+    struct sweeper *const sweeper = context;
+    struct outcome *const outcome = &sweeper->outcome;
+    const bool is_done = replay(sweeper->trace, sweeper->name, &sweeper->plan, &outcome->result);
+    outcome->n_struck = outcome->result.figures.struck;
+    return is_done;
+}
 
 static bool run_script_once(void *context)
 {
@@ -77,27 +86,25 @@ static void print_replay(const struct replay_result *result)
         printf(is_whole(result) ? "\n" : "; %" PRIu64 " bytes are left\n", result->left_bytes);
 }
 
-/* The k-th call is struck. False: the run broke down. */
-static bool run_kth(struct sweeper *sweeper, uint64_t k)
+/* The k-th call is struck, if there is one. */
+static enum apart_end run_kth(struct sweeper *sweeper, uint64_t k)
 {
     char plan[PLAN_BYTES];
     snprintf(plan, sizeof plan, "%s:nth=%" PRIu64, sweeper->site, k);
     sweeper->plan.machine.plan = plan;
-    bool is_done;
-    if (sweeper->trace) {
-        is_done = replay_apart(sweeper->trace, sweeper->name, &sweeper->plan, &sweeper->result);
-        sweeper->outcome.n_struck = sweeper->result.figures.struck;
-    } else {
-        is_done = run_apart(run_script_once, sweeper, &sweeper->outcome, sizeof sweeper->outcome);
-    }
-    if (!is_done || !sweeper->outcome.n_struck)
-        return is_done;
+    struct outcome *const outcome = &sweeper->outcome;
+    const enum apart_end end =
+        run_apart(sweeper->trace ? run_trace : run_script_once, sweeper, outcome, sizeof *outcome);
+    if (end == APART_REFUSED || (end == APART_DONE && !outcome->n_struck))
+        return end;
     printf("%s %" PRIu64 ": ", sweeper->site, k);
-    if (sweeper->trace)
-        print_replay(&sweeper->result);
+    if (end == APART_BROKEN)
+        puts("the run broke down");
+    else if (sweeper->trace)
+        print_replay(&outcome->result);
     else
-        puts(sweeper->outcome.status == VMSIM_DONE ? "all as the script says" : "the script says otherwise");
-    return true;
+        puts(outcome->status == VMSIM_DONE ? "all as the script says" : "the script says otherwise");
+    return end;
 }
 
 static int sweep(struct sweeper *sweeper, uint64_t most)
@@ -105,11 +112,12 @@ static int sweep(struct sweeper *sweeper, uint64_t most)
     int status = VMSIM_DONE;
     uint64_t k = 1;
     for (; k <= most; k++) {
-        if (!run_kth(sweeper, k))
-            return k == 1 ? VMSIM_WRONG : VMSIM_FAILED;
+        const enum apart_end end = run_kth(sweeper, k);
+        if (end != APART_DONE)
+            return end == APART_BROKEN ? VMSIM_FAILED : VMSIM_WRONG;
         if (!sweeper->outcome.n_struck)
             break;
-        if (sweeper->trace && !is_whole(&sweeper->result))
+        if (sweeper->trace && !is_whole(&sweeper->outcome.result))
             status = VMSIM_FAILED;
     }
     printf("%" PRIu64 " runs, each with one call that failed\n", k - 1);
