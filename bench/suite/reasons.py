@@ -19,6 +19,10 @@ REASONS = {
         "cache": SIZE_CLASSES,
         "phases": SIZE_CLASSES,
     },
+    "threads": {
+        "server": "With one thread the blocks are in the caches, and it is far ahead of all peers; with eight they are not. The library's share "
+        "of the time is the same with both",
+    },
     "rest": {
         "churn": START,
         "pipeline": "Empty slabs that the heaps keep for their next blocks, and dirty free pages below the bound (0006, 0024), in equal parts "
