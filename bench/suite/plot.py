@@ -210,7 +210,7 @@ def scatter(folder, name, title, x_label, y_label, points):
 
 def names_beside(spots, ends):
     """{name: (x, y, side)} for {name: (x, y)} and {name: (ends of its bar along x, along y)}: each name beside its point,
-    where no point, bar or other name is, if there is such a place. All as parts of the plot's width and height."""
+    where no point, bar, other name or axis is, if there is such a place. All as parts of the plot's width and height."""
     taken = []
     for name, (x, y) in spots.items():
         (left, right), (bottom, top) = ends[name]
@@ -228,7 +228,11 @@ def names_beside(spots, ends):
             (at - (length if side == "right" else 0), y - 0.014, at + (length if side == "left" else 0), y + 0.014)
             for at, y, side in places
         ]
-        free = [index for index, box in enumerate(boxes) if not any(overlap(box, other) for other in taken)]
+        free = [
+            index
+            for index, box in enumerate(boxes)
+            if min(box) >= 0 and max(box) <= 1 and not any(overlap(box, other) for other in taken)
+        ]
         best = free[0] if free else 0
         placed[name] = places[best]
         taken.append(boxes[best])
