@@ -23,13 +23,6 @@ static struct page {
     uint64_t value;
 } model[N_PAGES];
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_free();
-    return 0;
-}
-
 static void start(const struct vk_machine_config *wanted)
 {
     static struct vk_preset preset;
@@ -400,11 +393,11 @@ static void wrong_machines_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(agrees_with_the_model, teardown),
-        cmocka_unit_test_teardown(bytes_survive_swap, teardown),
-        cmocka_unit_test_teardown(stamps_survive_swap, teardown),
-        cmocka_unit_test_teardown(a_poor_host_makes_no_machine, teardown),
-        cmocka_unit_test_teardown(wrong_machines_are_refused, teardown),
+        cmocka_unit_test_teardown(agrees_with_the_model, host_teardown),
+        cmocka_unit_test_teardown(bytes_survive_swap, host_teardown),
+        cmocka_unit_test_teardown(stamps_survive_swap, host_teardown),
+        cmocka_unit_test_teardown(a_poor_host_makes_no_machine, host_teardown),
+        cmocka_unit_test_teardown(wrong_machines_are_refused, host_teardown),
     };
     unit_report_to_stderr();
     return cmocka_run_group_tests(tests, NULL, NULL);

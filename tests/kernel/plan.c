@@ -16,13 +16,6 @@ static struct vk_mm *mm; /* NULL: it was refused */
 static vk_va area;       /* 0: it was refused */
 static uint64_t written[N_PAGES];
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_free();
-    return 0;
-}
-
 static void start(const char *plan)
 {
     static struct vk_preset preset;
@@ -222,9 +215,9 @@ static void what_is_no_plan(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(each_call_fails_once, teardown),
-        cmocka_unit_test_teardown(many_fail, teardown),
-        cmocka_unit_test_teardown(what_is_no_plan, teardown),
+        cmocka_unit_test_teardown(each_call_fails_once, host_teardown),
+        cmocka_unit_test_teardown(many_fail, host_teardown),
+        cmocka_unit_test_teardown(what_is_no_plan, host_teardown),
     };
     unit_report_to_stderr();
     return cmocka_run_group_tests(tests, NULL, NULL);
