@@ -78,23 +78,15 @@ void svg_put(FILE *file, const char *before, unsigned tenths)
 
 void svg_put_text(FILE *file, const char *text)
 {
-    for (; *text; text++)
-        switch (*text) {
-        case '<':
-            fputs("&lt;", file);
-            break;
-        case '>':
-            fputs("&gt;", file);
-            break;
-        case '&':
-            fputs("&amp;", file);
-            break;
-        case '"':
-            fputs("&quot;", file);
-            break;
-        default:
+    static const char special[] = "<>&\"";
+    static const char *const words[] = {"&lt;", "&gt;", "&amp;", "&quot;"};
+    for (; *text; text++) {
+        const char *const at = strchr(special, *text);
+        if (at)
+            fputs(words[at - special], file);
+        else
             fputc((unsigned char)*text < 0x20 ? '?' : *text, file);
-        }
+    }
 }
 
 /* --- the sheet ------------------------------------------------------------------------------------------ */
