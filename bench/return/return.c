@@ -95,7 +95,7 @@ static void go_on(struct worker *worker)
 static void look(void)
 {
     watch();
-    looks[n_looks++] = (struct look){(double)(now_ns() - freed_ns) / 1e9, status_kib("VmRSS:")};
+    looks[n_looks++] = (struct look){(double)(now_ns() - freed_ns) / 1e9, status_number("VmRSS:")};
 }
 
 /* What the first thread does after the last free; the others go on, or sleep, until it is over. */
@@ -146,7 +146,7 @@ static void run(void)
 
 static void report(void)
 {
-    long peak_kib = status_kib("VmHWM:"), floor_kib = looks[0].kib;
+    long peak_kib = status_number("VmHWM:"), floor_kib = looks[0].kib;
     for (int i = 0; i < n_looks; i++) {
         floor_kib = looks[i].kib < floor_kib ? looks[i].kib : floor_kib;
     }

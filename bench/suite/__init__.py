@@ -10,8 +10,11 @@ programs    real programs that end by themselves, as jobs
 servers     real servers with a client, as jobs
 rounds      who runs when; progress on the terminal
 extras      what is measured beside the rounds: memory over time, threads, memory return, instructions, micro
+costs       more of them: start-up, threads that allocate once, heaps of all sizes
 statistic   ratios, medians, means, intervals
 analysis    from runs to ratios
+bars        what the library is to reach, and whether it does
+reasons     why it does not where it does not, as far as it is known
 palette     colour, dash and marker of each allocator
 figures     what each figure shows
 plot        gnuplot

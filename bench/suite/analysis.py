@@ -7,6 +7,8 @@ from .jobs import GROUPS
 from .statistic import estimate, mean_estimate, paired_ratios, spread
 
 TIME, MEMORY = "time", "rss"
+PERCENTILES = ("p50", "p90", "p99", "p99.9", "p99.99", "p99.999", "max")
+FUNCTIONS = {"malloc": "malloc", "malloc64": "malloc(64)", "free": "free"}  # whose latencies are told
 
 
 def summarise(jobs, series, allocators):
@@ -32,6 +34,7 @@ def summarise(jobs, series, allocators):
                 "rss_kib": median_of(one["runs"], "rss_peak"),
                 "rss_end_kib": median_of(one["runs"], "rss_end"),
                 "rss_floor_kib": median_of(one["runs"], "rss_floor"),
+                "rss_own_kib": median_of(one["runs"], "rss_own"),
                 **{figure: estimate(ratios[job["name"], name, figure]) for figure in keys},
             }
     means = {group: means_of(of_group(jobs, group), table, ratios, allocators) for group in (*GROUPS, "all")}
@@ -67,3 +70,36 @@ def failures(series):
         for allocator, one in of_job.items()
         if one["failure"]
     ]
+
+
+def rows_by_name(results, section):
+    """{name: {allocator: [rows]}} of a section of the extras."""
+    found = {}
+    for row in results["extras"].get(section, []):
+        if not row.get("failure") and not row.get("unavailable"):
+            found.setdefault(row["name"], {}).setdefault(row["allocator"], []).append(row)
+    return found
+
+
+def latencies(results):
+    """{(job, function): {allocator: [nanoseconds at each percentile]}}, medians over the rounds."""
+    found = {}
+    for job, of_job in results["series"].items():
+        for allocator, one in of_job.items():
+            for function in FUNCTIONS:
+                keys = [f"{function}_{percentile}_ns" for percentile in PERCENTILES]
+                if one["runs"] and not one["failure"] and all(key in one["runs"][0] for key in keys):
+                    values = [statistics.median(run[key] for run in one["runs"]) for key in keys]
+                    found.setdefault((job, function), {})[allocator] = values
+    return found
+
+
+def speeds(by_allocator):
+    """{allocator: [(threads, million operations a second)]}, medians over the rounds."""
+    return {
+        name: [
+            (number, statistics.median(row["ops"] / row["seconds"] / 1e6 for row in rows if row["threads"] == number))
+            for number in sorted({row["threads"] for row in rows})
+        ]
+        for name, rows in by_allocator.items()
+    }

@@ -2,9 +2,9 @@
 """docs/benchmarks.md: what each workload imitates and why, how noise is handled, and the figures of one full run."""
 import textwrap
 
-from . import figures, tables
+from . import bars, tables
 from .allocators import BASE
-from .analysis import failures
+from .analysis import FUNCTIONS, PERCENTILES, failures, latencies, rows_by_name, speeds
 from .jobs import GROUPS
 from .statistic import estimate, paired_ratios
 
@@ -63,12 +63,14 @@ def write(results, summary, path):
         METHOD,
         "## What is run\n\n" + what_is_run(results),
         "## Figures\n\n" + conditions(results, summary),
+        the_bars(results),
         means(results, summary),
         *(jobs_table(results, summary, figure, group) for figure in tables.FIGURES for group in GROUPS),
         after_the_last_free(results, summary),
         memory_return(results),
         latency(results),
         threads(results),
+        *(costs_table(one) for one in tables.of_costs(results)),
         instructions(results),
         micro(results),
         failed(results),
@@ -113,14 +115,32 @@ def conditions(results, summary):
     return wrapped(text)
 
 
+def the_bars(results):
+    """What is to be reached, and whether this run did."""
+    found = bars.verdicts(results)
+    text = f"What the library is to reach (`bench/suite/bars.py`), and what this run says of it. {bars.tally(found)}. A bar is met if its "
+    text += "figure is at most the limit; the interval stands beside it. A bar of which the run lacks a part is never met: it is not "
+    text += "measured, unless what there is does not meet it."
+    if results["settings"]["quick"]:
+        text += " This was a quick run: no figures to quote."
+    parts = ["### Bars\n\n" + wrapped(text), table(["bar", "limit", "", "figure"], bars.rows(found))]
+    for title, items in bars.lists(found):
+        parts.append(wrapped(f"{title[0].upper()}{title[1:]}:") + "\n" + table(["", "figure", "why"], items))
+    return "\n".join(parts)
+
+
+def costs_table(one):
+    return f"### {one.title}\n\n" + wrapped(one.text) + "\n" + table(one.header, [(first, *cells) for first, cells in one.rows])
+
+
 def means(results, summary):
     names = tables.compared(results)
-    parts = []
+    parts = ["### Geometric means\n\n" + wrapped(f"Of these jobs: {tables.in_the_means(results)}.")]
     for figure, title in tables.FIGURES.items():
         rows = [(text, *cells) for text, cells in tables.mean_rows(summary, names, figure)]
         if rows:
             parts.append(table([f"{title}, ratio to {BASE}", *names], rows))
-    return "\n".join(parts)
+    return "\n".join(parts) if len(parts) > 1 else ""
 
 
 def jobs_table(results, summary, figure, group):
@@ -134,7 +154,7 @@ def jobs_table(results, summary, figure, group):
 
 def by_name(results, section, text, cell):
     """A table of a section of the extras: a row a name, a column an allocator; cell makes the text of its rows."""
-    found = figures.rows_by_name(results, section)
+    found = rows_by_name(results, section)
     if not found:
         return ""
     present = {name for by_allocator in found.values() for name in by_allocator}
@@ -153,13 +173,15 @@ def after_the_last_free(results, summary):
     for job in results["jobs"]:
         cells = [summary["jobs"][job["name"]][name]["rss_floor_kib"] for name in names]
         if any(cells):
-            rows.append((f"`{job['name']}`", *(tables.number(cell, "rss_floor_kib") for cell in cells)))
+            own = summary["jobs"][job["name"]][BASE]["rss_own_kib"]
+            rows.append((f"`{job['name']}`", *(tables.number(cell, "rss_floor_kib") for cell in (own, *cells))))
     if not rows:
         return ""
     text = (
-        "RSS in MiB a second after the last free, with no call made meanwhile; of redis two seconds after FLUSHALL."
+        "RSS in MiB a second after the last free, with no call made meanwhile; of redis two seconds after FLUSHALL. Own is what of it "
+        "is the program's static arrays, in which it keeps its blocks."
     )
-    return "### After the last free\n\n" + wrapped(text) + "\n" + table(["MiB", *names], rows)
+    return "### After the last free\n\n" + wrapped(text) + "\n" + table(["MiB", "own", *names], rows)
 
 
 def memory_return(results):
@@ -184,15 +206,15 @@ def watched(results):
 def latency(results):
     names = [one["name"] for one in results["allocators"]]
     parts = []
-    for (job, function), by_allocator in figures.latencies(results).items():
+    for (job, function), by_allocator in latencies(results).items():
         rows = [(name, *(f"{value:.0f}" for value in by_allocator[name])) for name in names if name in by_allocator]
-        parts.append(table([f"`{function}` in `{job}`, ns", *figures.PERCENTILES], rows))
+        parts.append(table([f"`{FUNCTIONS[function]}` in `{job}`, ns", *PERCENTILES], rows))
     return "### Latency\n\n" + "\n".join(parts) if parts else ""
 
 
 def threads(results):
     def cell(rows):
-        return ", ".join(f"{speed:.1f}" for _, speed in figures.speeds({"": rows})[""])
+        return ", ".join(f"{speed:.1f}" for _, speed in speeds({"": rows})[""])
 
     numbers = sorted({row["threads"] for row in results["extras"].get("threads", []) if "threads" in row})
     text = f"Million operations a second with {', '.join(map(str, numbers))} threads, on {results['machine']['cores']} cores."
@@ -200,22 +222,23 @@ def threads(results):
 
 
 def instructions(results):
-    text = "Instructions of an iteration, counted by callgrind (`bench/instructions`). Libraries that do not run under valgrind "
-    text += "have no figure."
+    text = "Instructions of an iteration, counted by callgrind (`bench/instructions`)."
+    silent = [row["allocator"] for row in results["extras"].get("instructions", []) if row.get("unavailable")]
+    text += f" Not run by valgrind: {', '.join(silent)}." if silent else ""
     return by_name(
         results, "instructions", "### Instructions\n\n" + wrapped(text), lambda rows: rows[0]["instructions"]
     )
 
 
 def micro(results):
-    found = figures.rows_by_name(results, "micro")
+    found = rows_by_name(results, "micro")
     names = tables.compared(results)
     rows = []
     for name, by_allocator in found.items():
         base = by_allocator.get(BASE, [])
         estimates = [estimate(paired_ratios(by_allocator.get(one, []), base, "nanoseconds")) for one in names]
         rows.append((f"`{name}`", *(f"{one['ratio']:.2f}" if one else "-" for one in estimates)))
-    return f"### Single operations\n\n" + table([f"time, ratio to {BASE}", *names], rows) if rows else ""
+    return "### Single operations\n\n" + table([f"time, ratio to {BASE}", *names], rows) if rows else ""
 
 
 def failed(results):

@@ -8,20 +8,23 @@ import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
+from . import costs
 from .allocators import BASE
-from .jobs import run_workload
+from .jobs import quick_argument, run_workload
 from .process import Failure, last_line
-from .rounds import Progress
+from .rounds import REPEATS, Progress, turns
 
 SECTIONS = {
-    "threads": "speed with 1 to 8 threads, of the workloads that take any number",
+    "threads": "speed with 1 to 16 threads, of the workloads that take any number",
     "return": "how soon and how far RSS falls after the last free, idle and busy, with one thread and four",
+    "startup": "what the library adds to the time and memory of `true`",
+    "idle-threads": "what stays of 10,000 threads that allocate once",
+    "heap-sizes": "time of a call while 1 KiB to 1 GiB is alive",
     "instructions": "instructions of a pair of malloc and free, counted by callgrind",
     "micro": "single operations, by google-benchmark",
 }
 NOT_QUICK = ("threads", "micro")  # left out with --quick, unless --only names them
-THREADS, QUICK_THREADS = (1, 2, 4, 8), (1, 4)
-REPEATS = 3  # of what is taken in rounds of its own; one with --quick
+THREADS, QUICK_THREADS = (1, 2, 4, 8, 16), (1, 4)
 
 
 def measure(machinery, sections, jobs, allocators, options):
@@ -45,10 +48,6 @@ def failures(extras):
         for row in rows
         if row.get("failure")
     ]
-
-
-def quick_argument(quick):
-    return ["--quick"] if quick else []
 
 
 def threads(machinery, jobs, allocators, quick, progress):
@@ -90,7 +89,7 @@ def memory_return(machinery, _jobs, allocators, quick, progress):
                 figures = run_workload(machinery, allocator, program, arguments)
             except Failure as failure:
                 return {**row, "failure": str(failure)}
-            row.update({key: value for key, value in figures.items() if key.startswith("return_")})
+            row.update({key: value for key, value in figures.items() if key.startswith("return_") or key == "rss_own"})
             row["samples"] = [
                 [at - figures["freed_at"], live, rss]
                 for at, live, rss in figures["samples"]
@@ -128,13 +127,9 @@ def instructions(machinery, _jobs, allocators, quick, progress):
 def micro(machinery, _jobs, allocators, quick, progress):
     """One row a benchmark, allocator and repeat, in nanoseconds: of the processor, unless the benchmark says otherwise."""
     program = machinery.build / "bench/micro"
-    repeats = 1 if quick else REPEATS
-    progress.n_steps = repeats * len(allocators)
     rows = []
-    for repeat in range(1, repeats + 1):
-        for allocator in allocators:
-            progress.step(f"round {repeat}", allocator.name)
-            rows.extend(micro_rows(machinery, program, allocator, repeat, quick))
+    for repeat, allocator in turns(allocators, quick, progress):
+        rows.extend(micro_rows(machinery, program, allocator, repeat, quick))
     return rows
 
 
@@ -165,6 +160,9 @@ def time_of(name):
 MEASURES = {
     "threads": threads,
     "return": memory_return,
+    "startup": costs.startup,
+    "idle-threads": costs.idle_threads,
+    "heap-sizes": costs.heap_sizes,
     "instructions": instructions,
     "micro": micro,
 }

@@ -1,17 +1,13 @@
 # SPDX-License-Identifier: MIT
 """What each figure shows: from results to pictures, in the order in which the report shows them."""
-import statistics
 from dataclasses import dataclass, field
 
-
-from . import plot
+from . import costs, plot
 from .allocators import BASE
-from .analysis import MEMORY, TIME
+from .analysis import FUNCTIONS, MEMORY, PERCENTILES, TIME, latencies, rows_by_name, speeds
 from .jobs import GROUPS
 from .statistic import estimate, paired_ratios
 from .tables import compared
-
-PERCENTILES = ("p50", "p90", "p99", "p99.9", "p99.99", "p99.999", "max")
 
 
 @dataclass
@@ -34,6 +30,7 @@ def sections(results, summary, folder):
         memory_return(results, folder),
         latency(results, folder),
         threads(results, folder),
+        heap_sizes(results, folder),
         instructions(results, folder),
         micro(results, folder),
     ]
@@ -93,15 +90,6 @@ def scatter_points(means, names):
     }
 
 
-def rows_by_name(results, section):
-    """{name: {allocator: [rows]}} of a section of the extras."""
-    found = {}
-    for row in results["extras"].get(section, []):
-        if not row.get("failure") and not row.get("unavailable"):
-            found.setdefault(row["name"], {}).setdefault(row["allocator"], []).append(row)
-    return found
-
-
 def memory_curves(folder, file, title, label, samples):
     """RSS over time, one line an allocator, and the live bytes of the base's run; samples: {allocator: samples}."""
     series = {name: [(at, rss / 1024) for at, _, rss in one] for name, one in samples.items() if len(one) > 1}
@@ -137,19 +125,6 @@ def memory_return(results, folder):
     return section
 
 
-def latencies(results):
-    """{(job, function): {allocator: [nanoseconds at each percentile]}}, medians over the rounds."""
-    found = {}
-    for job, of_job in results["series"].items():
-        for allocator, one in of_job.items():
-            for function in ("malloc", "free"):
-                keys = [f"{function}_{percentile}_ns" for percentile in PERCENTILES]
-                if one["runs"] and not one["failure"] and all(key in one["runs"][0] for key in keys):
-                    values = [statistics.median(run[key] for run in one["runs"]) for key in keys]
-                    found.setdefault((job, function), {})[allocator] = values
-    return found
-
-
 def latency(results, folder):
     section = Section(
         "Latency",
@@ -165,22 +140,11 @@ def latency(results, folder):
             for name, values in by_allocator.items()
         }
         section.pictures.append(plot.curves(
-            folder, f"latency-{job}-{function}", f"Latency of {function} in the workload {job}",
+            folder, f"latency-{job}-{function}", f"Latency of {FUNCTIONS[function]} in the workload {job}",
             plot.Axis("part of the calls that take at most so long", tics=tics),
             plot.Axis("time of a call (logarithmic)", log=True, tics=times), series,
         ))  # fmt: skip
     return section
-
-
-def speeds(by_allocator):
-    """{allocator: [(threads, million operations a second)]}, medians over the rounds."""
-    return {
-        name: [
-            (number, statistics.median(row["ops"] / row["seconds"] / 1e6 for row in rows if row["threads"] == number))
-            for number in sorted({row["threads"] for row in rows})
-        ]
-        for name, rows in by_allocator.items()
-    }
 
 
 def threads(results, folder):
@@ -198,6 +162,25 @@ def threads(results, folder):
                 plot.Axis("threads (logarithmic)", log=True, tics=tuple((str(number), number) for number in numbers)),
                 plot.Axis("million operations a second"), series,
             ))  # fmt: skip
+    return section
+
+
+def heap_sizes(results, folder):
+    section = Section(
+        "Heaps of any size",
+        "Time of a call of malloc or free while so much is alive, in blocks of 16 to 1024 bytes that are replaced at random: half of "
+        "what replacing a block takes more than looking at it. Large heaps cost cache misses.",
+    )
+    found = costs.heap_times(rows_by_name(results, "heap-sizes"))
+    tics = tuple((costs.size_text(live), live) for live in sorted({live for one in found.values() for live in one}))
+    if len(tics) > 1:
+        times = tuple((f"{step} ns", step) for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000))
+        section.pictures.append(plot.curves(
+            folder, "heap-sizes", "Time of a call in small and in large heaps",
+            plot.Axis("live bytes (logarithmic)", log=True, tics=tics),
+            plot.Axis("time of a call (logarithmic)", log=True, tics=times),
+            {name: sorted(one.items()) for name, one in found.items()},
+        ))  # fmt: skip
     return section
 
 

@@ -42,7 +42,7 @@ def workloads(machinery, quick):
     found = []
     for program in workload_programs(machinery):
         about = key_values(machinery.run(None, [program, "--describe"], timeout=60).check(program.name).stdout)
-        arguments = ["--quick"] if quick else []
+        arguments = quick_argument(quick)
         n_threads = int(about.get("threads", 0))
         found.append(
             Job(
@@ -59,6 +59,10 @@ def workloads(machinery, quick):
             )
         )
     return found
+
+
+def quick_argument(quick):
+    return ["--quick"] if quick else []
 
 
 def run_workload(machinery, allocator, program, arguments):

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import allocators, analysis, compare, docs, extras, machine, programs, report, rounds, servers, tables
+from . import allocators, analysis, bars, compare, docs, extras, machine, programs, report, rounds, servers, tables
 from .jobs import workloads
 from .process import Failure, Machinery
 
@@ -210,6 +210,7 @@ def finish(results, out, options):
     if options.write_docs:
         docs.write(results, summary, ROOT / "docs/benchmarks.md")
     print(tables.text(results, summary))
+    print("\n" + bars.text(bars.verdicts(results)) + (", in a quick run" if results["settings"]["quick"] else ""))
     print(f"report: {out / 'report.html'}")
     bad = analysis.failures(results["series"]) + extras.failures(results["extras"])
     if results["interrupted"]:

@@ -10,7 +10,8 @@ from .process import Failure
 
 FONT = "DejaVu Sans"
 FALLBACK = "DejaVu Sans, Verdana, Arial, sans-serif"
-WIDTH, MARGIN_HEIGHT = 940, 150
+WIDTH, MARGIN_HEIGHT = 940, 160
+KEY_TOP, PLOT_TOP = 44, 96  # pixels from above: the legend of rows of points, between the title and the points
 ROW_HEIGHT, POINT_HEIGHT = 12, 7  # of a row of points, and for each allocator in it
 SCATTER_SIZE = (760, 560)
 LABEL_GAP = 0.055  # of the height of the plot, between the names at the ends of lines
@@ -60,6 +61,8 @@ def ratio_tics(values):
     low, high = min(values), max(values)
     if high / low > 6:  # not room for all
         steps = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 8, 16, 32, 64, 128, 256)
+    if high / low > 40:
+        steps = (0.001, 0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
     return tuple((f"{step:g}", step) for step in steps if low / 1.3 <= step <= high * 1.3)
 
 
@@ -77,7 +80,8 @@ def dots(folder, name, title, label, rows, base):
     chosen = looks(names)
     values = [value for row in rows for one in row[1].values() for value in (one["low"], one["high"])]
     axis = Axis(label, log=True, tics=ratio_tics([*values, 1]))
-    lines = head(title, WIDTH, MARGIN_HEIGHT + (ROW_HEIGHT + POINT_HEIGHT * len(names)) * len(rows))
+    picture_height = MARGIN_HEIGHT + (ROW_HEIGHT + POINT_HEIGHT * len(names)) * len(rows)
+    lines = head("", WIDTH, picture_height)
     lines += axis_lines("x", axis)
     tics = ", ".join(
         f"{bold(text) if is_mean else quote(text)} {index}" for index, (text, _, _, is_mean) in enumerate(rows)
@@ -87,7 +91,10 @@ def dots(folder, name, title, label, rows, base):
         f"set yrange [{len(rows) - 0.4}:-0.6]",
         "set grid noytics",
         f"set xrange [{min([1, *values]) / 1.1}:{max([1, *values]) * 1.1}]",
-        "set key outside top center horizontal samplen 1 spacing 1.2",
+        f"set tmargin at screen {1 - PLOT_TOP / picture_height:.4f}",
+        f"set key at screen 0.5, screen {1 - KEY_TOP / picture_height:.4f} center top horizontal samplen 1 spacing 1.2",
+        f"set label {bold(title)} at screen 0.5, screen {1 - 26 / picture_height:.4f} center "
+        f'font "{FONT},15" textcolor rgb "{TEXT}"',
         f'set arrow from first 1, graph 0 to first 1, graph 1 nohead lc rgb "{TEXT}" lw 1.6',
         f'set label {quote(base + " = 1")} at first 1, graph 1 center offset character 0, character 0.6 font "{FONT},11"',
     ]
@@ -144,7 +151,7 @@ def curves(folder, name, title, x_axis, y_axis, series, area=()):
     plots = []
     if area:
         lines += block("area", area)
-        lines.append(f'set label "grey: live bytes" at graph 0.012, graph 0.965 left font "{FONT},11"')
+        lines.append(f'set label "grey: live bytes" at graph 1, graph 1.045 right font "{FONT},11"')
         plots.append(f'$area using 1:2 with filledcurves y1=0 lc rgb "{LIVE}"')
     for number, (allocator, one) in enumerate(series.items()):
         lines += block(f"data{number}", one)
@@ -203,7 +210,7 @@ def scatter(folder, name, title, x_label, y_label, points):
 
 def names_beside(spots, ends):
     """{name: (x, y, side)} for {name: (x, y)} and {name: (ends of its bar along x, along y)}: each name beside its point,
-    where no point, bar or other name is, if there is such a place. All as parts of the plot's width and height."""
+    where no point, bar, other name or axis is, if there is such a place. All as parts of the plot's width and height."""
     taken = []
     for name, (x, y) in spots.items():
         (left, right), (bottom, top) = ends[name]
@@ -221,7 +228,11 @@ def names_beside(spots, ends):
             (at - (length if side == "right" else 0), y - 0.014, at + (length if side == "left" else 0), y + 0.014)
             for at, y, side in places
         ]
-        free = [index for index, box in enumerate(boxes) if not any(overlap(box, other) for other in taken)]
+        free = [
+            index
+            for index, box in enumerate(boxes)
+            if min(box) >= 0 and max(box) <= 1 and not any(overlap(box, other) for other in taken)
+        ]
         best = free[0] if free else 0
         placed[name] = places[best]
         taken.append(boxes[best])

@@ -2,7 +2,7 @@
 """report.html: tables and figures in one file, which needs no network."""
 import html
 
-from . import figures, tables
+from . import bars, figures, tables
 from .analysis import failures
 from .extras import failures as failures_of_extras
 from .jobs import GROUPS
@@ -14,19 +14,29 @@ h1 { font-size: 1.6em } h2 { font-size: 1.25em; margin-top: 2.2em; border-bottom
 table { border-collapse: collapse; margin: 1em 0; font-size: 0.85em }
 th, td { padding: 0.25em 0.7em; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap }
 th:first-child, td:first-child { text-align: left }
-td.about { white-space: normal; text-align: left }
+td.about, th.about { white-space: normal; text-align: left }
 tr.mean td { font-weight: bold; border-top: 2px solid #555 }
 td.failed { color: #a00; font-weight: bold }
+td.met { color: #060 }
+td.verdict { text-align: left }
 svg { max-width: 100%; height: auto; display: block; margin: 1.2em 0 }
 .wide { overflow-x: auto }
 ul.failed li { color: #a00 }
 """
 
+CLASSES = {
+    "failed": " class=failed",
+    bars.MET: ' class="verdict met"',
+    bars.NOT_MET: ' class="verdict failed"',
+    bars.NOT_MEASURED: " class=verdict",
+}
+
 
 def write(results, summary, out):
     """Draws the figures into out/figures, and writes out/report.html around them."""
     title = "malloc libraries side by side"
-    parts = [f"<h1>{title}</h1>", conditions(results, summary), failed(results), means(results, summary)]
+    parts = [f"<h1>{title}</h1>", conditions(results, summary), failed(results), the_bars(results)]
+    parts.append(means(results, summary))
     try:
         sections = figures.sections(results, summary, out / "figures")
     except (FileNotFoundError, Failure) as failure:
@@ -54,9 +64,7 @@ def table(header, rows, classes=()):
     lines = ["<div class=wide><table><tr>" + "".join(f"<th>{html.escape(text)}</th>" for text in header) + "</tr>"]
     for index, (first, cells) in enumerate(rows):
         kind = f' class="{classes[index]}"' if index < len(classes) and classes[index] else ""
-        marked = "".join(
-            f"<td{' class=failed' if cell.startswith('failed') else ''}>{html.escape(cell)}</td>" for cell in cells
-        )
+        marked = "".join(f"<td{CLASSES.get(cell.split(' in ')[0], '')}>{html.escape(cell)}</td>" for cell in cells)
         lines.append(f"<tr{kind}><td>{html.escape(first)}</td>{marked}</tr>")
     return "\n".join([*lines, "</table></div>"])
 
@@ -84,6 +92,17 @@ def failed(results):
     return f"<h2>Failed</h2><ul class=failed>{items}</ul>"
 
 
+def the_bars(results):
+    found = bars.verdicts(results)
+    quick = " A quick run: no figures to quote." if results["settings"]["quick"] else ""
+    rows = [(bar, [limit, word, figure]) for bar, limit, word, figure in bars.rows(found)]
+    parts = [f"<h2>Bars</h2><p>{html.escape(bars.tally(found))}.{quick}</p>"]
+    parts.append(as_text(table(["bar", "limit", "", "figure"], rows)))
+    for title, items in bars.lists(found):
+        parts.append(as_text(table([title, "figure", "why"], [(name, [figure, why]) for name, figure, why in items])))
+    return "".join(parts)
+
+
 def means(results, summary):
     names = tables.compared(results)
     parts = []
@@ -91,7 +110,8 @@ def means(results, summary):
         rows = tables.mean_rows(summary, names, figure)
         if rows:
             parts.append(table([f"{title}, ratio to {tables.BASE}", *names], rows))
-    return "<h2>Summary</h2>" + "".join(parts) if parts else ""
+    about_jobs = f"<p>Means of these jobs: {html.escape(tables.in_the_means(results))}.</p>"
+    return "<h2>Summary</h2>" + about_jobs + "".join(parts) if parts else ""
 
 
 def all_ratios(results, summary):
@@ -103,6 +123,8 @@ def all_ratios(results, summary):
             if rows:
                 parts.append(table([f"{title} of {group_title}", *names], rows))
     parts.append(medians(results, summary))
+    for one in tables.of_costs(results):
+        parts.append(f"<p><b>{html.escape(one.title)}.</b> {html.escape(one.text)}</p>" + table(one.header, one.rows))
     return "<h2>All figures</h2>" + "".join(parts)
 
 
@@ -128,4 +150,4 @@ def about(results):
 
 def as_text(tables_of_texts):
     """Tables whose cells are words: they begin at the left, and may be broken."""
-    return tables_of_texts.replace("<td>", "<td class=about>")
+    return tables_of_texts.replace("<td>", "<td class=about>").replace("<th>", "<th class=about>")

@@ -16,6 +16,7 @@ from .process import Failure
 from .statistic import estimate, paired_ratios
 
 
+REPEATS = 3  # of what is taken in rounds of its own, beside these; one with --quick
 UNCERTAIN = 1.1  # the upper end of an interval, divided by the lower one
 
 
@@ -133,3 +134,13 @@ def compare_checksums(series, progress):
             first = wrong[0]
             one.failure = f"round {first['round']}: its result {first['checksum']} is not {base}, that of {BASE}"
             progress.say(f"failed on {name}: {one.failure}")
+
+
+def turns(allocators, quick, progress):
+    """(round, allocator) for what is run on each allocator in turn, a few times."""
+    repeats = 1 if quick else REPEATS
+    progress.n_steps = repeats * len(allocators)
+    for repeat in range(1, repeats + 1):
+        for allocator in allocators:
+            progress.step(f"round {repeat}", allocator.name)
+            yield repeat, allocator

@@ -24,6 +24,16 @@ def paired_ratios(runs, base_runs, key):
     return [run[key] / base[run["round"]] for run in runs if run.get(key) and run["round"] in base]
 
 
+def differences(runs, base_runs, key):
+    """Median and interval of what runs take more than the base's of the same round; None if there are none."""
+    base = {run["round"]: run[key] for run in base_runs}
+    values = [run[key] - base[run["round"]] for run in runs if run["round"] in base]
+    if not values:
+        return None
+    low, high = interval(resampled_medians(values, random.Random(SEED)))
+    return {"more": statistics.median(values), "low": low, "high": high, "rounds": len(values)}
+
+
 def resampled_medians(ratios, generator):
     return [statistics.median(generator.choices(ratios, k=len(ratios))) for _ in range(RESAMPLES)]
 

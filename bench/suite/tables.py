@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The figures as text: results.csv, and the tables that the terminal, the report and the page in docs/ show."""
 import csv
+import statistics
+from dataclasses import dataclass
 
+from . import costs
 from .allocators import BASE
-from .analysis import MEMORY, TIME
+from .analysis import MEMORY, TIME, rows_by_name
 from .jobs import GROUPS
 
 FIGURES = {TIME: "time", MEMORY: "peak RSS"}
@@ -46,11 +49,28 @@ def mean_rows(summary, allocators, figure):
         if any(means[name][figure] or means[name]["failed"] for name in allocators):
             rows.append(
                 (
-                    f"geometric mean, {GROUPS.get(group, group)}",
+                    f"geometric mean, {GROUPS.get(group, group)} ({n_jobs(means)})",
                     [mean_cell(means[name], figure) for name in allocators],
                 )
             )
     return rows
+
+
+def n_jobs(means):
+    """How many jobs the means are of; the base's is never missing but for its own failures."""
+    mean = means[BASE][TIME] or means[BASE][MEMORY]
+    return mean["jobs"] if mean else "failed"
+
+
+def in_the_means(results):
+    """Which jobs the geometric means are of, in words."""
+    parts = []
+    for group, title in GROUPS.items():
+        names = [job["name"] for job in results["jobs"] if job["group"] == group]
+        if names:
+            parts.append(f"{title}: {', '.join(names)}")
+    skipped = [f"{name} ({why})" for name, why in results["skipped"].items()]
+    return "; ".join(parts) + (f"; skipped: {', '.join(skipped)}" if skipped else "")
 
 
 def mean_cell(mean, figure):
@@ -109,3 +129,73 @@ def number(value, key):
     if value is None:
         return "-"
     return f"{value:.3f}" if key == "seconds" else f"{value / 1024:.1f}"
+
+
+# ---- sections of the extras that are tables by nature ----
+
+
+@dataclass
+class Table:
+    title: str
+    text: str
+    header: list
+    rows: list  # of a first cell and a list of cells
+
+
+def of_costs(results):
+    """The tables of start-up, threads that allocate once, and heaps of all sizes, as far as they were measured."""
+    return [one for one in (startup(results), idle_threads(results), heap_sizes(results)) if one.rows]
+
+
+def startup(results):
+    more = costs.startup_differences(rows_by_name(results, "startup").get("true", {}), BASE)
+    rows = [
+        (name, [amount(one["cpu"], 1e6), amount(one["seconds"], 1e6), amount(one["rss_peak"], 1)])
+        for name, one in more.items()
+    ]
+    return Table(
+        "Start-up",
+        f"What a library adds to a process that only starts and ends (`true`), above {BASE} preloaded alike: medians over starts that "
+        "follow each other in turn.",
+        ["", "processor time, µs", "by the clock, µs", "peak RSS, KiB"],
+        rows,
+    )
+
+
+def amount(one, factor):
+    return f"{one['more'] * factor:.0f} ({one['low'] * factor:.0f}..{one['high'] * factor:.0f})" if one else "-"
+
+
+def idle_threads(results):
+    keys = ("waiting_bytes", "ended_bytes", "freed_bytes")
+    by_allocator = rows_by_name(results, "idle-threads").get("threads", {})
+    rows = [
+        (name, [f"{statistics.median(row[key] for row in found):.0f}" for key in keys])
+        for name, found in by_allocator.items()
+    ]
+    number = min((row["idle_threads"] for found in by_allocator.values() for row in found), default=0)
+    return Table(
+        "Threads that allocate once",
+        f"Bytes for each of {number:.0f} threads that are there at the same time and allocate one block of 64 bytes each, above what "
+        "the same threads take that do not call malloc.",
+        ["", "while they wait", "they have ended, the blocks live", "the blocks are freed"],
+        rows,
+    )
+
+
+def heap_sizes(results):
+    by_name = rows_by_name(results, "heap-sizes")
+    times = costs.heap_times(by_name)
+    sizes = sorted({live for one in times.values() for live in one})
+    rows = [
+        (name, [f"{one[live]:.1f}" if live in one else "-" for live in sizes] + [f"{max(one.values()) / min(one.values()):.1f}"])
+        for name, one in times.items()
+    ]
+    return Table(
+        "Heaps of any size",
+        "Nanoseconds of a call of malloc or free while so much is alive, in blocks of 16 to 1024 bytes that are replaced at random: "
+        "half of what replacing a block takes more than looking at it. Large heaps cost cache misses, small ones what is given up and "
+        "taken again. Last: the dearest divided by the cheapest.",
+        ["ns", *(costs.size_text(live) for live in sizes), "factor"],
+        rows,
+    )

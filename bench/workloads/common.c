@@ -3,13 +3,14 @@
  * common.c - main() of all workloads: NAME [--quick] [--threads N] | --describe
  *
  * Prints key=value lines. rss_start, rss_peak and rss_end are KiB before the measured phase, at most, and
- * right after the last free; rss_floor a second later, in which nothing is called. With VMBENCH_SAMPLES=FD,
- * lines "sample SECONDS LIVE_BYTES RSS_KIB" go to that descriptor about ten times a second.
+ * right after the last free; rss_floor a second later, in which nothing is called; rss_own the part of it that
+ * is this program's static data; threads_end how many threads there are then. With VMBENCH_SAMPLES=FD, lines "sample SECONDS LIVE_BYTES RSS_KIB" go to that descriptor about ten times a second.
  */
 #include "common.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -58,7 +59,7 @@ static double cpu_seconds(int who)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-long status_kib(const char *name)
+long status_number(const char *name)
 {
     static char text[8192];
     ssize_t n_read = pread(status_fd, text, sizeof text - 1, 0);
@@ -68,6 +69,28 @@ long status_kib(const char *name)
         fail("cannot read /proc/self/status");
     }
     return strtol(line + strlen(name), NULL, 10);
+}
+
+/* What is resident of the pages between the linker's marks, in KiB: the arrays in which programs keep their
+   blocks. No allocator can do anything about them. */
+static long own_kib(void)
+{
+    extern char __bss_start[], _end[];
+    static unsigned char is_resident[4096];
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), n_resident = 0;
+    uintptr_t at = ((uintptr_t)__bss_start + page - 1) / page * page;
+    for (uintptr_t next; at < (uintptr_t)_end; at = next) {
+        uintptr_t left = ((uintptr_t)_end - at + page - 1) / page;
+        uintptr_t n_pages = left < sizeof is_resident ? left : sizeof is_resident;
+        next = at + n_pages * page;
+        if (mincore((void *)at, n_pages * page, is_resident) != 0) {
+            fail("cannot tell which pages are resident");
+        }
+        for (uintptr_t i = 0; i < n_pages; i++) {
+            n_resident += is_resident[i] & 1;
+        }
+    }
+    return (long)(n_resident * page / 1024);
 }
 
 static int64_t live_bytes(void)
@@ -86,7 +109,7 @@ static void write_sample(uint64_t at_ns, int64_t live)
     char text[100];
     uint64_t us = (at_ns - started_ns) / 1000;
     int length = snprintf(text, sizeof text, "sample %lu.%06lu %lld %ld\n", (unsigned long)(us / 1000000),
-                          (unsigned long)(us % 1000000), (long long)live, status_kib("VmRSS:"));
+                          (unsigned long)(us % 1000000), (long long)live, status_number("VmRSS:"));
     if (write(samples_fd, text, (size_t)length) != length) {
         fail("cannot write a sample");
     }
@@ -206,7 +229,7 @@ static void read_arguments(int argc, char **argv)
 
 struct results {
     double seconds, cpu;
-    long start_kib, peak_kib, end_kib, floor_kib;
+    long start_kib, peak_kib, end_kib, floor_kib, own_kib, n_threads;
 };
 
 static void print_results(const struct results *results)
@@ -220,6 +243,7 @@ static void print_results(const struct results *results)
            results->seconds, results->cpu);
     printf("peak_live=%lld\nrss_start=%ld\nrss_peak=%ld\nrss_end=%ld\nrss_floor=%ld\n", (long long)peak_live,
            results->start_kib, results->peak_kib, results->end_kib, results->floor_kib);
+    printf("rss_own=%ld\nthreads_end=%ld\n", results->own_kib, results->n_threads);
     if (workload.report != NULL) {
         workload.report();
     }
@@ -244,16 +268,18 @@ int main(int argc, char **argv)
     }
     nanosleep(&(struct timespec){0},
               NULL); /* its page of the C library is resident before the first figure */
-    struct results results = {.start_kib = status_kib("VmRSS:")};
+    struct results results = {.start_kib = status_number("VmRSS:")};
     double start_cpu = cpu_seconds(RUSAGE_SELF);
     started_ns = now_ns();
     workload.run();
     results.seconds = (double)(now_ns() - started_ns) / 1e9;
     results.cpu = cpu_seconds(RUSAGE_SELF) - start_cpu + cpu_seconds(RUSAGE_CHILDREN);
-    results.end_kib = status_kib("VmRSS:");
-    results.peak_kib = status_kib("VmHWM:");
+    results.end_kib = status_number("VmRSS:");
+    results.peak_kib = status_number("VmHWM:");
     rest(live_bytes());
-    results.floor_kib = status_kib("VmRSS:");
+    results.floor_kib = status_number("VmRSS:");
+    results.own_kib = own_kib();
+    results.n_threads = status_number("Threads:");
     print_results(&results);
     return fflush(stdout) == 0 ? 0 : 1;
 }

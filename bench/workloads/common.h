@@ -65,8 +65,8 @@ void join_thread(pthread_t thread);
 
 uint64_t now_ns(void);
 
-/* A line of /proc/self/status ("VmRSS:"), in KiB. One thread at a time. */
-long status_kib(const char *name);
+/* A line of /proc/self/status ("VmRSS:", in KiB; "Threads:"). One thread at a time. */
+long status_number(const char *name);
 
 /* Looks at live bytes, and writes a sample if one is due. Only where worker 0 runs. */
 void watch(void);

@@ -47,6 +47,9 @@ struct vk_preset {
 bool vk_preset_at(unsigned index, struct vk_preset *preset);
 bool vk_preset_find(const char *name, struct vk_preset *preset);
 
+/* The same architecture with other pages, of 2^page_shift bytes: also one that was never built. Needs: 12 to 16. */
+void vk_preset_resize(struct vk_preset *preset, unsigned page_shift);
+
 /* Where mappings begin, downwards: below the stack, which may grow to stack_bytes, and an offset. */
 uint64_t vk_preset_mmap_base(const struct vk_preset *preset, uint64_t stack_bytes, uint64_t offset);
 
@@ -166,15 +169,36 @@ struct vk_access {
 /* Stops at the first page that cannot be accessed. */
 enum vk_outcome vk_access(struct vk_mm *mm, const struct vk_access *access);
 
+/* --- failing on purpose -------------------------------------------------------------------------------------- */
+
+/* What was expected instead, and where in the text; both count from 1. */
+struct vk_complaint {
+    unsigned line, column;
+    const char *expected;
+};
+
+/*
+ * What fails from now on: a plan in the language of VMALLOC_FAULT (docs/simulation.md), in place of the last one; of
+ * calls of address spaces (brk, map, unmap, remap, advise, protect), of frames (page), of objects of caches (slab), of pages
+ * that go to swap or come from there (swapout, swapin). What is struck changes nothing. VK_EINVAL: it is none, or wants
+ * anything else than to fail.
+ */
+int vk_machine_plan(struct vk_machine *machine, const char *plan, struct vk_complaint *complaint);
+
+/* Calls that were struck; a line a rule with its calls and hits. */
+uint64_t vk_machine_plan_hits(const struct vk_machine *machine);
+void vk_machine_report_plan(struct vk_machine *machine, const struct vk_writer *writer);
+
 /* --- what it says of itself --------------------------------------------------------------------------------- */
 
 struct vk_paging {
     uint64_t n_minor, n_major; /* faults that were served */
     uint64_t n_zero, n_stack;  /* of those: of the page of zeroes, with a stack that grows */
     uint64_t n_segv, n_oom;    /* those that were not */
-    size_t anon_pages, file_pages, swapped_pages; /* resident of either kind; in swap */
-    size_t stack_pages, table_pages;              /* of the stack's area; of tables, without the root */
-    size_t n_tables[VK_LEVELS_MOST];              /* at each level; 0 is that of pages' entries */
+    size_t anon_pages, file_pages, swapped_pages, pinned_pages; /* resident of either kind; in swap; pinned */
+    size_t stack_pages, table_pages; /* of the stack's area; of tables, without the root */
+    size_t table_pages_most;
+    size_t n_tables[VK_LEVELS_MOST]; /* at each level; 0 is that of pages' entries */
     unsigned n_users;
     bool is_killed;
     vk_va mmap_base, text_start, text_end, data_start, data_end, argument_start, stack_top;
@@ -189,6 +213,9 @@ struct vk_tlb_counts {
     uint64_t n_forgotten, n_shot_down; /* entries made invalid: on the acting processor, on others */
 };
 struct vk_tlb_counts vk_tlb_counts(const struct vk_machine *machine);
+
+/* Entries of each processor's TLB. */
+unsigned vk_tlb_entries(const struct vk_machine *machine);
 
 /* Frames: all of them, and those that can be had, which processors may keep. */
 struct vk_frames {

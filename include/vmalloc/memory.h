@@ -107,7 +107,7 @@ int vk_shadow_begin(struct vk_machine *machine);
 
 struct vk_memory_counts {
     uint64_t n_swap_outs, n_swap_ins, n_slots, n_slots_used;
-    uint64_t n_scanned, n_stolen, n_activated, n_deactivated;
+    uint64_t n_scanned, n_stolen, n_dropped, n_activated, n_deactivated;
     uint64_t n_migrated, n_compactions, n_compacted, n_ranges_busy;
     uint64_t n_kills;
     uint64_t n_findings;    /* of the shadow */

@@ -211,14 +211,18 @@ struct vk_usage {
 };
 struct vk_usage vk_usage(struct vk_mm *mm);
 
+bool vk_is_mapped(struct vk_mm *mm, vk_va at);
+
 /* Where texts go, piece by piece. */
 struct vk_writer {
     void (*write)(void *context, const char *text, size_t length);
     void *context;
 };
 
-/* In the shape of /proc/PID/maps and status and of /proc/buddyinfo; there, a region is a node. */
+/* In the shape of /proc/PID/maps and status, of what pmap prints below its first line, and of /proc/buddyinfo; there, a
+   region is a node. */
 void vk_report_maps(struct vk_mm *mm, const struct vk_writer *writer);
+void vk_report_pmap(struct vk_mm *mm, const struct vk_writer *writer);
 void vk_report_status(struct vk_mm *mm, const struct vk_writer *writer);
 void vk_report_buddyinfo(struct vk_kernel *kernel, const struct vk_writer *writer);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * trace.c - see trace.h. Owns the recorders and the file.
+ * trace.c - see trace.h. Owns the recorders and what is in the file; trace_file.c has its name.
  *
  * How calls get here without a test for it on the fast path: a thread whose calls are recorded has a stand-in for its
  * heap, whose bins are all empty and which owns no slab, so that each malloc and each free takes the slow path; there the
@@ -25,6 +25,7 @@
 #include "base/atomic.h"
 #include "base/bits.h"
 #include "front/front.h"
+#include "front/trace_file.h"
 #include "front/tune.h"
 #include "heap/heap_fast.h"
 #include "heap/perturb.h"
@@ -52,9 +53,8 @@ enum { N_SLOTS_MAX = 4096 }; /* chunks of a flight recorder */
 
 static const struct taker taker;
 static struct recorder *x_recorders; /* all ever made */
-static char path[VM_PATH_BYTES];
-static size_t name_length;         /* of what VMALLOC_TRACE says, in the path */
-static struct vm_trace_head *head; /* the file's first chunk; NULL: nothing is recorded */
+static const char *path;             /* of the file */
+static struct vm_trace_head *head;   /* its first chunk; NULL: nothing is recorded */
 static uintptr_t x_sequence, x_first_place;
 static uint32_t x_n_threads;
 static uint8_t x_slot_taken[N_SLOTS_MAX];
@@ -67,36 +67,6 @@ static void lose(void)
 {
     if (head)
         vm_fetch_add_relaxed(&head->x_n_lost, 1);
-}
-
-enum claim { CLAIMED, CLAIM_BUSY, CLAIM_REFUSED };
-
-/* Makes the file empty, if it is new, or an old trace that nobody is writing. */
-static enum claim claim_file(void)
-{
-    struct vm_trace_head old;
-    const long n = vm_window_read(path, &old, sizeof old);
-    if (n == 0)
-        return CLAIMED;
-    if (n != (long)sizeof old || __builtin_memcmp(old.magic, VM_TRACE_MAGIC, sizeof old.magic) != 0)
-        return CLAIM_REFUSED;
-    const long writer = (long)old.process;
-    if (!old.x_is_over && writer != vm_process_id() && vm_window_is_process(writer))
-        return CLAIM_BUSY;
-    return vm_window_clear(path) ? CLAIMED : CLAIM_REFUSED;
-}
-
-/* NAME.PROCESS instead of NAME. */
-static bool add_process_to_path(void)
-{
-    struct message number = {0};
-    vm_message_text(&number, ".");
-    vm_message_signed(&number, vm_process_id());
-    if (name_length + number.length >= sizeof path)
-        return false;
-    __builtin_memcpy(path + name_length, number.text, number.length);
-    path[name_length + number.length] = '\0';
-    return true;
 }
 
 static uint64_t n_chunks_max(void)
@@ -192,7 +162,8 @@ static void begin_in_child(void)
 {
     const uint64_t parent = head->process;
     is_child = false;
-    head = add_process_to_path() && claim_file() == CLAIMED ? make_head(parent) : NULL;
+    path = vm_trace_claim_in_child();
+    head = path ? make_head(parent) : NULL;
 }
 
 VM_COLD static bool make_room(struct recorder *recorder)
@@ -500,16 +471,12 @@ static const struct taker taker = {
 
 void vm_trace_start(void)
 {
-    static const struct scan_complaint complaint = {
-        1, 1, "a file for a trace: a new one, or one that holds an old trace"};
+    struct scan_complaint complaint;
     const char *const name = vm_tune_text(TUNE_KEY_TRACE);
-    if (!name)
+    if (!name || !vm_trace_is_meant())
         return;
-    enum claim claim = vm_window_path(path, name) ? claim_file() : CLAIM_REFUSED;
-    name_length = __builtin_strlen(path);
-    if (claim == CLAIM_BUSY && add_process_to_path()) /* this program was started by one that is recorded */
-        claim = claim_file();
-    head = claim == CLAIMED ? make_head(0) : NULL;
+    path = vm_trace_claim(name, &complaint);
+    head = path ? make_head(0) : NULL;
     if (!head) {
         vm_tune_refuse_text(TUNE_KEY_TRACE, &complaint);
         return;

@@ -80,6 +80,7 @@ bool vm_tune_set(const struct tunable *tunable, uint64_t value, enum tune_source
 #define TUNE_KEY_FAULT "fault"
 #define TUNE_KEY_OPLOG "oplog"
 #define TUNE_KEY_TRACE "trace"
+#define TUNE_KEY_TRACE_PROGRAM "trace_program"
 const char *vm_tune_text(const char *key);
 void vm_tune_take_text(const char *key);
 void vm_tune_refuse_text(const char *key, const struct scan_complaint *complaint);

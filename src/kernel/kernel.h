@@ -113,6 +113,9 @@ char *const *vm_process_entries(void);
    environment. */
 const char *vm_process_environment(const char *name);
 
+/* What the program's file is called, as it was started: the last part of its path. */
+const char *vm_process_program(void);
+
 /* Has the function that vm_process_start was given called with `argument` when the calling thread ends. May
    allocate. False: it will not be called. */
 bool vm_process_at_thread_exit(void *argument);

@@ -42,6 +42,15 @@ const char *vm_process_environment(const char *name)
     return NULL;
 }
 
+const char *vm_process_program(void)
+{
+    const char *const path = (const char *)getauxval(AT_EXECFN), *name = path;
+    for (const char *at = path; at && *at; at++)
+        if (*at == '/')
+            name = at + 1;
+    return name ? name : "";
+}
+
 static pthread_key_t thread_exit_key;
 static bool has_thread_exit_key;
 

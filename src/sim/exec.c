@@ -111,6 +111,7 @@ static int put_library(struct vk_process *process, const struct vk_image *librar
 static void set_bounds(struct vk_process *process, const struct vk_image *program, vk_va base)
 {
     struct vk_paging *const told = &process->told;
+    struct vk_mm *const mm = &process->mm;
     vk_va end = 0;
     for (unsigned i = 0; i < program->n_segments; i++) {
         const struct vk_segment *const segment = &program->segments[i];
@@ -119,12 +120,12 @@ static void set_bounds(struct vk_process *process, const struct vk_image *progra
         if (segment->prot & VK_PROT_EXEC) {
             told->text_start = start;
             told->text_end = last;
+            mm->text_pages = vk_pages(mm, vk_page_up(mm, last) - page_down(mm, start));
         } else if (segment->prot & VK_PROT_WRITE) {
             told->data_start = start;
             told->data_end = start + (vk_va)segment->file_bytes;
         }
     }
-    struct vk_mm *const mm = &process->mm;
     const size_t offset = (size_t)vk_machine_draw(process->machine, BREAK_OFFSET_MOST);
     mm->break_start = mm->break_end = vk_page_up(mm, end) + page_down(mm, offset);
 }
@@ -175,6 +176,7 @@ static int empty(struct vk_process *process)
 {
     struct vk_mm *const mm = &process->mm;
     process->n_files = 0;
+    mm->text_pages = 0;
     mm->break_start = mm->break_end = mm->areas.low;
     return vk_mm_unmap(mm, mm->areas.low, mm->areas.high - mm->areas.low);
 }

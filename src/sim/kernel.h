@@ -9,6 +9,7 @@
 #ifndef VM_SIM_KERNEL_H
 #define VM_SIM_KERNEL_H
 
+#include "base/faultplan.h"
 #include "sim/area.h"
 
 /*
@@ -42,6 +43,9 @@ struct vk_backing {
 
     /* What the area is called in maps, NULL: it has no name. */
     const char *(*name)(const struct vk_mm *mm, const struct area *area);
+
+    /* Asked before each call: 0, or the error that it is to fail with. NULL: none is. */
+    int (*admit)(struct vk_mm *mm, enum fault_site site, size_t bytes);
 };
 
 struct vk_mm {
@@ -51,7 +55,8 @@ struct vk_mm {
     size_t limit[VK_N_LIMITS];
     size_t total_pages, data_pages, exec_pages, stack_pages, locked_pages; /* kept by account() in mm.c */
     size_t resident_pages;                                                 /* kept by the backing */
-    size_t file_pages, swapped_pages, table_pages;                         /* the same; of the flat one: 0 */
+    size_t file_pages, swapped_pages, pinned_pages, table_pages;           /* the same; of the flat one: 0 */
+    size_t text_pages; /* of the program, among exec_pages; of the flat one: 0 */
     size_t total_pages_most, resident_pages_most;
 };
 

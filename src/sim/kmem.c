@@ -20,6 +20,7 @@
 #include "sim/kmem.h"
 #include "base/bits.h"
 #include "base/check.h"
+#include "sim/plan.h"
 #include "sim/shadow.h"
 
 enum { ALIGN_LEAST = 8, OFF_SLAB_SHIFT = 3, WASTE_SHIFT = 3, NEXT_BYTES = sizeof(uint32_t) };
@@ -259,6 +260,8 @@ static void remove_slab(struct vk_cache *cache, uint32_t slab)
 uint64_t vk_cache_alloc(struct vk_cache *cache, unsigned gfp)
 {
     struct vk_phys *const phys = cache->kmem->phys;
+    if (vk_plan_strikes(phys, FAULT_SLAB, cache->plan.bytes, NULL))
+        return VK_NO_ADDRESS;
     if (!cache->partial.n && !cache->free.n && !add_slab(cache, gfp))
         return VK_NO_ADDRESS;
     const uint32_t slab = cache->partial.n ? cache->partial.first : cache->free.first;

@@ -142,21 +142,18 @@ static void fill_wasm(struct vk_preset *preset)
 
 /* --- presets ---------------------------------------------------------------------------------------------- */
 
-bool vk_preset_at(unsigned index, struct vk_preset *preset)
+static void fill(struct vk_preset *preset, const struct row *row, unsigned page_shift)
 {
-    if (index >= N_ROWS)
-        return false;
-    const struct row *const row = &rows[index];
     *preset = (struct vk_preset){
         .name = row->name,
         .about = row->about,
-        .page_shift = row->page_shift,
+        .page_shift = page_shift,
         .va_bits = row->va_bits,
         .entry_bytes = row->entry_bytes,
     };
     if (row->entry_bytes) {
-        const unsigned page_bits = row->va_bits - row->page_shift;
-        preset->level_bits = row->page_shift - vm_floor_log2(row->entry_bytes);
+        const unsigned page_bits = row->va_bits - page_shift;
+        preset->level_bits = page_shift - vm_floor_log2(row->entry_bytes);
         preset->n_levels = (page_bits + preset->level_bits - 1) / preset->level_bits;
         preset->root_bits = page_bits - (preset->n_levels - 1) * preset->level_bits;
     }
@@ -176,6 +173,13 @@ bool vk_preset_at(unsigned index, struct vk_preset *preset)
     case FLAT:
         break; /* all of it is the memory's that is handed over */
     }
+}
+
+bool vk_preset_at(unsigned index, struct vk_preset *preset)
+{
+    if (index >= N_ROWS)
+        return false;
+    fill(preset, &rows[index], rows[index].page_shift);
     return true;
 }
 
@@ -192,6 +196,15 @@ bool vk_preset_find(const char *name, struct vk_preset *preset)
         if (vk_same_text(rows[i].name, name))
             return vk_preset_at(i, preset);
     return false;
+}
+
+void vk_preset_resize(struct vk_preset *preset, unsigned page_shift)
+{
+    for (unsigned i = 0; i < N_ROWS; i++)
+        if (vk_same_text(rows[i].name, preset->name)) {
+            fill(preset, &rows[i], page_shift);
+            return;
+        }
 }
 
 uint64_t vk_preset_mmap_base(const struct vk_preset *preset, uint64_t stack_bytes, uint64_t offset)

@@ -196,6 +196,7 @@ struct vk_paging vk_paging(struct vk_mm *mm)
     told.anon_pages = mm->resident_pages - mm->file_pages;
     told.file_pages = mm->file_pages;
     told.swapped_pages = mm->swapped_pages;
+    told.pinned_pages = mm->pinned_pages;
     told.stack_pages = mm->stack_pages;
     told.table_pages = mm->table_pages;
     for (unsigned level = 0; level < VK_LEVELS_MOST; level++)
@@ -213,6 +214,11 @@ struct vk_tlb_counts vk_tlb_counts(const struct vk_machine *machine)
     const struct vk_tlb_counts counts = machine->tlb.counts;
     vk_leave(&machine->kernel);
     return counts;
+}
+
+unsigned vk_tlb_entries(const struct vk_machine *machine)
+{
+    return machine->tlb.n_sets * machine->tlb.n_ways;
 }
 
 struct vk_frames vk_frames(const struct vk_machine *machine)

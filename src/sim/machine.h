@@ -52,6 +52,7 @@ struct vk_machine {
     struct list processes, free_processes;
     uint32_t n_ids;
     uint64_t seed;
+    struct fault_plan plan;
 };
 
 extern const struct vk_backing vk_paged_backing;
@@ -64,6 +65,11 @@ VM_INLINE struct vk_machine *vk_machine_of(const struct vk_kernel *kernel)
 VM_INLINE struct vk_process *vk_process_of(const struct vk_mm *mm)
 {
     return VM_CONTAINER(mm, struct vk_process, mm);
+}
+
+VM_INLINE struct vk_process *vk_process_of_space(struct vk_space *space)
+{
+    return VM_CONTAINER(space, struct vk_process, space);
 }
 
 VM_INLINE uint64_t vk_page_number(const struct vk_process *process, vk_va at)

@@ -91,6 +91,7 @@ int vk_page_pin(struct vk_mm *mm, vk_va at, uint64_t *frame)
         return leave(process->machine, VK_EFAULT);
     if (process->machine->phys.frame[pfn].n_pins == UINT16_MAX)
         return leave(process->machine, VK_EAGAIN);
+    mm->pinned_pages += process->machine->phys.frame[pfn].n_pins == 0;
     vk_pin(&process->machine->reclaim, pfn);
     return leave(process->machine, 0);
 }
@@ -98,10 +99,13 @@ int vk_page_pin(struct vk_mm *mm, vk_va at, uint64_t *frame)
 int vk_page_unpin(struct vk_machine *machine, uint64_t frame)
 {
     enter(machine);
-    const bool is_pinned = frame < machine->phys.n_frames && machine->phys.frame[frame].n_pins > 0;
-    if (is_pinned)
-        vk_unpin(&machine->reclaim, (uint32_t)frame);
-    return leave(machine, is_pinned ? 0 : VK_EFAULT);
+    const struct vk_frame *const pinned = &machine->phys.frame[frame];
+    if (frame >= machine->phys.n_frames || pinned->n_pins == 0)
+        return leave(machine, VK_EFAULT);
+    if (pinned->n_pins == 1 && pinned->owner)
+        vk_process_of_space(vk_owner(pinned))->mm.pinned_pages--;
+    vk_unpin(&machine->reclaim, (uint32_t)frame);
+    return leave(machine, 0);
 }
 
 /* --- frames in a row --------------------------------------------------------------------------------------- */
@@ -331,6 +335,7 @@ struct vk_memory_counts vk_memory_counts(struct vk_machine *machine)
         .n_slots_used = reclaim->n_slots_used,
         .n_scanned = reclaim->counts.n_scanned,
         .n_stolen = reclaim->counts.n_stolen,
+        .n_dropped = reclaim->counts.n_dropped,
         .n_activated = reclaim->counts.n_activated,
         .n_deactivated = reclaim->counts.n_deactivated,
         .n_migrated = reclaim->counts.n_migrated,

@@ -23,8 +23,8 @@ bool vk_migrate(struct vk_reclaim *reclaim, uint32_t from, uint32_t to)
     target->kind = VK_FRAME_USER;
     target->owner = space;
     target->vpn = source->vpn;
-    target->flags |= source->flags & (VK_FRAME_ON_LRU | VK_FRAME_ACTIVE);
-    source->flags &= (uint8_t) ~(VK_FRAME_ON_LRU | VK_FRAME_ACTIVE);
+    target->flags |= source->flags & (VK_FRAME_ON_LRU | VK_FRAME_ACTIVE | VK_FRAME_UNWANTED);
+    source->flags &= (uint8_t) ~(VK_FRAME_ON_LRU | VK_FRAME_ACTIVE | VK_FRAME_UNWANTED);
     source->owner = NULL;
     vk_content_in(phys, to, vk_content_out(phys, from));
     space->ops->replace(space, target->vpn, to);

@@ -11,6 +11,7 @@
  * and those of page tables, T1..T3.
  */
 #include "base/check.h"
+#include "sim/plan.h"
 #include "sim/table.h"
 
 uint64_t vk_paged_rights(uint64_t entry, unsigned prot)
@@ -50,9 +51,10 @@ void vk_paged_set_entry(struct vk_process *process, const struct table_path *pat
 static void drop_entry(struct vk_process *process, const struct table_path *path, uint64_t entry)
 {
     vk_paged_set_entry(process, path, 0);
-    if (vk_entry_has_frame(entry))
+    if (vk_entry_has_frame(entry)) {
+        process->mm.pinned_pages -= process->machine->phys.frame[vk_entry_number(entry)].n_pins > 0;
         vk_user_give(&process->machine->reclaim, vk_entry_number(entry));
-    else if (entry & ENTRY_SWAP)
+    } else if (entry & ENTRY_SWAP)
         vk_swap_free(&process->machine->reclaim, vk_entry_number(entry));
 }
 
@@ -158,19 +160,25 @@ static int paged_move(struct vk_mm *mm, vk_va from, vk_va to, size_t bytes, unsi
     return 0;
 }
 
-/* WILLNEED is about files and swap; FREE takes what has not been written to since from the page's frame when memory is
-   short, and there it is enough to know that. */
+/* Reclaim drops the page, unless it was written to since; what is in swap is dropped at once. */
+static void forgo_entry(struct vk_process *process, const struct table_path *path, uint64_t entry)
+{
+    if (entry & ENTRY_SWAP)
+        drop_entry(process, path, entry);
+    if (!vk_entry_has_frame(entry) || entry & ENTRY_FILE)
+        return;
+    vk_paged_set_entry(process, path, entry & ~(uint64_t)(ENTRY_DIRTY | ENTRY_ACCESSED));
+    vk_user_unwanted(&process->machine->reclaim, vk_entry_number(entry));
+}
+
+/* WILLNEED is about files and swap. */
 static void paged_advise(struct vk_mm *mm, vk_va start, size_t bytes, unsigned prot, enum vk_advice advice)
 {
     (void)prot;
     if (advice == VK_ADVICE_WILLNEED)
         return;
-    for (struct entries all = entries_in(mm, start, bytes); next_entry(&all);) {
-        if (advice == VK_ADVICE_DONTNEED)
-            drop_entry(all.process, &all.path, all.entry);
-        else if (vk_entry_has_frame(all.entry))
-            vk_paged_set_entry(all.process, &all.path, all.entry & ~(uint64_t)(ENTRY_DIRTY | ENTRY_ACCESSED));
-    }
+    for (struct entries all = entries_in(mm, start, bytes); next_entry(&all);)
+        (advice == VK_ADVICE_DONTNEED ? drop_entry : forgo_entry)(all.process, &all.path, all.entry);
 }
 
 /* As Linux does: pages of areas that may be written to get frames of their own, others what a read gets. What cannot be
@@ -233,14 +241,10 @@ const struct vk_backing vk_paged_backing = {
     .grow = paged_grow,
     .find_gap = paged_find_gap,
     .name = paged_name,
+    .admit = vk_plan_admit,
 };
 
 /* --- what reclaim and migration do ---------------------------------------------------------------------- */
-
-static struct vk_process *process_of(struct vk_space *space)
-{
-    return VM_CONTAINER(space, struct vk_process, space);
-}
 
 static const struct area *area_of_page(struct vk_process *process, uint64_t vpn)
 {
@@ -255,7 +259,7 @@ static uint64_t entry_of_page(struct vk_process *process, uint64_t vpn, struct t
 
 static bool space_set(struct vk_space *space, uint64_t vpn, uint32_t pfn)
 {
-    struct vk_process *const process = process_of(space);
+    struct vk_process *const process = vk_process_of_space(space);
     struct table_path path;
     if (!vk_table_make(process, vpn, &path))
         return false;
@@ -268,46 +272,52 @@ static bool space_set(struct vk_space *space, uint64_t vpn, uint32_t pfn)
 static void space_clear(struct vk_space *space, uint64_t vpn)
 {
     struct table_path path;
-    if (entry_of_page(process_of(space), vpn, &path))
-        vk_paged_set_entry(process_of(space), &path, 0);
+    if (entry_of_page(vk_process_of_space(space), vpn, &path))
+        vk_paged_set_entry(vk_process_of_space(space), &path, 0);
 }
 
 static uint32_t space_frame_of(struct vk_space *space, uint64_t vpn)
 {
     struct table_path path;
-    const uint64_t entry = entry_of_page(process_of(space), vpn, &path);
+    const uint64_t entry = entry_of_page(vk_process_of_space(space), vpn, &path);
     return vk_entry_has_frame(entry) ? vk_entry_number(entry) : VK_NO_FRAME;
 }
 
 static bool space_test_clear_accessed(struct vk_space *space, uint64_t vpn)
 {
     struct table_path path;
-    const uint64_t entry = entry_of_page(process_of(space), vpn, &path);
+    const uint64_t entry = entry_of_page(vk_process_of_space(space), vpn, &path);
     if (entry & ENTRY_ACCESSED)
-        vk_paged_set_entry(process_of(space), &path, entry & ~(uint64_t)ENTRY_ACCESSED);
+        vk_paged_set_entry(vk_process_of_space(space), &path, entry & ~(uint64_t)ENTRY_ACCESSED);
     return entry & ENTRY_ACCESSED;
+}
+
+static bool space_is_dirty(struct vk_space *space, uint64_t vpn)
+{
+    struct table_path path;
+    return entry_of_page(vk_process_of_space(space), vpn, &path) & ENTRY_DIRTY;
 }
 
 static void space_replace(struct vk_space *space, uint64_t vpn, uint32_t pfn)
 {
     struct table_path path;
-    const uint64_t entry = entry_of_page(process_of(space), vpn, &path);
+    const uint64_t entry = entry_of_page(vk_process_of_space(space), vpn, &path);
     const unsigned flags = (unsigned)entry & ((1U << ENTRY_SHIFT) - 1);
     VM_CHECK(vk_entry_has_frame(entry));
-    vk_paged_set_entry(process_of(space), &path, vk_entry_of(pfn, flags));
+    vk_paged_set_entry(vk_process_of_space(space), &path, vk_entry_of(pfn, flags));
 }
 
 static void space_swap_out(struct vk_space *space, uint64_t vpn, uint32_t slot)
 {
     struct table_path path;
-    const uint64_t entry = entry_of_page(process_of(space), vpn, &path);
+    const uint64_t entry = entry_of_page(vk_process_of_space(space), vpn, &path);
     VM_CHECK(vk_entry_has_frame(entry));
-    vk_paged_set_entry(process_of(space), &path, vk_entry_of(slot, ENTRY_SWAP));
+    vk_paged_set_entry(vk_process_of_space(space), &path, vk_entry_of(slot, ENTRY_SWAP));
 }
 
 static bool space_is_locked(struct vk_space *space, uint64_t vpn)
 {
-    const struct area *const area = area_of_page(process_of(space), vpn);
+    const struct area *const area = area_of_page(vk_process_of_space(space), vpn);
     return area && area->style.flags & AREA_LOCKED;
 }
 
@@ -319,7 +329,7 @@ void vk_paged_empty(struct vk_process *process)
 
 static void space_kill(struct vk_space *space)
 {
-    vk_paged_empty(process_of(space));
+    vk_paged_empty(vk_process_of_space(space));
 }
 
 const struct vk_space_ops vk_paged_space_ops = {
@@ -327,6 +337,7 @@ const struct vk_space_ops vk_paged_space_ops = {
     .clear = space_clear,
     .frame_of = space_frame_of,
     .test_clear_accessed = space_test_clear_accessed,
+    .is_dirty = space_is_dirty,
     .replace = space_replace,
     .swap_out = space_swap_out,
     .is_locked = space_is_locked,
@@ -368,17 +379,19 @@ static void check_tlb(struct vk_process *process)
 void vk_paged_check(struct vk_process *process)
 {
     struct vk_mm *const mm = &process->mm;
-    size_t n_resident = 0, n_file = 0, n_swapped = 0;
+    size_t n_resident = 0, n_file = 0, n_swapped = 0, n_pinned = 0;
     for (struct entries all = entries_in(mm, 0, mm->areas.high); next_entry(&all);) {
         const vk_va at = (vk_va)all.path.vpn << process->machine->preset.page_shift;
         check_entry(process, vk_areas_find_at(&mm->areas, at), all.path.vpn, all.entry);
         n_resident += vk_entry_has_frame(all.entry);
         n_file += (all.entry & ENTRY_FILE) != 0;
         n_swapped += (all.entry & ENTRY_SWAP) != 0;
+        n_pinned += vk_entry_has_frame(all.entry) &&
+                    process->machine->phys.frame[vk_entry_number(all.entry)].n_pins > 0;
     }
-    VM_CHECK(n_resident == mm->resident_pages && n_file == mm->file_pages); /* G2 */
-    VM_CHECK(n_swapped == mm->swapped_pages);                               /* G2 */
-    VM_CHECK(vk_table_check(process) == n_resident);                        /* G2 */
+    VM_CHECK(n_resident == mm->resident_pages && n_file == mm->file_pages);   /* G2 */
+    VM_CHECK(n_swapped == mm->swapped_pages && n_pinned == mm->pinned_pages); /* G2 */
+    VM_CHECK(vk_table_check(process) == n_resident);                          /* G2 */
     check_tlb(process);
 }
 

@@ -20,6 +20,7 @@
 #include "sim/phys.h"
 #include "base/bits.h"
 #include "base/check.h"
+#include "sim/plan.h"
 
 /* Linux looks for a pageblock to convert if the block is at least half free. */
 enum { CONVERT_FRAMES = VK_PAGEBLOCK_FRAMES / 2 };
@@ -352,8 +353,9 @@ uint32_t vk_alloc_pages(struct vk_phys *phys, unsigned order, unsigned gfp)
 {
     if (order > VM_ORDER_MAX)
         return VK_NO_FRAME;
-    uint32_t pfn = take_above(phys, order, gfp, MARK_LOW);
-    if (pfn == VK_NO_FRAME)
+    const bool is_struck = vk_plan_strikes_page(phys, order, gfp);
+    uint32_t pfn = is_struck ? VK_NO_FRAME : take_above(phys, order, gfp, MARK_LOW);
+    if (pfn == VK_NO_FRAME && !is_struck)
         pfn = take_slowly(phys, order, gfp);
     if (pfn == VK_NO_FRAME) {
         phys->counts.n_failed++;

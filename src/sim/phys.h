@@ -12,6 +12,7 @@
 #define VM_SIM_PHYS_H
 
 #include "base/buddy.h"
+#include "base/faultplan.h"
 #include "sim/space.h"
 #include "vmalloc/sim.h"
 
@@ -47,7 +48,8 @@ enum vk_frame_flags {
     VK_FRAME_HAS_BYTES = 1,
     VK_FRAME_TAIL = 2, /* of a block of several: the first one says its order */
     VK_FRAME_ACTIVE = 4,
-    VK_FRAME_ON_LRU = 8
+    VK_FRAME_ON_LRU = 8,
+    VK_FRAME_UNWANTED = 16 /* the program said that it does without what is there, until it writes again */
 };
 
 struct vk_frame {
@@ -122,6 +124,7 @@ struct vk_phys {
     struct vk_frame *frame;
     struct vk_zone zone[VK_N_ZONES];
     struct vk_relief relief;
+    struct fault_plan *plan; /* of what fails on purpose; NULL: nothing does */
     struct list spare_pages; /* of the host: bytes that no frame has */
     struct vk_phys_counts counts;
 };

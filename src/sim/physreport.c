@@ -14,12 +14,6 @@ static void send(const struct vk_writer *writer, struct message *message)
     message->length = 0;
 }
 
-static void begin_zone(struct message *message, unsigned kind)
-{
-    vm_message_text(message, "Node 0, zone ");
-    vm_message_text(message, zone_names[kind]);
-}
-
 static bool is_empty(const struct vk_zone *zone)
 {
     return zone->start == zone->end;
@@ -33,22 +27,37 @@ static uint32_t n_blocks(const struct vk_zone *zone, unsigned order)
     return n;
 }
 
-void vk_phys_report_buddyinfo(const struct vk_phys *phys, const struct vk_writer *writer)
+/* A report of each zone that there is; its line has begun. */
+static void report_zones(const struct vk_phys *phys, const struct vk_writer *writer,
+                         void (*report)(const struct vk_phys *phys, const struct vk_zone *zone,
+                                        struct message *line, const struct vk_writer *writer))
 {
     for (unsigned kind = 0; kind < VK_N_ZONES; kind++) {
-        const struct vk_zone *const zone = &phys->zone[kind];
-        struct message message = {0};
-        if (is_empty(zone))
+        struct message line = {0};
+        if (is_empty(&phys->zone[kind]))
             continue;
-        begin_zone(&message, kind);
-        vm_message_text(&message, " ");
-        for (unsigned order = 0; order < VM_N_ORDERS; order++) {
-            vm_message_padded(&message, n_blocks(zone, order), COUNT_WIDTH);
-            vm_message_text(&message, " ");
-        }
-        vm_message_text(&message, "\n");
-        send(writer, &message);
+        vm_message_text(&line, "Node 0, zone ");
+        vm_message_text(&line, zone_names[kind]);
+        report(phys, &phys->zone[kind], &line, writer);
     }
+}
+
+static void report_blocks(const struct vk_phys *phys, const struct vk_zone *zone, struct message *line,
+                          const struct vk_writer *writer)
+{
+    (void)phys;
+    vm_message_text(line, " ");
+    for (unsigned order = 0; order < VM_N_ORDERS; order++) {
+        vm_message_padded(line, n_blocks(zone, order), COUNT_WIDTH);
+        vm_message_text(line, " ");
+    }
+    vm_message_text(line, "\n");
+    send(writer, line);
+}
+
+void vk_phys_report_buddyinfo(const struct vk_phys *phys, const struct vk_writer *writer)
+{
+    report_zones(phys, writer, report_blocks);
 }
 
 static void figure(const struct vk_writer *writer, const char *name, uint64_t value)
@@ -81,29 +90,28 @@ static void report_cpu(const struct vk_phys *phys, const struct vk_zone *zone, u
     figure(writer, "              batch: ", phys->config.cpu_batch);
 }
 
+static void report_zone(const struct vk_phys *phys, const struct vk_zone *zone, struct message *line,
+                        const struct vk_writer *writer)
+{
+    vm_message_text(line, "\n");
+    send(writer, line);
+    figure(writer, "  pages free     ", vk_zone_free(zone));
+    figure(writer, "        min      ", zone->mark_min);
+    figure(writer, "        low      ", zone->mark_low);
+    figure(writer, "        high     ", zone->mark_high);
+    figure(writer, "        spanned  ", zone->end - zone->start);
+    figure(writer, "        present  ", zone->end - zone->start);
+    figure(writer, "        managed  ", zone->n_managed);
+    figure(writer, "        nr_free_cma ", zone->buddy[VK_CMA].n_free_pages);
+    report_reserve(zone, writer);
+    for (unsigned cpu = 0; cpu < phys->config.n_cpus && phys->config.cpu_batch != VK_CPU_LISTS_OFF; cpu++)
+        report_cpu(phys, zone, cpu, writer);
+    figure(writer, "  start_pfn:     ", zone->start);
+}
+
 void vk_phys_report_zoneinfo(const struct vk_phys *phys, const struct vk_writer *writer)
 {
-    for (unsigned kind = 0; kind < VK_N_ZONES; kind++) {
-        const struct vk_zone *const zone = &phys->zone[kind];
-        struct message message = {0};
-        if (is_empty(zone))
-            continue;
-        begin_zone(&message, kind);
-        vm_message_text(&message, "\n");
-        send(writer, &message);
-        figure(writer, "  pages free     ", vk_zone_free(zone));
-        figure(writer, "        min      ", zone->mark_min);
-        figure(writer, "        low      ", zone->mark_low);
-        figure(writer, "        high     ", zone->mark_high);
-        figure(writer, "        spanned  ", zone->end - zone->start);
-        figure(writer, "        present  ", zone->end - zone->start);
-        figure(writer, "        managed  ", zone->n_managed);
-        figure(writer, "        nr_free_cma ", zone->buddy[VK_CMA].n_free_pages);
-        report_reserve(zone, writer);
-        for (unsigned cpu = 0; cpu < phys->config.n_cpus && phys->config.cpu_batch != VK_CPU_LISTS_OFF; cpu++)
-            report_cpu(phys, zone, cpu, writer);
-        figure(writer, "  start_pfn:     ", zone->start);
-    }
+    report_zones(phys, writer, report_zone);
 }
 
 /* --- the checker ------------------------------------------------------------------------------------------ */

@@ -15,6 +15,7 @@
  *   L2  the owner's entry points back at the frame
  *   L3  groups and address spaces count what they have; a group's charge is its frames in lists and is within its limit
  *   L4  a slot is free and in the free list, or has an owner that counts it
+ *   L5  frames whose contents are not wanted are counted
  */
 #include "sim/reclaim.h"
 #include "base/bits.h"
@@ -71,9 +72,18 @@ static bool must_stay(const struct vk_reclaim *reclaim, uint32_t pfn)
 
 /* --- user frames ------------------------------------------------------------------------------------------ */
 
+/* Its contents are wanted, or nobody's. */
+static void keep(struct vk_reclaim *reclaim, uint32_t pfn)
+{
+    uint8_t *const flags = &reclaim->phys->frame[pfn].flags;
+    reclaim->n_unwanted -= (*flags & VK_FRAME_UNWANTED) != 0;
+    *flags &= (uint8_t)~VK_FRAME_UNWANTED;
+}
+
 static void uncharge(struct vk_reclaim *reclaim, uint32_t pfn)
 {
     struct vk_space *const space = vk_owner(&reclaim->phys->frame[pfn]);
+    keep(reclaim, pfn);
     vk_lru_remove(reclaim, pfn);
     space->n_resident--;
     space->group->n_charged--;
@@ -131,6 +141,15 @@ void vk_user_moved(struct vk_reclaim *reclaim, uint32_t pfn, uint64_t vpn)
     user_frame(reclaim, pfn)->vpn = vpn;
 }
 
+void vk_user_unwanted(struct vk_reclaim *reclaim, uint32_t pfn)
+{
+    struct vk_frame *const frame = user_frame(reclaim, pfn);
+    vk_lru_remove(reclaim, pfn);
+    reclaim->n_unwanted += !(frame->flags & VK_FRAME_UNWANTED);
+    frame->flags |= VK_FRAME_ON_LRU | VK_FRAME_UNWANTED;
+    vk_frames_push_back(reclaim->phys, vk_lru_of(reclaim, pfn), pfn);
+}
+
 void vk_pin(struct vk_reclaim *reclaim, uint32_t pfn)
 {
     struct vk_frame *const frame = user_frame(reclaim, pfn);
@@ -171,6 +190,22 @@ static bool swap_out(struct vk_reclaim *reclaim, uint32_t pfn)
     return true;
 }
 
+/* An unwanted page, unless it was written to since: gone without a slot. */
+static bool drop(struct vk_reclaim *reclaim, uint32_t pfn)
+{
+    const struct vk_frame *const frame = &reclaim->phys->frame[pfn];
+    struct vk_space *const space = vk_owner(frame);
+    if (!(frame->flags & VK_FRAME_UNWANTED))
+        return false;
+    keep(reclaim, pfn);
+    if (space->ops->is_dirty(space, frame->vpn) || must_stay(reclaim, pfn))
+        return false;
+    space->ops->clear(space, frame->vpn);
+    vk_user_give(reclaim, pfn);
+    reclaim->counts.n_dropped++;
+    return true;
+}
+
 /* What becomes of the last frame of the inactive list: true if it was freed. */
 static bool reclaim_last(struct vk_reclaim *reclaim, struct vk_group *group, enum vk_zone_kind highest)
 {
@@ -178,6 +213,9 @@ static bool reclaim_last(struct vk_reclaim *reclaim, struct vk_group *group, enu
     reclaim->counts.n_scanned++;
     if (reclaim->phys->frame[pfn].zone > highest) {
         put_to_front(reclaim, pfn, 0);
+    } else if (drop(reclaim, pfn)) {
+        reclaim->counts.n_stolen++;
+        return true;
     } else if (must_stay(reclaim, pfn) || was_accessed(reclaim, pfn)) {
         put_to_front(reclaim, pfn, VK_FRAME_ACTIVE);
         reclaim->counts.n_activated++;
@@ -230,7 +268,7 @@ uint32_t vk_reclaim_frames(struct vk_reclaim *reclaim, struct vk_group *group, e
 {
     uint32_t n_freed = 0;
     for (int round = PRIORITY_FIRST; round > -ROUNDS_AT_LAST && n_freed < n_wanted; round--) {
-        if (reclaim->free_slot == VK_NO_SLOT)
+        if (reclaim->free_slot == VK_NO_SLOT && !reclaim->n_unwanted)
             break;
         const uint32_t n_turns = group ? 1 : n_groups(reclaim);
         for (uint32_t turn = 0; turn < n_turns && n_freed < n_wanted; turn++)

@@ -34,6 +34,7 @@ struct vk_slot {
 
 struct vk_reclaim_counts {
     uint64_t n_scanned, n_stolen;                   /* of the inactive lists; those that were freed */
+    uint64_t n_dropped;                             /* of these, whose contents nobody wanted */
     uint64_t n_activated, n_deactivated, n_rotated; /* accessed while inactive; aged; accessed while active */
     uint64_t n_swap_outs, n_swap_ins, n_kills, n_balances, n_direct;
     uint64_t n_migrated, n_not_migrated, n_compactions, n_compacted; /* runs, and those that made the block */
@@ -55,6 +56,7 @@ struct vk_reclaim {
     struct vk_space *serving; /* written by the pager: for whom it works now; NULL: for none */
     struct vk_slot *slot;
     uint32_t n_slots, n_slots_used, free_slot, next_id;
+    uint32_t n_unwanted;         /* frames that are VK_FRAME_UNWANTED */
     unsigned n_balance_failures; /* in a row */
     struct vk_reclaim_counts counts;
     void (*on_kill)(void *context, const struct vk_space *victim,
@@ -90,6 +92,9 @@ void vk_user_give(struct vk_reclaim *reclaim, uint32_t pfn);
 
 /* The page is now another one of that address space (remap). */
 void vk_user_moved(struct vk_reclaim *reclaim, uint32_t pfn, uint64_t vpn);
+
+/* What the page holds may be dropped when memory is short, and that before anything else, until it is written to. */
+void vk_user_unwanted(struct vk_reclaim *reclaim, uint32_t pfn);
 
 /* Pinned frames are neither moved nor swapped out. */
 void vk_pin(struct vk_reclaim *reclaim, uint32_t pfn);

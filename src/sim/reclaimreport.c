@@ -38,6 +38,7 @@ void vk_reclaim_report(const struct vk_reclaim *reclaim, const struct vk_writer 
         {"pgrotated", counts->n_rotated},
         {"pgscan", counts->n_scanned},
         {"pgsteal", counts->n_stolen},
+        {"pglazyfreed", counts->n_dropped},
         {"pageoutrun", counts->n_balances},
         {"allocstall", counts->n_direct},
         {"oom_kill", counts->n_kills},
@@ -77,7 +78,7 @@ static void check_list(const struct vk_reclaim *reclaim, const struct vk_group *
 /* Frames of the address space, or of all for NULL; each must be in a list and where its entry says. */
 static uint32_t n_frames_of(const struct vk_reclaim *reclaim, const struct vk_space *space)
 {
-    uint32_t n = 0;
+    uint32_t n = 0, n_unwanted = 0;
     for (uint32_t pfn = 0; pfn < reclaim->phys->n_frames; pfn++) {
         const struct vk_frame *const frame = &reclaim->phys->frame[pfn];
         if (frame->kind != VK_FRAME_USER || !frame->owner)
@@ -85,7 +86,9 @@ static uint32_t n_frames_of(const struct vk_reclaim *reclaim, const struct vk_sp
         VM_CHECK(frame->flags & VK_FRAME_ON_LRU);                                  /* L1 */
         VM_CHECK(vk_owner(frame)->ops->frame_of(frame->owner, frame->vpn) == pfn); /* L2 */
         n += !space || frame->owner == space;
+        n_unwanted += (frame->flags & VK_FRAME_UNWANTED) != 0;
     }
+    VM_CHECK(n_unwanted == reclaim->n_unwanted); /* L5 */
     return n;
 }
 

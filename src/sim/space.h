@@ -34,6 +34,9 @@ struct vk_space_ops {
     /* Whether the page was accessed since this was asked last. */
     bool (*test_clear_accessed)(struct vk_space *space, uint64_t vpn);
 
+    /* Whether the page was written to since it was said that its contents are not wanted. */
+    bool (*is_dirty)(struct vk_space *space, uint64_t vpn);
+
     /* Points the entry at another frame; all else of it stays. */
     void (*replace)(struct vk_space *space, uint64_t vpn, uint32_t pfn);
 

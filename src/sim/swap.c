@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* swap.c - slots that hold what user frames held: see reclaim.h. A slot is free or has one owner, as a frame does. */
 #include "base/check.h"
+#include "sim/plan.h"
 #include "sim/reclaim.h"
 
 uint32_t vk_swap_store(struct vk_reclaim *reclaim, uint32_t pfn)
@@ -9,6 +10,8 @@ uint32_t vk_swap_store(struct vk_reclaim *reclaim, uint32_t pfn)
     if (number == VK_NO_SLOT)
         return VK_NO_SLOT;
     const struct vk_frame *const frame = &reclaim->phys->frame[pfn];
+    if (vk_plan_strikes(reclaim->phys, FAULT_SWAPOUT, vk_phys_page_bytes(reclaim->phys), vk_owner(frame)))
+        return VK_NO_SLOT;
     struct vk_slot *const slot = &reclaim->slot[number];
     reclaim->free_slot = slot->next_free;
     reclaim->n_slots_used++;
@@ -44,6 +47,8 @@ static void release(struct vk_reclaim *reclaim, uint32_t number)
 uint32_t vk_swap_in(struct vk_reclaim *reclaim, uint32_t number)
 {
     struct vk_slot *const slot = used_slot(reclaim, number);
+    if (vk_plan_strikes(reclaim->phys, FAULT_SWAPIN, vk_phys_page_bytes(reclaim->phys), slot->space))
+        return VK_NO_FRAME;
     const uint32_t pfn = vk_user_take(reclaim, slot->space, slot->vpn);
     if (pfn == VK_NO_FRAME)
         return VK_NO_FRAME;

@@ -103,6 +103,7 @@ bool vk_table_make(struct vk_process *process, uint64_t vpn, struct table_path *
         path->lowest = level - 1;
         process->n_tables[level - 1]++;
         process->mm.table_pages++;
+        process->told.table_pages_most = vm_max_size(process->told.table_pages_most, process->mm.table_pages);
         process->space.n_tables++;
     }
     return true;

@@ -8,8 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "vmsim/apart.h"
 #include "vmsim/command.h"
 #include "vmsim/commands.h"
 #include "vmsim/map.h"
@@ -78,33 +77,16 @@ static uint64_t sum_of_calls(const struct machine_counts *counts)
            counts->move + counts->protect + counts->purge;
 }
 
-/* In a child. False: it complained, or ended otherwise. */
-static bool replay_apart(struct adviser *adviser, struct attempt *attempt)
+/* Whatever else it saves: settings with which the process is ended serve nobody. */
+static uint64_t failures_of(const struct replay_result *result)
 {
-    int ends[2], status;
-    if (pipe(ends) != 0)
-        return vmsim_complain("%s", strerror(errno)) == 0;
-    fflush(stdout);
-    const pid_t child = fork();
-    if (child == 0) {
-        const bool is_done =
-            replay(adviser->trace, adviser->name, &adviser->plan, &attempt->result) &&
-            write(ends[1], &attempt->result, sizeof attempt->result) == sizeof attempt->result;
-        _exit(is_done ? VMSIM_DONE : VMSIM_WRONG);
-    }
-    close(ends[1]);
-    const bool is_read =
-        child > 0 && read(ends[0], &attempt->result, sizeof attempt->result) == sizeof attempt->result;
-    close(ends[0]);
-    if (child > 0 && waitpid(child, &status, 0) == child && WIFSIGNALED(status))
-        vmsim_complain("a replay ended by signal %d", WTERMSIG(status));
-    return is_read;
+    return result->killed_at ? UINT64_MAX - result->killed_at : result->n_refused;
 }
 
 static bool is_better(const struct adviser *adviser, const struct attempt *a, const struct attempt *b)
 {
-    if (a->result.n_refused != b->result.n_refused)
-        return a->result.n_refused < b->result.n_refused;
+    if (failures_of(&a->result) != failures_of(&b->result))
+        return failures_of(&a->result) < failures_of(&b->result);
     const uint64_t first_a = adviser->goal == GOAL_RSS ? a->rss : a->calls;
     const uint64_t first_b = adviser->goal == GOAL_RSS ? b->rss : b->calls;
     if (first_a != first_b)
@@ -128,7 +110,7 @@ static bool attempt(struct adviser *adviser)
     adviser->attempts = grow_array(adviser->attempts, adviser->n_attempts + 1, sizeof *adviser->attempts);
     struct attempt *const made = &adviser->attempts[adviser->n_attempts];
     memcpy(made->tunables, adviser->plan.tunables, sizeof made->tunables);
-    if (!replay_apart(adviser, made))
+    if (!replay_apart(adviser->trace, adviser->name, &adviser->plan, &made->result))
         return false;
     made->rss = made->result.resident_most.most;
     made->calls = sum_of_calls(&made->result.counts);
@@ -181,7 +163,7 @@ static bool is_beaten(const struct adviser *adviser, const struct attempt *attem
 {
     for (size_t i = 0; i < adviser->n_attempts; i++) {
         const struct attempt *const other = &adviser->attempts[i];
-        if (other->result.n_refused <= attempt->result.n_refused && other->rss <= attempt->rss &&
+        if (failures_of(&other->result) <= failures_of(&attempt->result) && other->rss <= attempt->rss &&
             other->calls <= attempt->calls &&
             (other->rss < attempt->rss || other->calls < attempt->calls || other < attempt))
             return true;
@@ -200,6 +182,8 @@ static void print_attempt(const struct attempt *attempt)
     printf("%14" PRIu64 " %12" PRIu64 " %9" PRIu64 "  ", attempt->rss, attempt->calls,
            attempt->result.n_refused);
     print_settings(attempt->tunables);
+    if (attempt->result.killed_at)
+        printf(" (the process was ended at operation %" PRIu64 ")", attempt->result.killed_at);
     putchar('\n');
 }
 
@@ -233,7 +217,7 @@ static int advise(struct adviser *adviser)
     const bool is_done = search(adviser);
     if (is_done)
         print_advice(adviser);
-    const bool is_short = is_done && adviser->attempts[0].result.n_refused > 0;
+    const bool is_short = is_done && failures_of(&adviser->attempts[0].result) > 0;
     trace_close(adviser->trace);
     free(adviser->attempts);
     return !is_done ? VMSIM_WRONG : is_short ? VMSIM_FAILED : VMSIM_DONE;

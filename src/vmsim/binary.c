@@ -26,6 +26,8 @@ struct pending {
 struct binary {
     struct source *heap;
     size_t n_sources;
+    uint64_t process, parent;               /* numbers of processes */
+    uint64_t first_sequence, last_sequence; /* records have a higher number, and none above the last */
     struct pending *pending;
     size_t n_pending, n_pending_room;
 };
@@ -91,7 +93,7 @@ static bool take_place(struct source *source, uint64_t *place)
 }
 
 /* Reads ahead to the sequence number of the next record. False: there is none. */
-static bool look(struct source *source)
+static bool look(struct source *source, uint64_t last_sequence)
 {
     const unsigned char *const start = source->at;
     uint64_t step = 1;
@@ -104,7 +106,7 @@ static bool look(struct source *source)
     source->at = start;
     source->sequence += step;
     source->is_begun = true;
-    return true;
+    return source->sequence <= last_sequence;
 }
 
 static void begin_resize(struct trace *trace, struct op *op, uint64_t place)
@@ -265,7 +267,7 @@ static int binary_next(struct trace *trace, struct op *op)
             }
             trace->at = source->at > trace->at ? source->at : trace->at;
         }
-        if (look(source))
+        if (look(source, binary->last_sequence))
             sink(binary, 0);
         else
             drop_top(binary);
@@ -325,6 +327,8 @@ static bool read_chunk(struct trace *trace, const unsigned char *start)
     if (chunk.bytes && sizeof chunk + padded <= there &&
         chunk.checksum != vm_trace_checksum(start + sizeof chunk, padded))
         return refuse_at(trace, start, "the chunk is damaged");
+    if (chunk.first_sequence < binary->first_sequence)
+        binary->first_sequence = chunk.first_sequence;
     const size_t used =
         chunk.bytes && sizeof chunk + chunk.bytes < there ? sizeof chunk + chunk.bytes : there;
     binary->heap[binary->n_sources++] = (struct source){
@@ -351,7 +355,10 @@ bool binary_begin(struct trace *trace)
     if (!read_head(trace, &head))
         return false;
     struct binary *const binary = grow_array(NULL, 1, sizeof *binary);
-    *binary = (struct binary){0};
+    *binary = (struct binary){.process = head.process,
+                              .parent = head.parent,
+                              .first_sequence = UINT64_MAX,
+                              .last_sequence = UINT64_MAX};
     const size_t size = (size_t)(trace->end - trace->bytes);
     binary->heap = grow_array(NULL, size / VM_TRACE_CHUNK_BYTES + 1, sizeof *binary->heap);
     trace->form = binary;
@@ -362,5 +369,22 @@ bool binary_begin(struct trace *trace)
             return false;
     for (size_t i = binary->n_sources; i-- > 0;)
         sink(binary, i);
+    return true;
+}
+
+/* A fork child counts on from where its parent was. */
+bool trace_before(struct trace *trace, struct trace *child)
+{
+    if (child->error[0])
+        return false;
+    if (trace->next != binary_next || child->next != binary_next)
+        return refuse_at(child, child->bytes, "not a recorded trace, or the one before it is none");
+    struct binary *const binary = trace->form;
+    const struct binary *const its = child->form;
+    if (its->parent == 0 || its->parent != binary->process)
+        return refuse_at(child, child->bytes + offsetof(struct vm_trace_head, parent),
+                         "not a fork child of the process of the trace before it");
+    binary->last_sequence = its->first_sequence;
+    trace->child = child;
     return true;
 }

@@ -6,8 +6,10 @@
 
 #include "vmsim/command.h"
 
-extern const struct command vmsim_advise, vmsim_convert, vmsim_layout, vmsim_replay, vmsim_run;
+extern const struct command vmsim_advise, vmsim_convert, vmsim_demo, vmsim_layout, vmsim_replay, vmsim_run,
+    vmsim_sweep;
 
-#define VMSIM_COMMANDS &vmsim_advise, &vmsim_convert, &vmsim_layout, &vmsim_replay, &vmsim_run,
+#define VMSIM_COMMANDS                                                                                       \
+    &vmsim_advise, &vmsim_convert, &vmsim_demo, &vmsim_layout, &vmsim_replay, &vmsim_run, &vmsim_sweep,
 
 #endif

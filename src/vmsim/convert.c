@@ -2,9 +2,11 @@
 /* convert.c - vmsim convert: from any form of a trace to text or to the binary form. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include "vmsim/command.h"
 #include "vmsim/commands.h"
+#include "vmsim/map.h"
 #include "vmsim/trace.h"
 
 static const char help[] =
@@ -15,6 +17,10 @@ static const char help[] =
     "INPUT is a trace that VMALLOC_TRACE recorded, its text, the text of glibc's mtrace, or that of "
     "Android's\n"
     "memory_replay; - is standard input. What was odd about it is said on standard error.\n"
+    "A CHILD is what a fork child of INPUT's process, or of the CHILD before, recorded: then all is written "
+    "that "
+    "led to it,\n"
+    "INPUT up to the fork and CHILD from there on, as one trace.\n"
     "The binary form has no touches: lines with t are left out of it.\n";
 
 void vmsim_say_odd(const struct trace_about *about)
@@ -32,6 +38,7 @@ void vmsim_say_odd(const struct trace_about *about)
                        about->n_unseen);
 }
 
+/* Writes the operations of one input. */
 static int convert(struct trace *trace, const char *input, struct trace_writer *writer, const char *output)
 {
     struct op op;
@@ -39,7 +46,6 @@ static int convert(struct trace *trace, const char *input, struct trace_writer *
     int result;
     while (is_written && (result = trace_next(trace, &op)) > 0)
         is_written = trace_write(writer, &op);
-    is_written = trace_write_end(writer) && is_written;
     if (!is_written)
         return vmsim_complain("%s: %s", output, strerror(errno));
     if (result < 0)
@@ -48,23 +54,49 @@ static int convert(struct trace *trace, const char *input, struct trace_writer *
     return VMSIM_DONE;
 }
 
-/* The settings stand before the first operation, so a text's are read with it. */
-static int convert_file(const char *input, const char *output, int is_binary)
+/* One behind the other. The settings stand before the first operation, so a text's are read with it. */
+static int convert_all(struct trace **traces, char **inputs, int n_inputs, const char *output, int is_binary)
 {
-    struct trace *const trace = trace_open(input);
-    if (!trace)
-        return vmsim_complain("%s: %s", input, strerror(errno));
     FILE *const file = output ? fopen(output, "wbe") : stdout;
-    int status;
-    if (file)
-        status = convert(trace, input,
-                         (is_binary ? trace_write_binary : trace_write_text)(file, trace_settings_of(trace)),
-                         output ? output : "standard output");
-    else
-        status = vmsim_complain("%s: %s", output, strerror(errno));
-    trace_close(trace);
-    if (file && output)
+    const char *const name = output ? output : "standard output";
+    if (!file)
+        return vmsim_complain("%s: %s", name, strerror(errno));
+    struct trace_writer *const writer =
+        (is_binary ? trace_write_binary : trace_write_text)(file, trace_settings_of(traces[0]));
+    int status = VMSIM_DONE;
+    for (int i = 0; i < n_inputs && status == VMSIM_DONE; i++)
+        status = convert(traces[i], inputs[i], writer, name);
+    if (!trace_write_end(writer) && status == VMSIM_DONE)
+        status = vmsim_complain("%s: %s", name, strerror(errno));
+    if (output)
         fclose(file);
+    return status;
+}
+
+/* The inputs are a process and its fork children, each a child of the one before. */
+static int open_all(struct trace **traces, char **inputs, int n_inputs)
+{
+    for (int i = 0; i < n_inputs; i++) {
+        traces[i] = trace_open(inputs[i]);
+        if (!traces[i])
+            return vmsim_complain("%s: %s", inputs[i], strerror(errno));
+        if (i && !trace_before(traces[i - 1], traces[i]))
+            return vmsim_complain("%s: %s", inputs[i], trace_error(traces[i]));
+    }
+    return VMSIM_DONE;
+}
+
+static int convert_files(char **inputs, int n_inputs, const char *output, int is_binary)
+{
+    struct trace **const traces = grow_array(NULL, (size_t)n_inputs, sizeof *traces);
+    memset(traces, 0, (size_t)n_inputs * sizeof *traces);
+    int status = open_all(traces, inputs, n_inputs);
+    if (status == VMSIM_DONE)
+        status = convert_all(traces, inputs, n_inputs, output, is_binary);
+    for (int i = 0; i < n_inputs; i++)
+        if (traces[i])
+            trace_close(traces[i]);
+    free(traces);
     return status;
 }
 
@@ -87,14 +119,14 @@ static int run(int argc, char **argv)
         default:
             return VMSIM_WRONG;
         }
-    if (argc - optind != 1)
-        return vmsim_misused("one INPUT is needed");
-    return convert_file(argv[optind], output, is_binary);
+    if (argc == optind)
+        return vmsim_misused("an INPUT is needed");
+    return convert_files(argv + optind, argc - optind, output, is_binary);
 }
 
 const struct command vmsim_convert = {
     .name = "convert",
-    .arguments = "[OPTION...] INPUT",
+    .arguments = "[OPTION...] INPUT [CHILD...]",
     .about = "a trace from one form to another",
     .help = help,
     .run = run,

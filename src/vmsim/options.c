@@ -55,6 +55,24 @@ static bool read_touch(const char *text, struct replay_plan *plan)
     return true;
 }
 
+/* "64x4", or "64". */
+static bool read_tlb(const char *text, struct replay_plan *plan)
+{
+    char *end = NULL;
+    const bool is_number = text[0] >= '1' && text[0] <= '9';
+    const unsigned long entries = is_number ? strtoul(text, &end, 10) : 0;
+    const bool has_ways = is_number && *end == 'x' && end[1] >= '1' && end[1] <= '9';
+    const unsigned long ways = has_ways ? strtoul(end + 1, &end, 10) : entries;
+    if (!is_number || *end || entries > 65536 || (entries & (entries - 1)) || ways > entries ||
+        (ways & (ways - 1))) {
+        vmsim_misused("--tlb=%s: not two powers of two, as in 64x4, the second not above the first", text);
+        return false;
+    }
+    plan->machine.tlb_entries = (unsigned)entries;
+    plan->machine.tlb_ways = (unsigned)ways;
+    return true;
+}
+
 static bool read_tunable(const char *text, struct replay_plan *plan)
 {
     const size_t length = strcspn(text, "=");
@@ -77,12 +95,24 @@ static bool read_tunable(const char *text, struct replay_plan *plan)
 bool option_replay(int option, const char *text, struct replay_plan *plan)
 {
     switch (option) {
+    case 'm':
+        plan->machine.layout = text;
+        return true;
     case 'p':
         return option_size("page", text, &plan->machine.page_bytes);
     case 'r':
         return option_size("ram", text, &plan->machine.ram_bytes);
     case 'l':
         return option_size("limit", text, &plan->machine.limit_bytes);
+    case 'G':
+        return option_size("group", text, &plan->machine.group_bytes);
+    case 'S':
+        return option_size("swap", text, &plan->machine.swap_bytes);
+    case 'T':
+        return read_tlb(text, plan);
+    case 'P':
+        plan->machine.plan = text;
+        return true;
     case 't':
         return read_touch(text, plan);
     case 's':

@@ -264,6 +264,13 @@ void trace_close(struct trace *trace)
     free(trace);
 }
 
+static void hand_over_blocks(struct trace *trace)
+{
+    trace->child->blocks = trace->blocks;
+    trace->blocks = (struct blocks){0};
+    trace->child = NULL;
+}
+
 int trace_next(struct trace *trace, struct op *op)
 {
     int result = 2;
@@ -278,6 +285,8 @@ int trace_next(struct trace *trace, struct op *op)
         result = trace->error[0] ? -1 : trace->next(trace, op);
     }
     trace->about.n_ops += result == 1;
+    if (result == 0 && trace->child)
+        hand_over_blocks(trace);
     return result;
 }
 

@@ -37,6 +37,7 @@ struct trace {
     void *form; /* what the form keeps */
     struct trace_about about;
     struct blocks blocks;
+    struct trace *child; /* which gets the blocks at the end */
     struct op queue[QUEUE_MAX];
     unsigned n_queued, n_taken;
     size_t line; /* of a text */

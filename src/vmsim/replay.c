@@ -4,8 +4,7 @@
  * the one thread that runs.
  *
  * What costs a look at all pages, what the allocator wrote to and its own statistics, is looked at when what is cheap to
- * know, touched bytes and live bytes, has grown by a 64th since the last look, and at the end; in between it is taken for
- * what it was. Touched bytes are counted after each operation.
+ * know, touched bytes and live bytes, has grown by a 64th since the last look, and at the end.
  */
 #include "vmsim/replay.h"
 #include <limits.h>
@@ -32,7 +31,10 @@ struct replayer {
     uint32_t n_threads, thread;
     uint64_t usable_bytes; /* of all live blocks */
     uint64_t touched_at_look, live_at_look;
-    uint64_t untouched_at_look; /* of `most`, what no touch made resident: the allocator's own */
+    uint64_t resident_peak;
+    struct {
+        uint64_t most, least, virtual_bytes;
+    } shown; /* peaks that the film has seen */
 };
 
 const char *const replay_tunable_names[N_REPLAY_TUNABLES] = {"top_pad", "trim_threshold", "mmap_threshold",
@@ -56,16 +58,6 @@ static uint64_t external_permille(void)
     return permille(info.fordblks, info.arena + info.hblkhd);
 }
 
-static void look_at_resident(struct replayer *replayer)
-{
-    struct replay_result *const result = replayer->result;
-    result->resident = machine_resident();
-    result->resident_most.least = most(result->resident_most.least, result->resident.least);
-    result->resident_most.most = most(result->resident_most.most, result->resident.most);
-    replayer->touched_at_look = machine_touched();
-    replayer->untouched_at_look = result->resident.most - replayer->touched_at_look;
-}
-
 static void look_at_live(struct replayer *replayer)
 {
     struct replay_result *const result = replayer->result;
@@ -80,15 +72,65 @@ static bool has_grown(uint64_t now, uint64_t at_look)
     return now > at_look + at_look / 64 + 65536;
 }
 
+static void note_peak(struct replayer *replayer)
+{
+    const uint64_t peak = machine_resident_most().most;
+    if (peak > replayer->resident_peak)
+        replayer->result->peak = replayer->result->n_ops;
+    replayer->resident_peak = peak;
+}
+
 static void look_if_grown(struct replayer *replayer)
 {
-    const uint64_t touched = machine_touched();
-    if (has_grown(touched, replayer->touched_at_look))
-        look_at_resident(replayer);
-    uint64_t *const resident_most = &replayer->result->resident_most.most;
-    *resident_most = most(*resident_most, touched + replayer->untouched_at_look);
+    if (has_grown(machine_touched(), replayer->touched_at_look)) {
+        machine_look();
+        replayer->touched_at_look = machine_touched();
+    }
     if (has_grown(replayer->result->live_bytes, replayer->live_at_look))
         look_at_live(replayer);
+}
+
+/* --- the film ------------------------------------------------------------------------------------------- */
+
+static void each_block(const void *context, void (*see)(void *context, uint64_t place, uint64_t bytes),
+                       void *seer)
+{
+    const struct replayer *const replayer = context;
+    for (size_t slot = 0; slot < replayer->n_blocks; slot++)
+        if (replayer->blocks[slot].start)
+            see(seer, machine_place(replayer->blocks[slot].start), replayer->blocks[slot].size);
+}
+
+/* The peak, if it was reached since this was asked last. */
+static uint64_t new_peak(uint64_t now, uint64_t peak, uint64_t *peak_before)
+{
+    const bool is_new = peak > *peak_before;
+    *peak_before = peak;
+    return is_new ? peak : now;
+}
+
+/* Has the film see the replay as it is. */
+static void show(struct replayer *replayer)
+{
+    const struct replay_result *const result = replayer->result;
+    const struct film_blocks blocks = {each_block, replayer};
+    const struct machine_resident resident = machine_resident(), peak = machine_resident_most();
+    const struct machine_figures figures = machine_figures();
+    const struct film_moment now = {.op = result->n_ops,
+                                    .figure = {[FILM_LIVE] = result->live_bytes,
+                                               [FILM_BLOCKS] = result->live_blocks,
+                                               [FILM_LEAST] = resident.least,
+                                               [FILM_MOST] = resident.most,
+                                               [FILM_ADDRESSES] = machine_virtual(),
+                                               [FILM_SWAPPED] = figures.swapped_bytes,
+                                               [FILM_MINOR] = figures.minor_faults,
+                                               [FILM_MAJOR] = figures.major_faults}};
+    struct film_moment most = now;
+    most.figure[FILM_LEAST] = new_peak(resident.least, peak.least, &replayer->shown.least);
+    most.figure[FILM_MOST] = new_peak(resident.most, peak.most, &replayer->shown.most);
+    most.figure[FILM_ADDRESSES] =
+        new_peak(now.figure[FILM_ADDRESSES], machine_virtual_most(), &replayer->shown.virtual_bytes);
+    film_see(replayer->plan->film, &now, &most, &blocks);
 }
 
 /* --- blocks --------------------------------------------------------------------------------------------- */
@@ -217,10 +259,15 @@ static void replay_free(struct replayer *replayer, const struct op *op)
 static void replay_touch(struct replayer *replayer, const struct op *op)
 {
     const struct block *const block = block_of(replayer, op->slot);
-    if (!block->start || op->kind != OP_WRITE || op->offset >= block->size)
+    if (!block->start || op->offset >= block->size)
         return;
     const size_t offset = (size_t)op->offset, n_left = block->size - offset;
-    machine_touch((char *)block->start + offset, op->size < n_left ? (size_t)op->size : n_left, true);
+    const size_t bytes = op->size < n_left ? (size_t)op->size : n_left;
+    char *const start = (char *)block->start + offset;
+    if (op->kind == OP_READ)
+        machine_read(start, bytes);
+    else
+        machine_touch(start, bytes, true);
 }
 
 static void become(struct replayer *replayer, uint32_t number)
@@ -271,6 +318,9 @@ static void replay_op(struct replayer *replayer, const struct op *op)
         break;
     }
     look_if_grown(replayer);
+    note_peak(replayer);
+    if (replayer->plan->film)
+        show(replayer);
 }
 
 /* --- the whole ------------------------------------------------------------------------------------------ */
@@ -312,9 +362,13 @@ static int replay_all(struct replayer *replayer, struct trace *trace)
     enum { OPS_A_LOOK = 1 << 16 };
     struct op op;
     int status;
+    if (replayer->plan->film)
+        show(replayer);
     while ((status = trace_next(trace, &op)) > 0) {
         replayer->result->n_ops++;
         replay_op(replayer, &op);
+        if (machine_is_killed())
+            break;
         if (replayer->plan->has_progress && replayer->result->n_ops % OPS_A_LOOK == 0)
             report_progress(trace, replayer->result);
     }
@@ -323,18 +377,38 @@ static int replay_all(struct replayer *replayer, struct trace *trace)
     return status;
 }
 
+/* What is then in use, nobody has; what is damaged, the checkers say. */
+static void free_all(struct replayer *replayer)
+{
+    for (size_t i = 0; i < replayer->n_blocks; i++)
+        vm_free(replayer->blocks[i].start);
+    vm_malloc_trim(0);
+    replayer->result->left_bytes = vm_mallinfo2().uordblks;
+    machine_digest();
+}
+
 static void finish(struct replayer *replayer)
 {
     struct replay_result *const result = replayer->result;
     if (!replayer->live_at_look)
         look_at_live(replayer);
-    look_at_resident(replayer);
+    machine_look();
+    if (machine_is_killed())
+        result->killed_at = result->n_ops;
+    result->resident = machine_resident();
+    result->resident_most = machine_resident_most();
+    result->figures = machine_figures();
+    if (replayer->plan->film) /* once more: what the last look found */
+        show(replayer);
     result->external_permille_end = external_permille();
     result->n_threads = replayer->n_threads;
+    result->page_bytes = machine_page_bytes();
     result->virtual_bytes = machine_virtual();
     result->virtual_bytes_most = machine_virtual_most();
     result->counts = *machine_counts();
     mix(replayer, machine_digest());
+    if (replayer->plan->frees_all && !machine_is_killed())
+        free_all(replayer);
     free(replayer->blocks);
     free(replayer->threads);
     map_free(&replayer->thread_of);
@@ -355,5 +429,5 @@ bool replay(struct trace *trace, const char *name, const struct replay_plan *pla
     finish(&replayer);
     if (status < 0)
         vmsim_complain("%s: %s", name, trace_error(trace));
-    return status == 0;
+    return status >= 0;
 }

@@ -5,7 +5,7 @@
 
 #include "vmsim/replay.h"
 
-void report_text(const struct replay_result *result);
-void report_json(const struct replay_result *result);
+void report_text(const char *machine, const struct replay_result *result);
+void report_json(const char *machine, const struct replay_result *result);
 
 #endif

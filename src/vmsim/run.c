@@ -28,8 +28,7 @@ static void print_end(struct session *session, bool has_digest)
 
 enum { SCRIPT_BYTES_MOST = 16 << 20 };
 
-/* All of a file, or of standard input for "-". NULL: errno says why. */
-static char *read_file(const char *path, size_t *bytes)
+char *run_read_file(const char *path, size_t *bytes)
 {
     FILE *const file = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
     char *const text = file ? malloc(SCRIPT_BYTES_MOST) : NULL;
@@ -64,7 +63,7 @@ static int print_help(void)
 static int run_named(const char *path, bool is_json, bool has_digest)
 {
     size_t bytes;
-    char *const text = read_file(path, &bytes);
+    char *const text = run_read_file(path, &bytes);
     if (!text)
         return vmsim_complain("%s: %s", path, strerror(errno));
     static struct session session;

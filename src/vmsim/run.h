@@ -25,6 +25,9 @@ extern const struct statement statements_script[];  /* variables, loops, expecta
 /* All of them, NULL behind the last. */
 extern const struct statement *const statement_groups[];
 
+/* All of a file, or of standard input for "-"; to be freed. NULL: errno says why. */
+char *run_read_file(const char *path, size_t *bytes);
+
 /* All of the session's script. Returns an exit status of the tool. */
 int run_script(struct session *session);
 

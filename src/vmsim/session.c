@@ -41,6 +41,8 @@ void session_begin(struct session *session, const char *name, const char *text, 
 
 void session_drop_machine(struct session *session)
 {
+    if (session->machine)
+        session->n_struck += vk_machine_plan_hits(session->machine);
     session->machine = NULL;
     session->flat = NULL;
     session->mm = NULL;
@@ -53,6 +55,17 @@ void session_drop_machine(struct session *session)
     }
 }
 
+/* An address space that goes while it has anything, or leaves tables, is damage. */
+void session_end(struct session *session)
+{
+    for (unsigned i = 0; i < session->n_processes; i++)
+        while (vk_mm_detach(session->process[i].mm) > 0)
+            continue;
+    if (session->machine)
+        vk_machine_check(session->machine);
+    session_drop_machine(session);
+}
+
 /* --- machines ------------------------------------------------------------------------------------------- */
 
 int session_make_machine(struct session *session, const struct vk_machine_config *wanted)
@@ -60,7 +73,11 @@ int session_make_machine(struct session *session, const struct vk_machine_config
     struct vk_machine_config config = *wanted;
     config.preset = &session->preset;
     config.hooks = (struct vk_hooks){.context = session, .more = more, .panic = panic};
-    return vk_machine_create(&config, &session->machine);
+    const int done = vk_machine_create(&config, &session->machine);
+    struct vk_complaint complaint;
+    if (!done && session->plan && vk_machine_plan(session->machine, session->plan, &complaint))
+        session->is_plan_wrong = true;
+    return done;
 }
 
 /* Its addresses are those of the memory: an aligned piece, so that they are the same distances from each other every
@@ -172,6 +189,7 @@ struct figures {
     struct vk_frames frames;
     struct vk_memory_counts memory;
     struct vk_cache_usage cache;
+    uint64_t n_struck;
     struct vk_group_usage group; /* of the process at hand */
 };
 
@@ -209,8 +227,10 @@ static const struct {
     FIGURE("anon", paging.anon_pages),
     FIGURE("file", paging.file_pages),
     FIGURE("swapped", paging.swapped_pages),
+    FIGURE("pins", paging.pinned_pages),
     FIGURE("stack", paging.stack_pages),
     FIGURE("tables", paging.table_pages),
+    FIGURE("tables_most", paging.table_pages_most),
     FIGURE("tables0", paging.n_tables[0]),
     FIGURE("tables1", paging.n_tables[1]),
     FIGURE("tables2", paging.n_tables[2]),
@@ -235,11 +255,13 @@ static const struct {
     FIGURE("cached", frames.cached),
     FIGURE("swap_outs", memory.n_swap_outs),
     FIGURE("swap_ins", memory.n_swap_ins),
+    FIGURE("dropped", memory.n_dropped),
     FIGURE("slots", memory.n_slots),
     FIGURE("slots_used", memory.n_slots_used),
     FIGURE("migrated", memory.n_migrated),
     FIGURE("compacted", memory.n_compacted),
     FIGURE("kills", memory.n_kills),
+    FIGURE("struck", n_struck),
     FIGURE("findings", memory.n_findings),
     FIGURE("wrong_frees", memory.n_wrong_frees),
     FIGURE("flushes", memory.n_kmap_flushes),
@@ -276,6 +298,7 @@ static struct figures gather(const struct session *session)
         figures.tlb = vk_tlb_counts(session->machine);
         figures.frames = vk_frames(session->machine);
         figures.memory = vk_memory_counts(session->machine);
+        figures.n_struck = vk_machine_plan_hits(session->machine);
         if (session->cache_at_hand)
             figures.cache = vk_cache_usage(session->machine, session->cache_at_hand);
     }

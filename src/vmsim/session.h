@@ -26,7 +26,8 @@ struct session_loop {
 
 struct session {
     struct scan scan;
-    bool is_json, reads_no_files;
+    bool is_json, reads_no_files, is_plan_wrong;
+    const char *plan; /* of what fails on each machine that pages; NULL: nothing, but what the script says */
     struct vk_preset preset;
     struct vk_machine *machine; /* one of the two, or none yet */
     struct vk_kernel *flat;
@@ -58,6 +59,7 @@ struct session {
     uint64_t result;                /* of the last statement that has one */
     const char *refusal;            /* why the last statement was not done; NULL: it was */
     unsigned n_expected, n_missed;
+    uint64_t n_struck;               /* by the plan, on machines that are gone */
     uint64_t steps_left, bytes_left; /* how much it may do, statements and pages; and take from the host */
     void *chunks;
 };
@@ -66,6 +68,9 @@ void session_begin(struct session *session, const char *name, const char *text, 
 
 /* Forgets the machine, and all that is on it; variables stay. */
 void session_drop_machine(struct session *session);
+
+/* The same, once its processes have given all back and the checker has been over the machine; for a script with a plan. */
+void session_end(struct session *session);
 
 /* The one of that name, NULL if there is none. */
 struct session_group *session_group(struct session *session, const char *name);

@@ -268,6 +268,28 @@ static bool run_kload(struct session *session)
     return true;
 }
 
+/* --- failing on purpose ------------------------------------------------------------------------------------ */
+
+/* What is wrong in the text is told where it is in the script. */
+static bool run_plan(struct session *session)
+{
+    const char *start;
+    char plan[512];
+    size_t length;
+    struct vk_complaint complaint;
+    if (!scan_text(&session->scan, &start, &length))
+        return false;
+    if (length >= sizeof plan)
+        return scan_fail_last(&session->scan, "a plan has at most %zu characters", sizeof plan - 1);
+    memcpy(plan, start, length);
+    plan[length] = '\0';
+    if (vk_machine_plan(session->machine, plan, &complaint)) {
+        session->scan.here.at = start + complaint.column - 1;
+        return scan_fail(&session->scan, "expected %s", complaint.expected);
+    }
+    return scan_end_statement(&session->scan);
+}
+
 const struct statement statements_kernel[] = {
     {"group", NEEDS_PAGING, run_group, "NAME [limit=BYTES]: a new one, or another limit for it"},
     {"join", NEEDS_PAGED_MM, run_join, "NAME: the process at hand is in that group from now on"},
@@ -292,5 +314,7 @@ const struct statement statements_kernel[] = {
     {"kunmap", NEEDS_PAGING, run_kunmap, "ADDRESS [briefly]"},
     {"kstore", NEEDS_PAGING, run_kstore, "ADDRESS VALUE [BYTES]: the kernel writes 8 bytes, or fewer"},
     {"kload", NEEDS_PAGING, run_kload, "ADDRESS [BYTES]: result is what it reads there"},
+    {"plan", NEEDS_PAGING, run_plan,
+     "\"PLAN\": what fails from now on, as in VMALLOC_FAULT, also at page, slab, swapout, swapin"},
     {0},
 };

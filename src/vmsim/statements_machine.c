@@ -33,14 +33,26 @@ static unsigned narrow(uint64_t value)
     return value > UINT32_MAX ? UINT32_MAX : (unsigned)value;
 }
 
+/* 0: those of the layout. */
+static bool choose_pages(struct session *session, uint64_t page_bytes)
+{
+    if (!page_bytes)
+        return true;
+    if (page_bytes < 4096 || page_bytes > 65536 || (page_bytes & (page_bytes - 1)))
+        return scan_fail_last(&session->scan, "pages have 4K to 64K, a power of two");
+    vk_preset_resize(&session->preset, (unsigned)__builtin_ctzll(page_bytes));
+    return true;
+}
+
 static bool run_machine(struct session *session)
 {
     struct scan_word name;
     uint64_t ram = 64 << 20, boot = 0, cpus = 1, tlb = 0, ways = 0, batch = 0, high = 0, min_free = 0,
-             seed = 0, swap = 0, cma = 0;
+             seed = 0, swap = 0, cma = 0, page = 0;
     bool has_no_lists = false, keeps_stamps = false, is_legacy = false;
     const struct run_option options[] = {
         {"ram", &ram, NULL},
+        {"page", &page, NULL},
         {"boot", &boot, NULL},
         {"cpus", &cpus, NULL},
         {"tlb", &tlb, NULL},
@@ -60,7 +72,7 @@ static bool run_machine(struct session *session)
     if (!vk_preset_find(name.text, &session->preset))
         return scan_fail_last(&session->scan, "there is no layout %s; `vmsim layout all` lists them",
                               name.text);
-    if (!run_read_options(session, options, sizeof options / sizeof *options))
+    if (!run_read_options(session, options, sizeof options / sizeof *options) || !choose_pages(session, page))
         return false;
     session_drop_machine(session);
     const enum vk_layout layout = is_legacy ? VK_BOTTOM_UP : VK_TOP_DOWN;
@@ -283,7 +295,8 @@ static bool run_drain(struct session *session)
 
 const struct statement statements_machine[] = {
     {"machine", NEEDS_NOTHING, run_machine,
-     "LAYOUT, a new one: [ram=BYTES] [boot=BYTES] [cpus=N] [tlb=ENTRIES] [ways=N] [batch=N] [high=N] "
+     "LAYOUT, a new one: [page=BYTES] [ram=BYTES] [boot=BYTES] [cpus=N] [tlb=ENTRIES] [ways=N] [batch=N] "
+     "[high=N] "
      "[nolists]\n"
      "                [min_free=BYTES] [swap=BYTES] [cma=BYTES] [seed=N] [stamps] [legacy]"},
     {"cpu", NEEDS_PAGING, run_cpu, "N: the processor that acts from now on"},

@@ -147,6 +147,11 @@ static void report_maps(struct session *session, const struct vk_writer *writer)
     vk_report_maps(session->mm, writer);
 }
 
+static void report_pmap(struct session *session, const struct vk_writer *writer)
+{
+    vk_report_pmap(session->mm, writer);
+}
+
 static void report_status(struct session *session, const struct vk_writer *writer)
 {
     vk_report_status(session->mm, writer);
@@ -180,6 +185,11 @@ static void report_vmallocinfo(struct session *session, const struct vk_writer *
     vk_machine_report_vmallocinfo(session->machine, writer);
 }
 
+static void report_plan(struct session *session, const struct vk_writer *writer)
+{
+    vk_machine_report_plan(session->machine, writer);
+}
+
 static void report_finding(struct session *session, const struct vk_writer *writer)
 {
     vk_machine_report_finding(session->machine, writer);
@@ -204,6 +214,7 @@ static const struct {
     void (*report)(struct session *session, const struct vk_writer *writer);
 } reports[] = {
     {"maps", NEEDS_MM, report_maps},
+    {"pmap", NEEDS_MM, report_pmap},
     {"status", NEEDS_MM, report_status},
     {"buddyinfo", NEEDS_MACHINE, report_buddyinfo},
     {"zoneinfo", NEEDS_PAGING, report_zoneinfo},
@@ -212,6 +223,7 @@ static const struct {
     {"vmallocinfo", NEEDS_PAGING, report_vmallocinfo},
     {"finding", NEEDS_PAGING, report_finding},
     {"victim", NEEDS_PAGING, report_victim},
+    {"plan", NEEDS_PAGING, report_plan},
 };
 
 static bool run_print(struct session *session)
@@ -233,9 +245,8 @@ static bool run_print(struct session *session)
             puts("\"}");
         return true;
     }
-    return scan_fail_last(
-        &session->scan,
-        "expected maps, status, buddyinfo, zoneinfo, vmstat, slabinfo, vmallocinfo, finding or victim");
+    return scan_fail_last(&session->scan, "expected maps, pmap, status, buddyinfo, zoneinfo, vmstat, "
+                                          "slabinfo, vmallocinfo, finding, victim or plan");
 }
 
 static bool run_show(struct session *session)
@@ -287,7 +298,7 @@ const struct statement statements_script[] = {
     {"check", NEEDS_MACHINE, run_check,
      "verifies every structure of the machine; a damaged one ends the program"},
     {"print", NEEDS_NOTHING, run_print,
-     "maps|status|buddyinfo|zoneinfo|vmstat|slabinfo|vmallocinfo|finding|victim"},
+     "maps|pmap|status|buddyinfo|zoneinfo|vmstat|slabinfo|vmallocinfo|finding|victim|plan"},
     {"show", NEEDS_NOTHING, run_show, "[hex] VALUE"},
     {"say", NEEDS_NOTHING, run_say, "\"TEXT\""},
     {0},

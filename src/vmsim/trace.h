@@ -64,6 +64,10 @@ struct trace *trace_open(const char *path);
 
 void trace_close(struct trace *trace);
 
+/* Has the trace of a process end where its fork child `child` began, and that begin with the blocks that there are then.
+   Needs: nothing was read of either; the first is read to its end before the second. False: trace_error(child) tells. */
+bool trace_before(struct trace *trace, struct trace *child);
+
 /* The next operation: 1; 0 at the end; -1: the file is malformed, trace_error tells. */
 int trace_next(struct trace *trace, struct op *op);
 const char *trace_error(const struct trace *trace);

@@ -151,6 +151,12 @@ class Labels(unittest.TestCase):
             for other in spots:
                 self.assertGreater(abs(y - spots[other][1]), 0.02, f"{name} on the bar of {other}")
 
+    def test_names_beside_points_at_the_edge_stay_inside(self):
+        placed = plot.names_beside({"one": (0.5, 0.5), "leftmost": (0.05, 0.5)}, {"one": ((0.1, 0.9), (0.5, 0.5)), "leftmost": ((0.04, 0.06), (0.4, 0.6))})
+        self.assertEqual("left", placed["leftmost"][2])  # begins at the point, as it would end beyond the axis else
+        placed = plot.names_beside({"rightmost": (0.97, 0.5)}, {"rightmost": ((0.96, 0.98), (0.5, 0.5))})
+        self.assertEqual("right", placed["rightmost"][2])
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -6,19 +6,9 @@
  * the text and is printable.
  */
 #include "base/faultplan.h"
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition) ((condition) ? (void)0 : give_up(__LINE__, #condition))
-
-static void give_up(int line, const char *condition)
-{
-    fprintf(stderr, "faultplan.c:%d: not true: %s\n", line, condition);
-    abort();
-}
+#include "fuzz.h"
 
 /* --- what is wrong -------------------------------------------------------------------------------------- */
 

@@ -3,18 +3,14 @@
  * script.c - scripts of vmsim, whatever is in them: they end, with an error or without, and leave every structure of the
  * machine in order. They may do a bounded amount of work on a bounded amount of memory, and read no files.
  */
-#include <stdio.h>
 #include <stdlib.h>
+#include "fuzz.h"
 #include "vmsim/run.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct session session;
-    static FILE *nowhere;
-    if (!nowhere)
-        nowhere = freopen("/dev/null", "w", stdout);
-    session_begin(&session, "script", (const char *)data, bytes);
+    session_begin(&session, "script", (const char *)data, size);
     session.reads_no_files = true;
     session.steps_left = 20000;
     session.bytes_left = 32 << 20;
@@ -27,6 +23,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     if (session.n_missed)
         abort();
 #endif
-    session_drop_machine(&session);
+    session_end(&session);
     return 0;
 }

@@ -13,21 +13,13 @@
 #include "base/report.h"
 #include "front/front.h"
 #include "front/tune.h"
+#include "fuzz.h"
 #include "heap/heap.h"
 #include "large/large.h"
 #include "pool/arena.h"
 #include "vmalloc/vmalloc.h"
 
 extern char **environ;
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define REQUIRE(condition) ((condition) ? (void)0 : give_up(__LINE__, #condition))
-
-static void give_up(int line, const char *condition)
-{
-    fprintf(stderr, "tune.c:%d: not true: %s\n", line, condition);
-    abort();
-}
 
 /* --- the parsers ---------------------------------------------------------------------------------------- */
 

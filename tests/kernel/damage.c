@@ -10,21 +10,21 @@
 
 enum { KIB = 1024, PAGE = 4096, READ_WRITE = VK_PROT_READ | VK_PROT_WRITE };
 
+static struct vk_mm *mm;
+
 /* Areas: 0 break, 1 read, 2 write, 3 no access, each after a gap of at least a page; locked is none. */
-static struct vk_mm *make_state(struct vk_kernel **kernel)
+static void make_state(void)
 {
-    const struct machine machine = machine_make(512 * KIB, &(struct vk_config){0});
-    const vk_va low = vk_usage(machine.mm).low;
-    vk_brk(machine.mm, low + PAGE + 100);
-    map_at(machine.mm, low + 8 * PAGE, 4 * PAGE, VK_PROT_READ);
-    map_at(machine.mm, low + 16 * PAGE, 4 * PAGE, READ_WRITE);
-    map_at(machine.mm, low + 24 * PAGE, 4 * PAGE, VK_PROT_NONE);
-    vk_areas_find(&machine.mm->areas, low + 8 * PAGE);
-    *kernel = machine.kernel;
-    return machine.mm;
+    mm = machine_make(512 * KIB, &(struct vk_config){0}).mm;
+    const vk_va low = vk_usage(mm).low;
+    vk_brk(mm, low + PAGE + 100);
+    map_at(mm, low + 8 * PAGE, 4 * PAGE, VK_PROT_READ);
+    map_at(mm, low + 16 * PAGE, 4 * PAGE, READ_WRITE);
+    map_at(mm, low + 24 * PAGE, 4 * PAGE, VK_PROT_NONE);
+    vk_areas_find(&mm->areas, low + 8 * PAGE);
 }
 
-static struct area *area(struct vk_mm *mm, unsigned n)
+static struct area *area(unsigned n)
 {
     struct area *area = vk_areas_first(&mm->areas);
     while (n--)
@@ -32,176 +32,164 @@ static struct area *area(struct vk_mm *mm, unsigned n)
     return area;
 }
 
-static struct buddy_page *frame(struct vk_mm *mm, vk_va at)
+static struct buddy_page *frame(vk_va at)
 {
     struct flat_region *const region = vk_flat_first(mm->kernel);
     return &region->frames[(at - region->start) / PAGE];
 }
 
-static void break_nothing(struct vk_mm *mm)
+static void break_order(void)
 {
-    (void)mm;
+    area(1)->start = area(0)->start;
 }
 
-static void break_order(struct vk_mm *mm)
+static void break_length(void)
 {
-    area(mm, 1)->start = area(mm, 0)->start;
+    area(3)->end = area(3)->start;
 }
 
-static void break_length(struct vk_mm *mm)
+static void break_page(void)
 {
-    area(mm, 3)->end = area(mm, 3)->start;
+    area(3)->end += 8;
 }
 
-static void break_page(struct vk_mm *mm)
+static void break_prev(void)
 {
-    area(mm, 3)->end += 8;
+    area(2)->link.prev = &area(0)->link;
 }
 
-static void break_prev(struct vk_mm *mm)
+static void break_end(void)
 {
-    area(mm, 2)->link.prev = &area(mm, 0)->link;
+    mm->areas.high = area(3)->start;
 }
 
-static void break_end(struct vk_mm *mm)
+static void break_gap(void)
 {
-    mm->areas.high = area(mm, 3)->start;
+    area(2)->gap += PAGE;
 }
 
-static void break_gap(struct vk_mm *mm)
+static void break_gap_most(void)
 {
-    area(mm, 2)->gap += PAGE;
+    area(2)->gap_most += PAGE;
 }
 
-static void break_gap_most(struct vk_mm *mm)
+static void break_tree(void)
 {
-    area(mm, 2)->gap_most += PAGE;
+    vm_rb_remove(&mm->areas.tree, &area(3)->node);
 }
 
-static void break_tree(struct vk_mm *mm)
+static void break_merging(void)
 {
-    vm_rb_remove(&mm->areas.tree, &area(mm, 3)->node);
+    vk_areas_isolate(&mm->areas, area(2)->start + PAGE, area(2)->start + 2 * PAGE);
 }
 
-static void break_merging(struct vk_mm *mm)
-{
-    vk_areas_isolate(&mm->areas, area(mm, 2)->start + PAGE, area(mm, 2)->start + 2 * PAGE);
-}
-
-static void break_count(struct vk_mm *mm)
+static void break_count(void)
 {
     mm->areas.n_areas++;
 }
 
-static void break_last_found(struct vk_mm *mm)
+static void break_last_found(void)
 {
     static struct area other;
     mm->areas.last_found = &other;
 }
 
-static void break_pool(struct vk_mm *mm)
+static void break_pool(void)
 {
     mm->kernel->pool.n_free--;
 }
 
-static void break_record(struct vk_mm *mm)
+static void break_record(void)
 {
     mm->kernel->pool.n_all++;
 }
 
-static void break_total(struct vk_mm *mm)
+static void break_total(void)
 {
     mm->total_pages--;
 }
 
-static void break_locked(struct vk_mm *mm)
+static void break_locked(void)
 {
-    area(mm, 1)->style.flags |= AREA_LOCKED;
+    area(1)->style.flags |= AREA_LOCKED;
 }
 
-static void break_mark(struct vk_mm *mm)
+static void break_mark(void)
 {
     mm->total_pages_most = mm->total_pages - 1;
 }
 
-static void break_resident_mark(struct vk_mm *mm)
+static void break_resident_mark(void)
 {
     mm->resident_pages_most = 0;
 }
 
-static void break_break(struct vk_mm *mm)
+static void break_break(void)
 {
     mm->break_end = mm->break_start - 1;
 }
 
-static void break_style(struct vk_mm *mm)
+static void break_style(void)
 {
-    area(mm, 3)->style.flags |= 1024;
+    area(3)->style.flags |= 1024;
 }
 
-static void break_free_frame(struct vk_mm *mm)
+static void break_free_frame(void)
 {
     vm_buddy_claim(&vk_flat_first(mm->kernel)->buddy, 100, 1);
 }
 
-static void break_taken_frame(struct vk_mm *mm)
+static void break_taken_frame(void)
 {
     vm_buddy_give(&vk_flat_first(mm->kernel)->buddy, 9, 1, BUDDY_FRONT);
 }
 
-static void break_tag(struct vk_mm *mm)
+static void break_tag(void)
 {
-    frame(mm, area(mm, 3)->start)->tag = 99;
+    frame(area(3)->start)->tag = 99;
 }
 
-static void break_live(struct vk_mm *mm)
+static void break_live(void)
 {
-    frame(mm, area(mm, 3)->end)->tag = FRAME_LIVE;
+    frame(area(3)->end)->tag = FRAME_LIVE;
 }
 
-static void break_dead(struct vk_mm *mm)
+static void break_dead(void)
 {
-    frame(mm, area(mm, 2)->start)->tag = FRAME_STALE;
+    frame(area(2)->start)->tag = FRAME_STALE;
 }
 
-static void break_resident(struct vk_mm *mm)
+static void break_resident(void)
 {
-    frame(mm, area(mm, 3)->start)->tag = FRAME_LIVE;
+    frame(area(3)->start)->tag = FRAME_LIVE;
 }
 
-static void break_buddy(struct vk_mm *mm)
+static void break_buddy(void)
 {
     vk_flat_first(mm->kernel)->buddy.list[0].count++;
 }
 
-static void break_region(struct vk_mm *mm)
+static void break_region(void)
 {
     vk_flat_first(mm->kernel)->end -= PAGE;
 }
 
-static void break_addresses(struct vk_mm *mm)
+static void break_addresses(void)
 {
     vk_areas_set_ends(&mm->areas, mm->areas.low, mm->areas.high + PAGE);
 }
 
-static void check_after(void *argument)
+static void check_after(void *damage)
 {
-    void (*const *const damage)(struct vk_mm * mm) = argument;
-    struct vk_kernel *kernel;
-    struct vk_mm *const mm = make_state(&kernel);
-    (*damage)(mm);
-    vk_check(kernel);
+    make_state();
+    unit_damage(damage);
+    vk_check(mm->kernel);
 }
 
 static void each_damage_is_found(void **state)
 {
     (void)state;
-    static void (*nothing)(struct vk_mm * mm) = break_nothing;
-    unit_assert_returns(check_after, &nothing);
-    static const struct {
-        void (*damage)(struct vk_mm *mm);
-        const char *text;
-    } cases[] = {
+    static const struct unit_damage damages[] = {
         {break_order, "area->start >= (prev"},
         {break_length, "area->start < area->end"},
         {break_page, "page_bytes - 1"},
@@ -231,10 +219,7 @@ static void each_damage_is_found(void **state)
         {break_region, "buddy.n_pages =="},
         {break_addresses, "n_pages + hole_pages"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        void (*damage)(struct vk_mm * mm) = cases[i].damage;
-        unit_assert_aborts(check_after, &damage, cases[i].text);
-    }
+    unit_assert_damages_found(check_after, damages, sizeof damages / sizeof *damages);
 }
 
 /* --- panic ---------------------------------------------------------------------------------------------- */
@@ -251,7 +236,8 @@ static void damage_with_hook(void *argument)
     struct vk_kernel *kernel;
     const struct vk_region region = {.start = memory, .bytes = sizeof memory};
     UNIT_REQUIRE(!vk_create(&(struct vk_config){.hooks.panic = panic_to_exit}, &region, &kernel));
-    break_total(vk_flat_mm(kernel));
+    mm = vk_flat_mm(kernel);
+    break_total();
     vk_check(kernel);
 }
 

@@ -12,13 +12,6 @@ static struct vk_phys phys;
 static struct vk_kmem kmem;
 static struct text text;
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_free();
-    return 0;
-}
-
 static void start(const struct vk_phys_config *config)
 {
     physical_start(&phys, config);
@@ -444,5 +437,5 @@ int main(void)
         cmocka_unit_test(random_objects),
         cmocka_unit_test(the_shadow_finds_misuse),
     };
-    return cmocka_run_group_tests(tests, NULL, teardown);
+    return cmocka_run_group_tests(tests, NULL, host_teardown);
 }

@@ -17,13 +17,6 @@ static struct vk_kmap kmap;
 static struct pager kernel;
 static struct text text;
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_free();
-    return 0;
-}
-
 static void start(const struct vk_phys_config *config)
 {
     physical_start(&phys, config);
@@ -290,5 +283,5 @@ int main(void)
         cmocka_unit_test(random_areas),         cmocka_unit_test(high_frames_have_slots),
         cmocka_unit_test(slots_run_out),        cmocka_unit_test(places_for_moments),
     };
-    return cmocka_run_group_tests(tests, NULL, teardown);
+    return cmocka_run_group_tests(tests, NULL, host_teardown);
 }

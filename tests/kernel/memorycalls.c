@@ -3,13 +3,6 @@
 #include "physical.h"
 #include "vmalloc/memory.h"
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_free();
-    return 0;
-}
-
 static struct vk_machine *make(const char *layout, uint64_t ram_bytes)
 {
     static struct vk_preset preset;
@@ -121,5 +114,5 @@ int main(void)
         cmocka_unit_test(the_digest_sees_all),
         cmocka_unit_test(what_is_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, teardown);
+    return cmocka_run_group_tests(tests, NULL, host_teardown);
 }

@@ -62,10 +62,6 @@ static struct vk_frame *in_use(void)
     return &phys.frame[group.inactive.first];
 }
 
-static void break_nothing(void)
-{
-}
-
 static void break_kind(void)
 {
     phys.frame[frame_of_kind(VK_FRAME_FREE)].kind = VK_FRAME_KERNEL;
@@ -210,11 +206,10 @@ static void break_mapped_count(void)
     kva.n_pages--;
 }
 
-static void check_after(void *argument)
+static void check_after(void *damage)
 {
-    void (*const *const damage)(void) = argument;
     make_state();
-    (*damage)();
+    unit_damage(damage);
     vk_kmem_check(&kmem);
     vk_kva_check(&kva);
     vk_reclaim_check(&reclaim);
@@ -224,12 +219,7 @@ static void check_after(void *argument)
 static void each_damage_is_found(void **state)
 {
     (void)state;
-    static void (*nothing)(void) = break_nothing;
-    unit_assert_returns(check_after, &nothing);
-    static const struct {
-        void (*damage)(void);
-        const char *text;
-    } cases[] = {
+    static const struct unit_damage damages[] = {
         {break_kind, "is_free == ("},
         {break_mobility, "vk_pageblock_mobility"},
         {break_buddies, "in_list == buddy->list"},
@@ -258,10 +248,7 @@ static void each_damage_is_found(void **state)
         {break_guard_page, "== is_guard(area)"},
         {break_mapped_count, "n_pages == kva->n_pages"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        void (*damage)(void) = cases[i].damage;
-        unit_assert_aborts(check_after, &damage, cases[i].text);
-    }
+    unit_assert_damages_found(check_after, damages, sizeof damages / sizeof *damages);
 }
 
 /* What is no frame in use is not freed: a panic, as it can only be a bug of the model's. */

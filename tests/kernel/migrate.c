@@ -6,13 +6,6 @@
 static struct vk_phys phys;
 static struct vk_reclaim reclaim;
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_free();
-    return 0;
-}
-
 static void start(uint64_t ram_bytes, uint64_t cma_bytes, bool keeps_stamps)
 {
     struct vk_phys_config config = plain_config(ram_bytes);
@@ -246,5 +239,5 @@ int main(void)
         cmocka_unit_test(a_range_without_room_elsewhere), cmocka_unit_test(compaction_makes_a_block),
         cmocka_unit_test(pinned_pages_do_not_move),       cmocka_unit_test(a_request_compacts),
     };
-    return cmocka_run_group_tests(tests, NULL, teardown);
+    return cmocka_run_group_tests(tests, NULL, host_teardown);
 }

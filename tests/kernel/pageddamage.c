@@ -41,10 +41,6 @@ static void set_page(size_t page, uint64_t entry)
     vk_table_set(process, &at, entry);
 }
 
-static void break_nothing(void)
-{
-}
-
 static void break_count(void)
 {
     machine->phys.frame[path.table[0]].vpn++;
@@ -90,6 +86,11 @@ static void break_swapped(void)
     process->mm.swapped_pages++;
 }
 
+static void break_pinned(void)
+{
+    process->mm.pinned_pages++;
+}
+
 static void break_right(void)
 {
     set_page(20, vk_entry_of(0, ENTRY_PRESENT | ENTRY_ZERO | ENTRY_WRITE));
@@ -115,12 +116,11 @@ static void break_reserve(void)
     machine->kernel.pool.n_all++;
 }
 
-static void check_after(void *argument)
+static void check_after(void *damage)
 {
-    void (*const *const damage)(void) = argument;
     make_state();
-    (*damage)();
-    if (*damage == break_area)
+    unit_damage(damage);
+    if (damage && ((const struct unit_damage *)damage)->act == break_area)
         vk_paged_check(process);
     else
         vk_machine_check(machine);
@@ -129,12 +129,7 @@ static void check_after(void *argument)
 static void each_damage_is_found(void **state)
 {
     (void)state;
-    static void (*nothing)(void) = break_nothing;
-    unit_assert_returns(check_after, &nothing);
-    static const struct {
-        void (*damage)(void);
-        const char *text;
-    } cases[] = {
+    static const struct unit_damage damages[] = {
         {break_count, "n_used == phys->frame[table].vpn"},
         {break_table_owner, "phys->frame[table].owner == &process->space"},
         {break_level, "tally.n_tables[level] == process->n_tables[level]"},
@@ -144,16 +139,14 @@ static void each_damage_is_found(void **state)
         {break_resident, "n_resident == mm->resident_pages"},
         {break_file, "n_file == mm->file_pages"},
         {break_swapped, "n_swapped == mm->swapped_pages"},
+        {break_pinned, "n_pinned == mm->pinned_pages"},
         {break_right, "vk_paged_rights(entry, area->style.prot)"},
         {break_area, "area && "},
         {break_cached, "(cached->entry & ~(uint64_t)"},
         {break_mark, "(cached->entry & ~entry) == 0"},
         {break_reserve, "pool->n_all - pool->n_free == n_used"},
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        void (*damage)(void) = cases[i].damage;
-        unit_assert_aborts(check_after, &damage, cases[i].text);
-    }
+    unit_assert_damages_found(check_after, damages, sizeof damages / sizeof *damages);
 }
 
 int main(void)

@@ -43,6 +43,13 @@ static bool test_clear_accessed(struct vk_space *space, uint64_t vpn)
     return was_accessed;
 }
 
+/* Nothing here says that it does without what a page holds. */
+static bool is_dirty(struct vk_space *space, uint64_t vpn)
+{
+    present(space, vpn);
+    return true;
+}
+
 static void replace(struct vk_space *space, uint64_t vpn, uint32_t pfn)
 {
     present(space, vpn)->value = pfn;
@@ -71,6 +78,7 @@ static const struct vk_space_ops ops = {
     .clear = clear,
     .frame_of = frame_of,
     .test_clear_accessed = test_clear_accessed,
+    .is_dirty = is_dirty,
     .replace = replace,
     .swap_out = swap_out,
     .is_locked = is_locked,

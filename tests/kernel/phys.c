@@ -8,13 +8,6 @@ enum { N_BLOCKS_MAX = 4096 };
 static struct vk_phys phys;
 static struct text text;
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_free();
-    return 0;
-}
-
 static void assert_blocks(const char *counts)
 {
     text_of_zones(&phys, &text);
@@ -301,5 +294,5 @@ int main(void)
         cmocka_unit_test(pages_read_as_zero),
         cmocka_unit_test(refuses_no_machine),
     };
-    return cmocka_run_group_tests(tests, NULL, teardown);
+    return cmocka_run_group_tests(tests, NULL, host_teardown);
 }

@@ -31,6 +31,13 @@ void host_free(void)
     }
 }
 
+int host_teardown(void **state)
+{
+    (void)state;
+    host_free();
+    return 0;
+}
+
 struct vk_phys_config plain_config(uint64_t ram_bytes)
 {
     return (struct vk_phys_config){

@@ -8,9 +8,10 @@
 
 enum { KIB = 1024, MIB = 1024 * 1024, PAGE = 4096, PAGE_SHIFT = 12 };
 
-/* Memory of the host for a machine; all of it is given back by host_free. */
+/* Memory of the host for a machine; all of it is given back by host_free, and at the end of a test that host_teardown ends. */
 void *host_more(void *context, size_t bytes);
 void host_free(void);
+int host_teardown(void **state);
 
 /* One zone of so much memory, nothing of which is taken at boot; processors have no lists. */
 struct vk_phys_config plain_config(uint64_t ram_bytes);

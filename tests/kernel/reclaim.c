@@ -9,13 +9,6 @@ static struct vk_phys phys;
 static struct vk_reclaim reclaim;
 static uint32_t killed[N_KILLS_MAX], n_killed, n_free_at_kill;
 
-static int teardown(void **state)
-{
-    (void)state;
-    host_free();
-    return 0;
-}
-
 static void note_kill(void *context, const struct vk_space *victim, const struct vk_group *group)
 {
     (void)context, (void)group;
@@ -396,5 +389,5 @@ int main(void)
         cmocka_unit_test(a_limit_that_cannot_be_is_refused),
         cmocka_unit_test(random_touches),
     };
-    return cmocka_run_group_tests(tests, NULL, teardown);
+    return cmocka_run_group_tests(tests, NULL, host_teardown);
 }

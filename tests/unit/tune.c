@@ -427,7 +427,8 @@ static void assert_said(const char *entry, const char *expected)
 
 #define THERE_ARE                                                                                            \
     "no such setting (there are top_pad, trim_threshold, mmap_threshold, mmap_max, perturb, arena_max, "     \
-    "stats, verbose, check, strict, backend, fault, oplog, trace, trace_bytes): ignored\n"
+    "stats, verbose, check, strict, backend, fault, oplog, trace, "                                          \
+    "trace_program, trace_bytes): ignored\n"
 
 static void complaints(void **state)
 {
@@ -552,6 +553,7 @@ static void report(void **state)
                               "vmalloc: fault = none (default)\n"
                               "vmalloc: oplog = none (default)\n"
                               "vmalloc: trace = none (default)\n"
+                              "vmalloc: trace_program = all (default)\n"
                               "vmalloc: trace_bytes = 0 (default)\n");
     reset();
     read_entries((const char *const[]){"MALLOC_TOP_PAD_=1", "GLIBC_TUNABLES=glibc.malloc.mmap_max=2",
@@ -573,6 +575,7 @@ static void report(void **state)
                               "vmalloc: fault = none (default)\n"
                               "vmalloc: oplog = none (default)\n"
                               "vmalloc: trace = none (default)\n"
+                              "vmalloc: trace_program = all (default)\n"
                               "vmalloc: trace_bytes = 0 (default)\n");
     reset();
 }

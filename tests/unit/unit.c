@@ -147,6 +147,29 @@ void unit_assert_aborts(void (*act)(void *argument), void *argument, const char 
                  outcome.exited ? "exited with" : "died of signal", outcome.code, outcome.text);
 }
 
+void unit_assert_harms_found(void (*check)(void *harm), int n_harms, const char *text)
+{
+    int harm = 0;
+    unit_assert_returns(check, &harm);
+    for (harm = 1; harm <= n_harms; harm++)
+        unit_assert_aborts(check, &harm, text);
+}
+
+void unit_damage(const struct unit_damage *damage)
+{
+    if (damage)
+        damage->act();
+}
+
+void unit_assert_damages_found(void (*check)(void *damage), const struct unit_damage *damages, size_t n)
+{
+    unit_assert_returns(check, NULL);
+    for (size_t i = 0; i < n; i++) {
+        struct unit_damage damage = damages[i];
+        unit_assert_aborts(check, &damage, damage.text);
+    }
+}
+
 static void write_error(const char *text, size_t length)
 {
     while (length) {

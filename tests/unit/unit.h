@@ -43,6 +43,19 @@ struct unit_outcome unit_rerun(const char *program, const char *argument, const 
 void unit_assert_returns(void (*act)(void *argument), void *argument);
 void unit_assert_aborts(void (*act)(void *argument), void *argument, const char *text);
 
+/*
+ * That a checker finds what is broken by hand. check makes what it looks at, breaks it, and looks. With harm 0, or without a
+ * damage, it finds nothing; with a number from 1 to n_harms, or with one of the damages, which it does by unit_damage, it
+ * aborts with the text.
+ */
+struct unit_damage {
+    void (*act)(void);
+    const char *text;
+};
+void unit_damage(const struct unit_damage *damage); /* NULL: nothing is broken */
+void unit_assert_harms_found(void (*check)(void *harm), int n_harms, const char *text);
+void unit_assert_damages_found(void (*check)(void *damage), const struct unit_damage *damages, size_t n);
+
 /* Ends a child with status 1 and a message unless the condition holds: cmocka's asserts do not work there. */
 #define UNIT_REQUIRE(condition) ((condition) ? (void)0 : unit_give_up(__FILE__, __LINE__, #condition))
 void unit_give_up(const char *file, int line, const char *condition);

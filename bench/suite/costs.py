@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""Sections of what an allocator costs where nothing much is done: a process that only starts, threads that allocate once,
+and calls in heaps from small to large. Rows as those of extras."""
+import statistics
+
+from .jobs import quick_argument, run_workload
+from .process import Failure
+from .rounds import turns
+from .statistic import differences
+
+STARTS, QUICK_STARTS = 100, 50
+
+
+def startup(machinery, _jobs, allocators, quick, progress):
+    """`true`, again and again on each library in turn; a row a start."""
+    n_starts = QUICK_STARTS if quick else STARTS
+    progress.n_steps = n_starts
+    rows, failed = [], set()
+    for number in range(n_starts):
+        progress.step("starts", "all")
+        turn = number % len(allocators)
+        for allocator in allocators[turn:] + allocators[:turn]:
+            if allocator.name not in failed:
+                row = {"name": "true", "allocator": allocator.name, "round": number + 1}
+                try:
+                    row.update(machinery.run(allocator, ["true"], timeout=60).check("true").figures)
+                except Failure as failure:
+                    row["failure"] = str(failure)
+                    failed.add(allocator.name)
+                rows.append(row)
+    return rows
+
+
+def startup_differences(by_allocator, base):
+    """{allocator: {"cpu", "seconds", "rss_peak"}} of {allocator: rows}: medians of what each start takes more than that of the
+    base in its turn, with their intervals."""
+    return {
+        name: {key: differences(rows, by_allocator[base], key) for key in ("cpu", "seconds", "rss_peak")}
+        for name, rows in by_allocator.items()
+        if name != base and base in by_allocator
+    }
+
+
+def idle_threads(machinery, _jobs, allocators, quick, progress):
+    return repeated(machinery, "idle-threads", allocators, quick, progress, idle_threads_rows)
+
+
+def idle_threads_rows(figures):
+    keys = ("idle_threads", "waiting_bytes", "ended_bytes", "freed_bytes")
+    return [{"name": "threads", **{key: figures[key] for key in keys}}]
+
+
+def heap_sizes(machinery, _jobs, allocators, quick, progress):
+    return repeated(machinery, "heap-sizes", allocators, quick, progress, heap_sizes_rows)
+
+
+def heap_sizes_rows(figures):
+    """A row a size; the time of a call is half of what replacing a block takes more than looking at it."""
+    sizes = sorted(int(key.split("_")[1]) for key in figures if key.startswith("look_"))
+    rows = []
+    for live in sizes:
+        look, replace = figures[f"look_{live}_ns"], figures[f"replace_{live}_ns"]
+        row = {"name": size_text(live), "live": live, "look": look, "replace": replace}
+        rows.append({**row, "call": max(replace - look, 0.01) / 2})
+    return rows
+
+
+def heap_times(by_name):
+    """{allocator: {live bytes: nanoseconds of a call}} of {name: {allocator: rows}}, medians over the rounds."""
+    found = {}
+    for by_allocator in by_name.values():
+        for allocator, rows in by_allocator.items():
+            found.setdefault(allocator, {})[rows[0]["live"]] = statistics.median(row["call"] for row in rows)
+    return found
+
+
+def size_text(size):
+    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if size >= factor:
+            return f"{size / factor:g} {unit}"
+    return f"{size} bytes"
+
+
+def repeated(machinery, name, allocators, quick, progress, rows_of):
+    """A program of bench/growing on each library in turn, a few times."""
+    program = machinery.build / "bench/growing" / name
+    rows = []
+    for repeat, allocator in turns(allocators, quick, progress):
+        common = {"allocator": allocator.name, "round": repeat}
+        try:
+            figures = run_workload(machinery, allocator, program, quick_argument(quick))
+            rows += [{**row, **common} for row in rows_of(figures)]
+        except Failure as failure:
+            rows.append({"name": name, **common, "failure": str(failure)})
+    return rows
