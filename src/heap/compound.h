@@ -5,8 +5,8 @@
  * A program whose sizes change leaves slabs of the old ones behind, with a few live blocks in each, and what is free
  * between them serves its class alone. So a heap that has nothing left for a class borrows: it looks for a sparse slab of
  * another class of which a few neighbouring blocks are hardly larger than the one that is wanted, and makes it the
- * class's host. Blocks come from there while there are runs long enough. A large heap does so before it takes pages for one
- * more slab, any other before an arena grows: what little it could save is not worth the longer way.
+ * class's host. Blocks come from there while there are runs long enough. Only large heaps do: what others
+ * could save is not worth the longer way.
  *
  *   group of a host, with 16-byte blocks; A and B are compound blocks of 48 and 32 bytes, # is live, . is free
  *

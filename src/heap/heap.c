@@ -126,7 +126,7 @@ void vm_heap_list_locked(struct heap *heap, struct slab *slab)
 {
     vm_store_relaxed(&slab->x_state, SLAB_LISTED);
     vm_list_push_back(&heap->slabs[slab->class_index], &slab->span.node);
-    vm_counter_add(&heap->x_n_listed, 1);
+    heap->n_listed++;
 }
 
 /* The slab is known to have free blocks: the next search begins with it. */
@@ -142,7 +142,7 @@ void vm_heap_unlist_locked(struct heap *heap, struct slab *slab)
 {
     VM_ASSERT(slab->x_state == SLAB_LISTED);
     vm_list_remove(&heap->slabs[slab->class_index], &slab->span.node);
-    vm_counter_add(&heap->x_n_listed, (size_t)-1);
+    heap->n_listed--;
     vm_store_relaxed(&slab->x_state, SLAB_LOOSE);
     vm_retired_forget(heap, slab);
 }
@@ -388,13 +388,26 @@ static void *take_from_current(struct heap *heap, unsigned class_index)
     return take_attached(heap, class_index);
 }
 
-/* A block of what the heap has, by vm_compound_take_locked or take_locked. */
-static void *take(struct heap *heap, unsigned class_index,
-                  void *(*take_by)(struct heap *, unsigned, struct list *))
+/* The same, or a compound block: for heaps that are large enough to be worth the search, or were. */
+static void *take_any_locked(struct heap *heap, unsigned class_index, struct list *emptied)
+{
+    void *const block = take_locked(heap, class_index, emptied);
+    if (block || (heap->n_listed < VM_LARGE_HEAP_SLABS && !heap->host[class_index]))
+        return block;
+    return vm_compound_take_locked(heap, class_index, emptied);
+}
+
+/* A block of what the heap has. NULL: there is none, and *n_owned says how many slabs the class has. */
+static void *take(struct heap *heap, unsigned class_index, bool may_be_compound, unsigned *n_owned)
 {
     struct list emptied = {0};
     vm_lock_acquire(&heap->lock);
-    void *const block = take_by(heap, class_index, &emptied);
+    void *const block = may_be_compound ? take_any_locked(heap, class_index, &emptied)
+                                        : take_locked(heap, class_index, &emptied);
+    if (!block) {
+        *n_owned = count_slabs_locked(heap, class_index);
+        vm_retired_note_regret(heap, class_index);
+    }
     vm_lock_release(&heap->lock);
     vm_heap_destroy_slabs(&emptied);
     return block;
@@ -414,42 +427,43 @@ static void *take_from_new(struct heap *heap, struct slab *slab)
     return block;
 }
 
-/* The heap has nothing left: a block of a slab that was another's, or that is made of pages that the pool gets by `take_by`.
-   NULL: there is none. */
-static void *take_from_elsewhere(struct heap *heap, unsigned class_index, vm_slab_taker *take_by)
+/* A block of a slab that was an abandoned heap's. NULL: there is none. */
+static void *take_from_abandoned(struct heap *heap, unsigned class_index)
 {
-    struct slab *const adopted = vm_thread_adopt_slab(heap, class_index);
-    if (adopted) {
-        void *const block = take_from_new(heap, adopted);
-        vm_thread_slab_arrived();
-        return block;
-    }
-    vm_lock_acquire(&heap->lock);
-    const unsigned n_owned = count_slabs_locked(heap, class_index);
-    vm_retired_note_regret(heap, class_index);
-    vm_lock_release(&heap->lock);
-    struct slab *const made = vm_slab_create(class_index, n_owned, take_by);
-    return made ? take_from_new(heap, made) : NULL;
+    struct slab *const slab = vm_thread_adopt_slab(heap, class_index);
+    if (!slab)
+        return NULL;
+    void *const block = take_from_new(heap, slab);
+    vm_thread_slab_arrived();
+    return block;
+}
+
+/* A block of a slab that is made for the heap, which has n_owned of the class. NULL: there are no pages. */
+static void *take_from_pool(struct heap *heap, unsigned class_index, unsigned n_owned)
+{
+    struct slab *const slab = vm_slab_create(class_index, n_owned);
+    return slab ? take_from_new(heap, slab) : NULL;
+}
+
+/* The bin is empty. */
+static void *alloc(struct heap *heap, unsigned class_index, bool may_be_compound)
+{
+    unsigned n_owned = 0;
+    void *block = take(heap, class_index, may_be_compound, &n_owned);
+    if (!block)
+        block = take_from_abandoned(heap, class_index);
+    return block ? block : take_from_pool(heap, class_index, n_owned);
 }
 
 void *vm_heap_alloc(unsigned class_index)
 {
-    void *const quick = take_from_current(vm_heap_self, class_index);
-    if (quick)
-        return quick;
+    void *block = take_from_current(vm_heap_self, class_index);
+    if (block)
+        return block;
     struct heap *const heap = vm_thread_enter();
     if (!heap)
         return NULL;
-    void *block = take(heap, class_index, take_locked);
-    const bool is_large = vm_load_relaxed(&heap->x_n_listed) >= VM_LARGE_HEAP_SLABS;
-    if (!block && is_large)
-        block = take(heap, class_index, vm_compound_take_locked);
-    if (!block)
-        block = take_from_elsewhere(heap, class_index, vm_pool_take_free);
-    if (!block && !is_large)
-        block = take(heap, class_index, vm_compound_take_locked);
-    if (!block)
-        block = take_from_elsewhere(heap, class_index, vm_pool_take);
+    block = alloc(heap, class_index, true);
     vm_thread_leave(heap);
     return block;
 }
@@ -459,10 +473,9 @@ void *vm_heap_alloc_plain(unsigned class_index)
     struct heap *const heap = vm_thread_enter();
     if (!heap)
         return NULL;
-    void *const block = take(heap, class_index, take_locked);
-    void *const other = block ? block : take_from_elsewhere(heap, class_index, vm_pool_take);
+    void *const block = alloc(heap, class_index, false);
     vm_thread_leave(heap);
-    return other;
+    return block;
 }
 
 /* The search in turn stops early; this one does not: the class's next block is from a slab with free ones, if the heap has

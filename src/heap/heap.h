@@ -68,11 +68,10 @@ struct heap {
     struct slab *current[VM_N_CLASSES];
     const struct taker *taker;       /* NULL: the heap serves its thread itself */
     struct list slabs[VM_N_CLASSES]; /* all others of the class */
-    size_t x_n_listed;               /* in all of these lists */
+    size_t n_listed;                 /* in all of these lists */
     uint8_t n_looks[VM_N_CLASSES];   /* how many of them the next search looks at: see find_listed */
-    struct slab
-        *host[VM_N_CLASSES]; /* compound.h: slabs of other classes from which this one's blocks are made */
-    struct sparse_classes sparse; /* and where to look for the next of them */
+    struct slab *host[VM_N_CLASSES]; /* whose blocks make up this class's compound blocks: see compound.h */
+    struct sparse_classes sparse;    /* and where to look for the next of them */
 };
 
 /*

@@ -322,14 +322,13 @@ static bool fill_span_locked(struct arena *arena, uint32_t index, size_t n_pages
     return true;
 }
 
-bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, bool may_grow,
-                   struct span *span)
+bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span)
 {
     if (n_pages >= VM_BUDDY_NONE || vm_load_relaxed(&arena->x_is_frozen))
         return false;
     enter(arena);
     uint32_t index = take_lowest_locked(arena, (uint32_t)n_pages, align_order);
-    if (index == VM_BUDDY_NONE && may_grow)
+    if (index == VM_BUDDY_NONE)
         index = take_new_locked(arena, n_pages, align_order);
     const bool done = fill_span_locked(arena, index, n_pages, span);
     vm_lock_release(&arena->lock);

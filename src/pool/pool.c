@@ -76,22 +76,6 @@ static bool add_arena(size_t n_seen, size_t n_pages)
     return done;
 }
 
-static unsigned align_order_of(size_t alignment)
-{
-    const unsigned align_order = vm_ceil_log2(vm_max_size(alignment >> vm_kernel.page_shift, 1));
-    VM_ASSERT(align_order <= VM_ORDER_MAX);
-    return align_order;
-}
-
-bool vm_pool_take_free(struct span *span, size_t bytes, size_t alignment)
-{
-    struct arena *arena;
-    for (size_t index = 0; (arena = vm_pool_arena(index)); index++)
-        if (vm_arena_take(arena, bytes >> vm_kernel.page_shift, align_order_of(alignment), false, span))
-            return true;
-    return false;
-}
-
 /*
  * The arena grew, by `n_more` pages, for a span that is no larger than slabs: whatever dirty pages it has are in pieces
  * too small for these. Some go, so that memory does not peak with them. (With larger spans nothing would be left of
@@ -107,14 +91,14 @@ static void purge_some(struct arena *arena, size_t n_more)
 bool vm_pool_take(struct span *span, size_t bytes, size_t alignment)
 {
     const size_t n_pages = bytes >> vm_kernel.page_shift;
-    const unsigned align_order = align_order_of(alignment);
-    VM_ASSERT(n_pages > 0);
+    const unsigned align_order = vm_ceil_log2(vm_max_size(alignment >> vm_kernel.page_shift, 1));
+    VM_ASSERT(n_pages > 0 && align_order <= VM_ORDER_MAX);
     struct arena *arena;
     size_t index = 0;
     do {
         for (; (arena = vm_pool_arena(index)); index++) {
             const size_t n_before = vm_load_relaxed(&arena->x_n_pages);
-            if (!vm_arena_take(arena, n_pages, align_order, true, span))
+            if (!vm_arena_take(arena, n_pages, align_order, span))
                 continue;
             if (bytes <= VM_SLAB_BYTES_MAX)
                 purge_some(arena, vm_load_relaxed(&arena->x_n_pages) - n_before);

@@ -15,9 +15,6 @@
  */
 bool vm_pool_take(struct span *span, size_t bytes, size_t alignment);
 
-/* The same from what the arenas have: none grows. */
-bool vm_pool_take_free(struct span *span, size_t bytes, size_t alignment);
-
 /* Gives a span's pages back; the first dirty_bytes of them may have contents. May purge. Lock: none held. */
 void vm_pool_give(const struct span *span, size_t dirty_bytes);
 

@@ -58,14 +58,14 @@ static size_t next_slab_bytes(unsigned class_index, unsigned n_owned)
         least << (vm_kernel_is_memory_little() ? n_doublings / VM_SLAB_DOUBLINGS_MAX : n_doublings), most);
 }
 
-struct slab *vm_slab_create(unsigned class_index, unsigned n_owned, vm_slab_taker *take)
+struct slab *vm_slab_create(unsigned class_index, unsigned n_owned)
 {
     const size_t bytes = next_slab_bytes(class_index, n_owned);
     const size_t meta_bytes = descriptor_bytes(n_groups_of(bytes, vm_class_bytes(class_index)));
     struct slab *const slab = vm_meta_alloc(meta_bytes);
     if (!slab)
         return NULL;
-    if (!take(&slab->span, bytes, bytes)) {
+    if (!vm_pool_take(&slab->span, bytes, bytes)) {
         vm_meta_free(slab, meta_bytes);
         return NULL;
     }

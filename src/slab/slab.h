@@ -80,11 +80,10 @@ _Static_assert(VM_WORD_BITS == 32 || offsetof(struct slab, x_fast_heap) == VM_CA
 /*
  * A slab of the class from the pool, all blocks free, in no list, of no heap. The first slabs of a heap are small,
  * and each is twice as large as the last, up to the class's bound: n_owned is how many the heap has. So a
- * thread with a few blocks of each size needs little, and one with many needs few slabs. The pages come by `take`,
- * vm_pool_take or vm_pool_take_free. NULL: there are none. Lock: none held below rank POOL.
+ * thread with a few blocks of each size needs little, and one with many needs few slabs. NULL: out of memory.
+ * Lock: none held below rank POOL.
  */
-typedef bool vm_slab_taker(struct span *span, size_t bytes, size_t alignment);
-struct slab *vm_slab_create(unsigned class_index, unsigned n_owned, vm_slab_taker *take);
+struct slab *vm_slab_create(unsigned class_index, unsigned n_owned);
 
 /* Gives the slab's pages back to the pool, all of them counting as dirty. Needs: all blocks free, in no list,
    not queued (heap/remote.c says when that is certain). Lock: none held. */

@@ -88,7 +88,7 @@ static void take(struct holding *holding, uint64_t *seed, size_t n_most)
     const size_t n_pages = 1 + unit_below(seed, 1 + unit_below(seed, n_most));
     const unsigned align_order = (unsigned)unit_below(seed, 1 + unit_below(seed, 7));
     holding->span = (struct span){.kind = SPAN_MIDDLE};
-    if (!vm_arena_take(&arena, n_pages, align_order, true, &holding->span)) {
+    if (!vm_arena_take(&arena, n_pages, align_order, &holding->span)) {
         UNIT_REQUIRE(!holding->span.start);
         return;
     }
@@ -216,7 +216,7 @@ static void on_memory_not_zero(void *argument)
     begin(ARENA_PRIVATE_BREAK, 1);
     vm_kernel.fresh_is_zero = false;
     struct span span = {0};
-    UNIT_REQUIRE(vm_arena_take(&arena, 5, 0, true, &span));
+    UNIT_REQUIRE(vm_arena_take(&arena, 5, 0, &span));
     UNIT_REQUIRE(!span.is_zeroed && unit_is_filled(span.start, span.bytes, 0xdb));
     vm_arena_give(&arena, &span, 0);
     random_spans(ARENA_PRIVATE_BREAK, 43);
@@ -230,11 +230,11 @@ static void without_purge(void *argument)
     vm_arena_policy.x_top_pad = 0; /* five pages and no more, so that they are found again */
     vm_arena_policy.x_trim_threshold = SIZE_MAX;
     struct span span = {0};
-    UNIT_REQUIRE(vm_arena_take(&arena, 5, 0, true, &span));
+    UNIT_REQUIRE(vm_arena_take(&arena, 5, 0, &span));
     memset(span.start, 1, span.bytes);
     vm_arena_give(&arena, &span, span.bytes);
     UNIT_REQUIRE(vm_arena_purge(&arena, 0) == 0);
-    UNIT_REQUIRE(vm_arena_take(&arena, 5, 0, true, &span) && !span.is_zeroed);
+    UNIT_REQUIRE(vm_arena_take(&arena, 5, 0, &span) && !span.is_zeroed);
     vm_arena_check(&arena);
 }
 
@@ -267,23 +267,23 @@ static void follow_flag(void *argument)
     begin(*(enum arena_kind *)argument, 1);
     vm_arena_policy.x_trim_threshold = SIZE_MAX;
     struct span span = {0}, again = {0}, stopper = {0};
-    UNIT_REQUIRE(vm_arena_take(&arena, 8, 3, true, &span) && span.is_zeroed);
-    UNIT_REQUIRE(vm_arena_take(&arena, 8, 3, true, &stopper));
+    UNIT_REQUIRE(vm_arena_take(&arena, 8, 3, &span) && span.is_zeroed);
+    UNIT_REQUIRE(vm_arena_take(&arena, 8, 3, &stopper));
     memset(span.start, 0x11, to_bytes(2));
     vm_arena_give(&arena, &span, to_bytes(2) - 1); /* a page that is dirty in part is dirty */
     UNIT_REQUIRE(arena.x_n_dirty == 2);
-    UNIT_REQUIRE(vm_arena_take(&arena, 8, 3, true, &again));
+    UNIT_REQUIRE(vm_arena_take(&arena, 8, 3, &again));
     UNIT_REQUIRE(again.start == span.start); /* the smallest block that serves: this one */
     UNIT_REQUIRE(!again.is_zeroed && arena.x_n_dirty == 0);
     vm_arena_give(&arena, &again, to_bytes(2));
     UNIT_REQUIRE(vm_arena_purge(&arena, 2) == 0);
     UNIT_REQUIRE(vm_arena_purge(&arena, 1) == 2 && arena.x_n_dirty == 0);
     UNIT_REQUIRE(unit_resident_pages(span.start, span.bytes) == 0);
-    UNIT_REQUIRE(vm_arena_take(&arena, 8, 3, true, &again));
+    UNIT_REQUIRE(vm_arena_take(&arena, 8, 3, &again));
     UNIT_REQUIRE(again.is_zeroed && unit_is_filled(again.start, again.bytes, 0));
     vm_arena_give(&arena, &again, 0); /* nothing written: zeroed as before */
     UNIT_REQUIRE(arena.x_n_dirty == 0);
-    UNIT_REQUIRE(vm_arena_take(&arena, 8, 3, true, &again) && again.is_zeroed);
+    UNIT_REQUIRE(vm_arena_take(&arena, 8, 3, &again) && again.is_zeroed);
     vm_arena_check(&arena);
 }
 
@@ -305,15 +305,15 @@ static void follow_trim_rule(void *argument)
     vm_arena_policy.x_top_pad = 0;
     vm_arena_policy.x_trim_threshold = to_bytes(64);
     struct span low = {0}, high = {0};
-    UNIT_REQUIRE(vm_arena_take(&arena, 16, 4, true, &low));
-    UNIT_REQUIRE(vm_arena_take(&arena, 63, 0, true, &high));
+    UNIT_REQUIRE(vm_arena_take(&arena, 16, 4, &low));
+    UNIT_REQUIRE(vm_arena_take(&arena, 63, 0, &high));
     UNIT_REQUIRE(vm_arena_totals(&arena).top_free_bytes == 0);
     const char *const end = arena.break_end;
     memset(high.start, 1, high.bytes);
     vm_arena_give(&arena, &high, high.bytes);
     UNIT_REQUIRE(arena.break_end == end); /* 63 pages: not due */
     UNIT_REQUIRE(vm_arena_totals(&arena).top_free_bytes == to_bytes(63));
-    UNIT_REQUIRE(vm_arena_take(&arena, 64, 0, true, &high));
+    UNIT_REQUIRE(vm_arena_take(&arena, 64, 0, &high));
     vm_arena_policy.x_top_pad = to_bytes(10);
     vm_arena_give(&arena, &high, high.bytes);
     UNIT_REQUIRE(vm_arena_totals(&arena).top_free_bytes == to_bytes(10));
@@ -322,7 +322,7 @@ static void follow_trim_rule(void *argument)
         UNIT_REQUIRE(unit_sbrk(0) == arena.break_end);
     vm_arena_check(&arena);
     vm_arena_policy.x_trim_threshold = SIZE_MAX;
-    UNIT_REQUIRE(vm_arena_take(&arena, 100, 0, true, &high));
+    UNIT_REQUIRE(vm_arena_take(&arena, 100, 0, &high));
     memset(high.start, 1, high.bytes);
     vm_arena_give(&arena, &high, high.bytes);
     UNIT_REQUIRE(vm_arena_totals(&arena).top_free_bytes >= to_bytes(100)); /* never */
@@ -334,7 +334,7 @@ static void follow_trim_rule(void *argument)
     UNIT_REQUIRE(arena.break_end == low.start + low.bytes);
     vm_arena_policy.x_top_pad = 0;
     /* What grows again is zero. */
-    UNIT_REQUIRE(vm_arena_take(&arena, 100, 0, true, &high) && high.is_zeroed);
+    UNIT_REQUIRE(vm_arena_take(&arena, 100, 0, &high) && high.is_zeroed);
     UNIT_REQUIRE(unit_is_filled(high.start, high.bytes, 0));
     vm_arena_check(&arena);
 }
@@ -356,20 +356,20 @@ static void be_refused(void *argument)
     vm_arena_policy.x_trim_threshold = SIZE_MAX;
     struct span span = {0}, other = {0};
     n_refused_bytes = 0;
-    UNIT_REQUIRE(!vm_arena_take(&arena, 1, 0, true, &span) && !span.start);
+    UNIT_REQUIRE(!vm_arena_take(&arena, 1, 0, &span) && !span.start);
     vm_arena_check(&arena);
     n_refused_bytes = to_bytes(30); /* too little for the pad: without it */
     vm_arena_trim(&arena, 0);
-    UNIT_REQUIRE(vm_arena_take(&arena, 4, 0, true, &span));
-    UNIT_REQUIRE(!vm_arena_take(&arena, 40, 0, true, &other));
-    UNIT_REQUIRE(vm_arena_take(&arena, 5, 0, true, &other)); /* less than what was refused is tried */
+    UNIT_REQUIRE(vm_arena_take(&arena, 4, 0, &span));
+    UNIT_REQUIRE(!vm_arena_take(&arena, 40, 0, &other));
+    UNIT_REQUIRE(vm_arena_take(&arena, 5, 0, &other)); /* less than what was refused is tried */
     memset(span.start, 1, span.bytes);
     memset(other.start, 2, other.bytes);
     vm_arena_check(&arena);
     n_refused_bytes = SIZE_MAX;
     vm_arena_trim(&arena, 0); /* a trim makes the arena ask again */
     struct span large = {0};
-    UNIT_REQUIRE(vm_arena_take(&arena, 40, 0, true, &large) && large.is_zeroed);
+    UNIT_REQUIRE(vm_arena_take(&arena, 40, 0, &large) && large.is_zeroed);
     UNIT_REQUIRE(unit_is_filled(span.start, span.bytes, 1) && unit_is_filled(other.start, other.bytes, 2));
     vm_arena_give(&arena, &span, span.bytes);
     vm_arena_give(&arena, &other, other.bytes);
@@ -395,9 +395,9 @@ static void fill_reservation(void *argument)
     struct span span = {0};
     size_t n_pages = 0;
     const size_t n_room = (size_t)(arena.limit - arena.break_end) / vm_kernel.page_bytes;
-    while (vm_arena_take(&arena, 100, 0, true, &span))
+    while (vm_arena_take(&arena, 100, 0, &span))
         n_pages += 100;
-    while (vm_arena_take(&arena, 1, 0, true, &span))
+    while (vm_arena_take(&arena, 1, 0, &span))
         n_pages++;
     UNIT_REQUIRE(n_pages == n_room); /* to the last page */
     UNIT_REQUIRE(arena.break_end == arena.limit && span.start + span.bytes <= arena.limit);
@@ -419,7 +419,7 @@ static void outgrow_records(void *argument)
     vm_arena_policy.x_trim_threshold = SIZE_MAX;
     struct span spans[20] = {0};
     for (unsigned i = 0; i < 20; i++) {
-        UNIT_REQUIRE(vm_arena_take(&arena, 3000, i % 5, true, &spans[i]));
+        UNIT_REQUIRE(vm_arena_take(&arena, 3000, i % 5, &spans[i]));
         *spans[i].start = (char)i;
         *(spans[i].start + spans[i].bytes - 1) = (char)i;
         vm_arena_check(&arena);
@@ -434,7 +434,7 @@ static void outgrow_records(void *argument)
     UNIT_REQUIRE(vm_arena_purge(&arena, 0) == 20 * 3000);
     UNIT_REQUIRE(arena.buddy.list[VM_ORDER_MAX].count >= 20 * 3000 / 1024 - 1);
     vm_arena_check(&arena);
-    UNIT_REQUIRE(vm_arena_take(&arena, 5000, 0, true, &spans[0])); /* a run of blocks of the largest order */
+    UNIT_REQUIRE(vm_arena_take(&arena, 5000, 0, &spans[0])); /* a run of blocks of the largest order */
     UNIT_REQUIRE(spans[0].is_zeroed && *spans[0].start == 0);
     vm_arena_check(&arena);
 }
@@ -452,9 +452,9 @@ static void lower_break(void *argument)
     (void)argument;
     begin(ARENA_PROCESS_BREAK, 1);
     struct span span = {0};
-    UNIT_REQUIRE(vm_arena_take(&arena, 4, 0, true, &span));
+    UNIT_REQUIRE(vm_arena_take(&arena, 4, 0, &span));
     UNIT_REQUIRE(unit_sbrk(span.start - arena.break_end));
-    vm_arena_take(&arena, 400, 0, true, &span);
+    vm_arena_take(&arena, 400, 0, &span);
 }
 
 static void lowered_break(void **state)
@@ -473,14 +473,14 @@ static void live_with_foreign_break(void *argument)
     begin(ARENA_PROCESS_BREAK, 1);
     vm_arena_policy.x_top_pad = 0;
     struct span low = {0}, high = {0};
-    UNIT_REQUIRE(vm_arena_take(&arena, 200, 0, true, &low));
+    UNIT_REQUIRE(vm_arena_take(&arena, 200, 0, &low));
     char *const theirs = unit_sbrk(100);
     UNIT_REQUIRE(theirs == arena.break_end);
     memset(theirs, 0x99, 100);
     vm_arena_give(&arena, &low, low.bytes);
     UNIT_REQUIRE(unit_sbrk(0) == theirs + 100);
     vm_arena_policy.x_trim_threshold = SIZE_MAX;
-    UNIT_REQUIRE(vm_arena_take(&arena, 300, 0, true, &high));
+    UNIT_REQUIRE(vm_arena_take(&arena, 300, 0, &high));
     UNIT_REQUIRE(high.start >= theirs + 100);
     memset(high.start, 0x44, high.bytes);
     vm_arena_check(&arena);
@@ -488,7 +488,7 @@ static void live_with_foreign_break(void *argument)
     UNIT_REQUIRE(vm_arena_trim(&arena, 0)); /* down to theirs, not below */
     UNIT_REQUIRE((char *)unit_sbrk(0) >= theirs + 100 && unit_is_filled(theirs, 100, 0x99));
     UNIT_REQUIRE(!vm_arena_trim(&arena, 0));
-    UNIT_REQUIRE(vm_arena_take(&arena, 64, 0, true, &low)); /* the pages below are not lost */
+    UNIT_REQUIRE(vm_arena_take(&arena, 64, 0, &low)); /* the pages below are not lost */
     UNIT_REQUIRE(low.start < theirs);
     vm_arena_check(&arena);
 }
@@ -507,9 +507,9 @@ static void check_harmed(void *argument)
 {
     begin(ARENA_PRIVATE_BREAK, 1);
     struct span span = {0};
-    UNIT_REQUIRE(vm_arena_take(&arena, 4, 0, true, &span));
+    UNIT_REQUIRE(vm_arena_take(&arena, 4, 0, &span));
     vm_arena_give(&arena, &span, span.bytes);
-    UNIT_REQUIRE(vm_arena_take(&arena, 1, 0, true, &span));
+    UNIT_REQUIRE(vm_arena_take(&arena, 1, 0, &span));
     switch (*(int *)argument) {
     case 1:
         arena.x_n_dirty++;

@@ -43,7 +43,7 @@ static int begin(void **state)
 
 static struct slab *make(unsigned class_index)
 {
-    struct slab *const slab = vm_slab_create(class_index, VM_SLAB_DOUBLINGS_MAX, vm_pool_take);
+    struct slab *const slab = vm_slab_create(class_index, VM_SLAB_DOUBLINGS_MAX);
     assert_non_null(slab);
     slab->x_state = SLAB_LISTED;
     vm_slab_check(slab);
@@ -234,17 +234,17 @@ static void refusal(void **state)
     static struct slab *slabs[MOST];
     unsigned n = 0;
     is_refusing = true;
-    while (n < MOST && (slabs[n] = vm_slab_create(VM_N_CLASSES - 1, VM_SLAB_DOUBLINGS_MAX, vm_pool_take)))
+    while (n < MOST && (slabs[n] = vm_slab_create(VM_N_CLASSES - 1, VM_SLAB_DOUBLINGS_MAX)))
         n++;
     assert_true(n < MOST);
     vm_pool_check();
     vm_meta_check();
     const size_t used_bytes = vm_meta_totals().used_bytes;
-    assert_null(vm_slab_create(VM_N_CLASSES - 1, VM_SLAB_DOUBLINGS_MAX, vm_pool_take));
+    assert_null(vm_slab_create(VM_N_CLASSES - 1, VM_SLAB_DOUBLINGS_MAX));
     assert_int_equal(vm_meta_totals().used_bytes, used_bytes); /* the descriptor was given back */
     is_refusing = false;
     vm_pool_trim(0);
-    assert_non_null(slabs[n] = vm_slab_create(VM_N_CLASSES - 1, VM_SLAB_DOUBLINGS_MAX, vm_pool_take));
+    assert_non_null(slabs[n] = vm_slab_create(VM_N_CLASSES - 1, VM_SLAB_DOUBLINGS_MAX));
     n++;
     while (n)
         vm_slab_destroy(slabs[--n]);
@@ -254,7 +254,7 @@ static void refusal(void **state)
 
 static void check_harmed(void *argument)
 {
-    struct slab *const slab = vm_slab_create(3, VM_SLAB_DOUBLINGS_MAX, vm_pool_take);
+    struct slab *const slab = vm_slab_create(3, VM_SLAB_DOUBLINGS_MAX);
     const size_t last = slab->n_groups - 1U;
     slab->x_state = SLAB_LISTED;
     switch (*(int *)argument) {
