@@ -78,13 +78,13 @@ static bool add_arena(size_t n_seen, size_t n_pages)
 
 /*
  * The arena grew, by `n_more` pages, for a span that is no larger than slabs: whatever dirty pages it has are in pieces
- * too small for these. Some go, so that memory does not peak with them. (With larger spans nothing would be left of
+ * too small for these. Of more than a few MiB some go, so that memory does not peak with them. (With larger spans nothing would be left of
  * what the next buffer of a program could use.)
  */
 static void purge_some(struct arena *arena, size_t n_more)
 {
     const size_t n_dirty = vm_load_relaxed(&arena->x_n_dirty);
-    if (n_more && n_dirty > vm_dirty_min())
+    if (n_more && n_dirty > 4 * vm_dirty_min())
         vm_arena_purge(arena, n_dirty - n_dirty / 8);
 }
 
