@@ -95,7 +95,7 @@ void vm_compound_review(struct slab *slab)
 
 static bool is_sparse(const struct slab *slab)
 {
-    return !slab->is_retired && vm_slab_count_free(slab) >= slab->n_blocks >> SPARSE_SHIFT;
+    return !slab->retired_at && vm_slab_count_free(slab) >= slab->n_blocks >> SPARSE_SHIFT;
 }
 
 /* Whether blocks of one class may be made of those of another. */

@@ -11,7 +11,7 @@
  * a whole turn of time to collect free blocks.
  *
  * Invariants: H1 a slab of the heap is in exactly one place: current[class], host[of another class] or
- * slabs[class], as its state says; H2 a bin with blocks points into current[class]; H3 a slab is in retired[] iff is_retired.
+ * slabs[class], as its state says; H2 a bin with blocks points into current[class]; H3 a slab is in retired[] iff retired_at says where.
  */
 #include "heap/heap.h"
 #include "base/check.h"
@@ -520,7 +520,7 @@ static void check_slab(struct heap *heap, struct slab *slab, unsigned class_inde
     bool is_there = false;
     for (uint32_t i = 0; i < heap->n_retired; i++)
         is_there |= heap->retired[i] == slab;
-    VM_CHECK(is_there == slab->is_retired); /* H3 */
+    VM_CHECK(is_there == (slab->retired_at != 0)); /* H3 */
 }
 
 void vm_heap_check(struct heap *heap)

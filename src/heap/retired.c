@@ -5,6 +5,8 @@
 #include "heap/perturb.h"
 #include "slab/sizeclass.h"
 
+_Static_assert(VM_RETIRED_SLABS_MAX + 1 < 1 << 7, "slab->retired_at has 7 bits");
+
 static void ignore_groups(struct slab *slab)
 {
     for (size_t i = 0; i < slab->n_groups; i++)
@@ -12,32 +14,27 @@ static void ignore_groups(struct slab *slab)
     slab->is_quiet = true;
 }
 
-static void unretire(struct heap *heap, uint32_t position)
+static void enter(struct heap *heap, struct slab *slab, uint32_t position)
 {
-    struct slab *const slab = heap->retired[position];
-    heap->n_retired--;
-    for (uint32_t i = position; i < heap->n_retired; i++)
-        heap->retired[i] = heap->retired[i + 1];
-    heap->retired_bytes -= slab->span.bytes;
-    slab->is_retired = false;
-    vm_heap_watch_groups(slab);
+    heap->retired[position] = slab;
+    slab->retired_at = (position + 1) & 0x7F;
 }
 
-void vm_retired_forget(struct heap *heap, const struct slab *slab)
+void vm_retired_forget(struct heap *heap, struct slab *slab)
 {
-    if (!slab->is_retired)
+    if (!slab->retired_at)
         return;
-    for (uint32_t i = 0; i < heap->n_retired; i++)
-        if (heap->retired[i] == slab) {
-            unretire(heap, i);
-            return;
-        }
+    struct slab *const last = heap->retired[--heap->n_retired];
+    enter(heap, last, slab->retired_at - 1U);
+    slab->retired_at = 0;
+    heap->retired_bytes -= slab->span.bytes;
+    vm_heap_watch_groups(slab);
 }
 
 void vm_retired_forget_all(struct heap *heap)
 {
     while (heap->n_retired)
-        unretire(heap, heap->n_retired - 1);
+        vm_retired_forget(heap, heap->retired[heap->n_retired - 1]);
     vm_retired_forget_regrets(heap);
 }
 
@@ -87,16 +84,15 @@ void vm_retired_forget_regrets(struct heap *heap)
 
 void vm_retired_add(struct heap *heap, struct slab *slab, struct list *emptied)
 {
-    if (slab->is_retired || (slab->x_state == SLAB_CURRENT && vm_compound_is_host(heap, slab)))
+    if (slab->retired_at || (slab->x_state == SLAB_CURRENT && vm_compound_is_host(heap, slab)))
         return;
-    heap->retired[heap->n_retired++] = slab;
+    enter(heap, slab, heap->n_retired++);
     heap->retired_bytes += slab->span.bytes;
-    slab->is_retired = true;
     ignore_groups(slab);
     while (are_too_many_retired(heap)) {
         const uint32_t next = next_to_go(heap);
         struct slab *const given_back = heap->retired[next];
-        unretire(heap, next);
+        vm_retired_forget(heap, given_back);
         heap->gone_class = given_back->class_index;
         if (vm_heap_is_slab_done(given_back))
             vm_heap_expel_locked(heap, given_back, emptied);

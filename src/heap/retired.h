@@ -18,7 +18,7 @@
 void vm_retired_add(struct heap *heap, struct slab *slab, struct list *emptied);
 
 /* The slab, retired or not, is retired no more. */
-void vm_retired_forget(struct heap *heap, const struct slab *slab);
+void vm_retired_forget(struct heap *heap, struct slab *slab);
 
 /* None is, and none is missed. */
 void vm_retired_forget_all(struct heap *heap);

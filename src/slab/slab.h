@@ -59,10 +59,11 @@ struct slab {
     struct slab *x_next_queued;
     uint8_t x_is_queued; /* in its heap's queue of slabs with remote frees, or about to be */
     uint8_t class_index, n_groups;
-    uint8_t x_state;        /* enum slab_state; others guess by it, the lock's holder knows */
-    uint8_t is_retired : 1; /* in its heap's retired[], the slabs that ran empty */
-    uint8_t is_quiet : 1;   /* some x_notify is 0 */
-    uint8_t x_is_joined;    /* blocks may be joined */
+    uint8_t x_state; /* enum slab_state; others guess by it, the lock's holder knows */
+    uint8_t
+        retired_at : 7; /* place in its heap's retired[], the slabs that ran empty, from 1 on; 0: not there */
+    uint8_t is_quiet : 1; /* some x_notify is 0 */
+    uint8_t x_is_joined;  /* blocks may be joined */
     uint16_t n_purged; /* free blocks when malloc_trim last purged its free pages; 0: since then taken from */
 
     /* What free looks at, in one cache line with the first two groups. */

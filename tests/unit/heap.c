@@ -219,7 +219,7 @@ static void states(void **state)
     for (unsigned i = 0; i < 3 * N; i++)
         if (slab_of(blocks[i]) == one)
             release(VM_OPAQUE(blocks[i])), blocks[i] = NULL;
-    assert_true(one->is_retired && vm_slab_count_free(one) == N);
+    assert_true(one->retired_at && vm_slab_count_free(one) == N);
     vm_heap_check(heap);
     for (unsigned i = 0; i < 3 * N; i++)
         release(blocks[i]);
@@ -242,14 +242,14 @@ static void coming_and_going(void **state)
 {
     (void)state;
     settle();
-    enum { N_SIZES = 40, N_PAIRS = 100 };
-    for (size_t i = 1; i <= N_SIZES; i++)
-        release(alloc(i * 16));
+    enum { N_SIZES = VM_RETIRED_SLABS_MAX + 16, N_PAIRS = 100 };
+    for (unsigned i = 1; i <= N_SIZES; i++)
+        release(alloc(vm_class_bytes(i)));
     assert_int_equal(heap->n_retired, VM_RETIRED_SLABS_MAX);
     const uint64_t n_before = n_spans_taken();
-    for (size_t i = 1; i <= N_SIZES; i++)
+    for (unsigned i = 1; i <= N_SIZES; i++)
         for (unsigned k = 0; k < N_PAIRS; k++)
-            release(alloc(i * 16));
+            release(alloc(vm_class_bytes(i)));
     assert_in_range(n_spans_taken() - n_before, 0, 3 * N_SIZES);
     assert_ring_bounded();
     vm_heap_check(heap);
@@ -493,7 +493,7 @@ static void check_harmed(void *argument)
         heap->bin[current->class_index].mask = &listed->group[0].x_mask; /* H2 */
         break;
     case 5:
-        current->is_retired = true; /* H3 */
+        current->retired_at = 1; /* H3 */
         break;
     case 6:
         heap->retired_bytes++; /* H3 */

@@ -370,7 +370,7 @@ static void emptied_and_taken(void **state)
     const uint32_t n_retired = heap->n_retired;
     vm_heap_group_emptied(slab, &slab->group[0]);
     assert_int_equal(heap->n_retired, n_retired);
-    assert_false(slab->is_retired);
+    assert_false(slab->retired_at);
     const size_t pool_bytes = crew_pool_bytes(), bytes = slab->span.bytes;
     vm_heap_destroy_slabs(&emptied);
     assert_int_equal(crew_pool_bytes(), pool_bytes - bytes);
