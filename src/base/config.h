@@ -71,8 +71,8 @@ enum {
     VM_SLAB_DOUBLINGS_MAX = 4, /* from a class's smallest slab to its largest, at most */
 
     /* A heap keeps at most so many bytes of slabs that ran empty before it gives the oldest back. */
-    VM_RETIRED_BYTES_MAX = 1 * VM_MIB,
-    VM_RETIRED_SLABS_MAX = 64, /* one of each small class, for heaps of a few blocks: see decision 0031 */
+    VM_RETIRED_BYTES_MAX = 512 * VM_KIB,
+    VM_RETIRED_SLABS_MAX = 24, /* see decision 0031 */
     VM_LARGE_HEAP_SLABS =
         512, /* a heap with so many looks for holes in them before it asks for pages: heap/compound.h */
     VM_REGRETTED_CLASSES = 4, /* classes whose empty slabs are given back last, as one was needed at once */

@@ -9,7 +9,12 @@
 
 #include "base/compiler.h"
 
+/* The kernel's bound, or where static data are few a smaller one. */
+#ifdef VM_SMALL_TABLES
+enum { VM_PATH_BYTES = 1024 };
+#else
 enum { VM_PATH_BYTES = 4096 };
+#endif
 
 /* The path of a name as it is now, whatever folder the process goes to later. False: it is too long. */
 bool vm_window_path(char path[VM_PATH_BYTES], const char *name);

@@ -99,8 +99,8 @@ int vk_page_pin(struct vk_mm *mm, vk_va at, uint64_t *frame)
 int vk_page_unpin(struct vk_machine *machine, uint64_t frame)
 {
     enter(machine);
-    const struct vk_frame *const pinned = &machine->phys.frame[frame];
-    if (frame >= machine->phys.n_frames || pinned->n_pins == 0)
+    const struct vk_frame *const pinned = frame < machine->phys.n_frames ? &machine->phys.frame[frame] : NULL;
+    if (!pinned || pinned->n_pins == 0)
         return leave(machine, VK_EFAULT);
     if (pinned->n_pins == 1 && pinned->owner)
         vk_process_of_space(vk_owner(pinned))->mm.pinned_pages--;
