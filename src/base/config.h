@@ -67,14 +67,16 @@ enum {
     VM_N_SMALL_CLASSES = VM_SMALL_MAX / VM_BLOCK_ALIGN,
     VM_CLASS_STEPS = 8, /* classes a doubling above VM_SMALL_MAX */
     VM_N_CLASSES = 1 + VM_N_SMALL_CLASSES + 5 * VM_CLASS_STEPS,
-    VM_SLAB_BYTES_MAX = 8 * VM_SLAB_BLOCK_MAX,
-    VM_SLAB_DOUBLINGS_MAX = 4, /* from a class's smallest slab to its largest, at most */
+    VM_SLAB_BYTES_MAX = 8 * VM_SLAB_BLOCK_MAX, /* see slab/sizeclass.h */
+    VM_SLAB_DOUBLINGS_MAX = 4,                 /* from a class's smallest slab to its largest, at most */
 
-    /* A heap keeps at most so many bytes of slabs that ran empty before it gives the oldest back. */
+    /* A heap keeps at most so many bytes of slabs that ran empty before it gives some back, and so many of them. */
     VM_RETIRED_BYTES_MAX = 512 * VM_KIB,
-    VM_RETIRED_SLABS_MAX = 24, /* see decision 0031 */
-    VM_LARGE_HEAP_SLABS =
-        512, /* a heap with so many looks for holes in them before it asks for pages: heap/compound.h */
+    VM_RETIRED_SLABS_MAX = 24,
+
+    /* With so many slabs a heap looks for holes in them before it asks for pages: see heap/compound.h. */
+    VM_LARGE_HEAP_SLABS = 512,
+
     VM_REGRETTED_CLASSES = 4, /* classes whose empty slabs are given back last, as one was needed at once */
 
     /* An arena keeps dirty free pages up to this, or to a share of what was live of late, or more: see dirty.c. */

@@ -64,6 +64,18 @@ VM_INLINE void vm_list_remove(struct list *list, struct list_node *node)
     node->next = node->prev = NULL;
 }
 
+VM_INLINE void vm_list_move_to_front(struct list *list, struct list_node *node)
+{
+    vm_list_remove(list, node);
+    vm_list_push_front(list, node);
+}
+
+VM_INLINE void vm_list_move_to_back(struct list *list, struct list_node *node)
+{
+    vm_list_remove(list, node);
+    vm_list_push_back(list, node);
+}
+
 VM_INLINE struct list_node *vm_list_pop_front(struct list *list)
 {
     struct list_node *const node = list->first;

@@ -31,8 +31,8 @@ static void *aligned_block(size_t alignment, size_t size)
             void *const block = vm_malloc(bytes);
             if (VM_LIKELY(((uintptr_t)block & (alignment - 1)) == 0))
                 return block;
-            vm_free(
-                block); /* a compound block, or a larger class helped out: these are not aligned like this */
+            /* A compound block, or a larger class helped out: these are not aligned like this. */
+            vm_free(block);
             void *const plain = vm_heap_alloc_plain(vm_class_of(bytes));
             if (VM_LIKELY(plain != NULL))
                 return vm_front_fill_fresh(plain, bytes);

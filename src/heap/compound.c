@@ -8,8 +8,6 @@
  * time all slabs have their turn, and no malloc looks at more than a few.
  */
 #include "heap/compound.h"
-#include "base/check.h"
-#include "heap/heap_fast.h"
 #include "slab/sizeclass.h"
 
 enum {
@@ -55,7 +53,7 @@ static void set_joined(struct slab *slab, size_t group_index, vm_word joined)
 {
     vm_store_relaxed(&vm_slab_joined(slab)[group_index], joined);
     if (vm_load_relaxed(&slab->group[group_index].x_notify))
-        vm_store_relaxed(&slab->group[group_index].x_notify, vm_compound_notify(slab, group_index));
+        vm_store_relaxed(&slab->group[group_index].x_notify, vm_slab_group_notify(slab, group_index));
 }
 
 /* Makes one block of those of a group that `bits` says, neighbours all. */
@@ -82,8 +80,8 @@ void vm_compound_review(struct slab *slab)
         return;
     vm_word joined = 0;
     for (size_t i = 0; i < slab->n_groups; i++) {
-        const vm_word mask = vm_load_relaxed(&slab->group[i].x_mask),
-                      whole = vm_compound_split(slab, i, mask);
+        const vm_word mask = vm_load_relaxed(&slab->group[i].x_mask);
+        const vm_word whole = vm_compound_split(slab, i, mask);
         if (VM_UNLIKELY(whole != mask))
             vm_store_release(&slab->group[i].x_mask, whole);
         joined |= vm_load_relaxed(&vm_slab_joined(slab)[i]);
@@ -107,12 +105,6 @@ static bool is_suitable(unsigned class_index, unsigned part_class)
            length * part_bytes - bytes <= bytes >> WASTE_SHIFT;
 }
 
-static void move_to_back(struct list *list, struct slab *slab)
-{
-    vm_list_remove(list, &slab->span.node);
-    vm_list_push_back(list, &slab->span.node);
-}
-
 /* Whether one of the next slabs of the class is sparse: then it is the first. */
 static bool sample_class(struct heap *heap, unsigned class_index)
 {
@@ -121,7 +113,7 @@ static bool sample_class(struct heap *heap, unsigned class_index)
         struct slab *const slab = vm_slab_of_node(list->first);
         if (is_sparse(slab))
             return true;
-        move_to_back(list, slab);
+        vm_list_move_to_back(list, &slab->span.node);
     }
     return false;
 }
@@ -147,7 +139,7 @@ static struct slab *find_in_class(struct heap *heap, unsigned class_index, unsig
         size_t index;
         if (find_run(slab, length, &index) && is_sparse(slab))
             return slab;
-        move_to_back(list, slab);
+        vm_list_move_to_back(list, &slab->span.node);
     }
     return NULL;
 }
@@ -165,15 +157,6 @@ static struct slab *find_host(struct heap *heap, unsigned class_index)
     return host;
 }
 
-static void make_host(struct heap *heap, struct slab *slab, unsigned class_index)
-{
-    vm_heap_unlist_locked(heap, slab);
-    vm_store_relaxed(&slab->x_state, SLAB_CURRENT);
-    slab->n_purged = 0;
-    vm_heap_collect_remote(slab); /* before any of its blocks is handed out: R5 in remote.c */
-    heap->host[class_index] = slab;
-}
-
 void vm_compound_leave_host(struct heap *heap, unsigned class_index)
 {
     struct slab *const host = heap->host[class_index];
@@ -187,9 +170,8 @@ void vm_compound_leave_host(struct heap *heap, unsigned class_index)
 void vm_compound_forget_host(struct heap *heap, const struct slab *slab)
 {
     for (unsigned i = 0; i < VM_N_CLASSES; i++)
-        if (heap->host[i] == slab) {
+        if (heap->host[i] == slab)
             heap->host[i] = NULL;
-        }
 }
 
 /* --- taking --------------------------------------------------------------------------------------------- */
@@ -200,7 +182,8 @@ void *vm_compound_take(struct heap *heap, unsigned class_index)
     size_t index;
     if (!host)
         return NULL;
-    const unsigned length = length_of(vm_class_bytes(class_index), host->span.block_bytes);
+    const size_t bytes = vm_class_bytes(class_index);
+    const unsigned length = length_of(bytes, host->span.block_bytes);
     if (!find_run(host, length, &index))
         return NULL;
     vm_word *const mask = &vm_slab_group(host, index)->x_mask;
@@ -209,9 +192,8 @@ void *vm_compound_take(struct heap *heap, unsigned class_index)
         join(host, index >> VM_WORD_SHIFT, bits);
     vm_store_relaxed(mask, vm_load_relaxed(mask) & ~bits);
     char *const block = vm_slab_block(host, index);
-    const size_t bytes = vm_class_bytes(class_index);
-    __builtin_memset(block + bytes, 0,
-                     length * host->span.block_bytes - bytes); /* calloc clears no more than the class's */
+    /* calloc clears no more than the class's bytes. */
+    __builtin_memset(block + bytes, 0, length * host->span.block_bytes - bytes);
     return block;
 }
 
@@ -231,6 +213,7 @@ void *vm_compound_take_locked(struct heap *heap, unsigned class_index, struct li
         heap->sparse.n_vain++;
         return NULL;
     }
-    make_host(heap, host, class_index);
+    vm_heap_unlist_locked(heap, host);
+    vm_heap_make_current(&heap->host[class_index], host);
     return vm_compound_take(heap, class_index);
 }

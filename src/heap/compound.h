@@ -58,11 +58,4 @@ VM_INLINE bool vm_compound_is_host(const struct heap *heap, const struct slab *s
     return heap->current[slab->class_index] != slab;
 }
 
-/* The mask of a group that calls for attention: all blocks free, but for those that continue another. */
-VM_INLINE vm_word vm_compound_notify(const struct slab *slab, size_t group_index)
-{
-    return vm_slab_group_full(slab, group_index) &
-           ~(vm_load_relaxed(&vm_slab_joined(slab)[group_index]) << 1);
-}
-
 #endif

@@ -11,7 +11,8 @@
  * a whole turn of time to collect free blocks.
  *
  * Invariants: H1 a slab of the heap is in exactly one place: current[class], host[of another class] or
- * slabs[class], as its state says; H2 a bin with blocks points into current[class]; H3 a slab is in retired[] iff retired_at says where.
+ * slabs[class], as its state says; H2 a bin with blocks points into current[class]; H3 a slab is in retired[] iff
+ * retired_at is not 0, and then there.
  */
 #include "heap/heap.h"
 #include "base/check.h"
@@ -60,7 +61,7 @@ void vm_heap_watch_groups(struct slab *slab)
     if (!slab->is_quiet)
         return;
     for (size_t i = 0; i < slab->n_groups; i++)
-        vm_store_relaxed(&slab->group[i].x_notify, vm_compound_notify(slab, i));
+        vm_store_relaxed(&slab->group[i].x_notify, vm_slab_group_notify(slab, i));
     slab->is_quiet = false;
 }
 
@@ -114,9 +115,9 @@ static bool attach_any(struct heap *heap, struct slab *slab)
     return false;
 }
 
-static void make_current(struct heap *heap, struct slab *slab)
+void vm_heap_make_current(struct slab **place, struct slab *slab)
 {
-    heap->current[slab->class_index] = slab;
+    *place = slab;
     vm_store_relaxed(&slab->x_state, SLAB_CURRENT);
     slab->n_purged = 0;
     vm_heap_collect_remote(slab); /* before any of its blocks is handed out: R5 in remote.c */
@@ -132,9 +133,7 @@ void vm_heap_list_locked(struct heap *heap, struct slab *slab)
 /* The slab is known to have free blocks: the next search begins with it. */
 static void move_to_front(struct heap *heap, struct slab *slab)
 {
-    struct list *const list = &heap->slabs[slab->class_index];
-    vm_list_remove(list, &slab->span.node);
-    vm_list_push_front(list, &slab->span.node);
+    vm_list_move_to_front(&heap->slabs[slab->class_index], &slab->span.node);
     heap->n_looks[slab->class_index] |= 1;
 }
 
@@ -167,7 +166,6 @@ void vm_heap_expel_locked(struct heap *heap, struct slab *slab, struct list *emp
     vm_list_push_back(emptied, &slab->span.node);
 }
 
-/* Blocks of the slab were freed otherwise than by the fast path: retires it if all are free. */
 void vm_heap_settle_slab(struct heap *heap, struct slab *slab, struct list *emptied)
 {
     if (slab->x_state == SLAB_LISTED)
@@ -312,8 +310,7 @@ struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index)
             heap->n_looks[class_index] = (uint8_t)(n_looks < LOOKS_MAX / 2 ? 2 * n_looks + 1 : LOOKS_MAX);
             return slab;
         }
-        vm_list_remove(list, &slab->span.node);
-        vm_list_push_back(list, &slab->span.node);
+        vm_list_move_to_back(list, &slab->span.node);
     }
     heap->n_looks[class_index] = (uint8_t)(n_looks / 2);
     return NULL;
@@ -347,7 +344,7 @@ static bool refill_locked(struct heap *heap, unsigned class_index, struct list *
     slab = next_slab(heap, class_index, emptied);
     if (!slab)
         return false;
-    make_current(heap, slab);
+    vm_heap_make_current(&heap->current[class_index], slab);
     return attach_any(heap, slab);
 }
 
@@ -517,18 +514,18 @@ static void check_slab(struct heap *heap, struct slab *slab, unsigned class_inde
     VM_CHECK(slab->x_state == state && slab->class_index == class_index); /* H1 */
     VM_CHECK(vm_load_relaxed(&slab->x_heap) == heap);                     /* H1 */
     VM_CHECK(slab->x_fast_heap == NULL || slab->x_fast_heap == heap);     /* S3 */
-    bool is_there = false;
-    for (uint32_t i = 0; i < heap->n_retired; i++)
-        is_there |= heap->retired[i] == slab;
-    VM_CHECK(is_there == (slab->retired_at != 0)); /* H3 */
+    const unsigned at = slab->retired_at;
+    VM_CHECK(at == 0 || (at <= heap->n_retired && heap->retired[at - 1] == slab)); /* H3 */
 }
 
 void vm_heap_check(struct heap *heap)
 {
     vm_lock_acquire(&heap->lock);
     size_t retired_bytes = 0;
-    for (uint32_t i = 0; i < heap->n_retired; i++)
+    for (uint32_t i = 0; i < heap->n_retired; i++) {
+        VM_CHECK(heap->retired[i]->retired_at == i + 1); /* H3 */
         retired_bytes += heap->retired[i]->span.bytes;
+    }
     VM_CHECK(retired_bytes == heap->retired_bytes); /* H3 */
     for (unsigned i = 0; i < VM_N_CLASSES; i++) {
         struct slab *const slab = heap->current[i];

@@ -112,6 +112,10 @@ bool vm_heap_free_own(struct slab *slab, size_t index);
 /* Moves what other threads freed to the masks. Returns whether there was anything. Needs: to act as owner. */
 bool vm_heap_collect_remote(struct slab *slab);
 
+/* The slab becomes CURRENT, at `place` in its heap: current[] or host[]. Needs: the lock, to act as owner, and the slab
+   LOOSE. */
+void vm_heap_make_current(struct slab **place, struct slab *slab);
+
 /* Has frees that empty the slab's groups call for attention again. Needs: to act as owner. */
 void vm_heap_watch_groups(struct slab *slab);
 

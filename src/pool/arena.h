@@ -75,8 +75,8 @@ char *vm_arena_reserve(size_t n_pages, size_t *bytes);
 bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages);
 
 /*
- * Takes n_pages, aligned to 2^align_order pages, at the lowest address that has them, growing the arena if need be, and describes them in `span`:
- * start, bytes, arena, is_zeroed. False: not to be had.
+ * Takes n_pages, aligned to 2^align_order pages, at the lowest address that has them, growing the arena if need be, and
+ * describes them in `span`: start, bytes, arena, is_zeroed. False: not to be had.
  */
 bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span);
 

@@ -77,9 +77,9 @@ static bool add_arena(size_t n_seen, size_t n_pages)
 }
 
 /*
- * The arena grew, by `n_more` pages, for a span that is no larger than slabs: whatever dirty pages it has are in pieces
- * too small for these. Of more than a few MiB some go, so that memory does not peak with them. (With larger spans nothing would be left of
- * what the next buffer of a program could use.)
+ * The arena grew, by `n_more` pages, for a span that is no larger than slabs: whatever dirty pages it has are in pieces too
+ * small for these. Of more than a few MiB some go, so that memory does not peak with them. (With larger spans nothing
+ * would be left of what the next buffer of a program could use.)
  */
 static void purge_some(struct arena *arena, size_t n_more)
 {

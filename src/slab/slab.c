@@ -131,8 +131,7 @@ void vm_slab_check(const struct slab *slab)
         VM_CHECK(((mask | remote) & ~vm_slab_group_full(slab, i)) == 0); /* S2 */
         const vm_word joined = vm_load_acquire(&vm_slab_joined(slab)[i]);
         VM_CHECK((mask & (joined | joined << 1)) == 0 && (remote & joined << 1) == 0); /* S5 */
-        VM_CHECK((joined & ~(vm_slab_group_full(slab, i) >> 1)) ==
-                 0); /* the last block is followed by none */
+        VM_CHECK((joined & ~(vm_slab_group_full(slab, i) >> 1)) == 0); /* none follows the last one */
         VM_CHECK(joined == 0 || slab->x_is_joined);
     }
 }

@@ -45,10 +45,8 @@ enum slab_state { SLAB_LOOSE, SLAB_LISTED, SLAB_CURRENT };
 
 /* Up to VM_WORD_BITS blocks. */
 struct slab_group {
-    vm_word x_mask; /* free blocks; the owner's release stores pair with visitors' acquire loads */
-    vm_word
-        x_notify; /* the mask that calls for attention, vm_slab_group_full but for later parts of compound blocks;
-                         0 if attention is not wanted */
+    vm_word x_mask;   /* free blocks; the owner's release stores pair with visitors' acquire loads */
+    vm_word x_notify; /* the mask that calls for attention, vm_slab_group_notify; 0 if none does */
 };
 
 _Static_assert(VM_WORD_BITS % sizeof(struct slab_group) == 0, "vm_slab_group shifts");
@@ -59,11 +57,10 @@ struct slab {
     struct slab *x_next_queued;
     uint8_t x_is_queued; /* in its heap's queue of slabs with remote frees, or about to be */
     uint8_t class_index, n_groups;
-    uint8_t x_state; /* enum slab_state; others guess by it, the lock's holder knows */
-    uint8_t
-        retired_at : 7; /* place in its heap's retired[], the slabs that ran empty, from 1 on; 0: not there */
-    uint8_t is_quiet : 1; /* some x_notify is 0 */
-    uint8_t x_is_joined;  /* blocks may be joined */
+    uint8_t x_state;        /* enum slab_state; others guess by it, the lock's holder knows */
+    uint8_t retired_at : 7; /* place in its heap's retired[], from 1 on; 0: has not run empty */
+    uint8_t is_quiet : 1;   /* some x_notify is 0 */
+    uint8_t x_is_joined;    /* blocks may be joined */
     uint16_t n_purged; /* free blocks when malloc_trim last purged its free pages; 0: since then taken from */
 
     /* What free looks at, in one cache line with the first two groups. */
@@ -127,6 +124,13 @@ VM_INLINE vm_word vm_slab_group_full(const struct slab *slab, size_t group_index
 {
     const size_t n_left = slab->n_blocks - group_index * VM_WORD_BITS;
     return vm_bits_low_mask(n_left < VM_WORD_BITS ? (unsigned)n_left : VM_WORD_BITS);
+}
+
+/* The same without those that continue another: the mask when all blocks, whatever their size, are free. */
+VM_INLINE vm_word vm_slab_group_notify(const struct slab *slab, size_t group_index)
+{
+    return vm_slab_group_full(slab, group_index) &
+           ~(vm_load_relaxed(&vm_slab_joined(slab)[group_index]) << 1);
 }
 
 /*
