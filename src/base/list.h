@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* list.h - doubly linked lists of nodes that live inside other structs. All zero is an empty list. */
+/*
+ * list.h - doubly linked lists of nodes that live inside other structs. All zero is an empty list.
+ *
+ * A list is one pointer, as each heap has one for each class: the last node's next is NULL, and the first node's prev is
+ * the last one.
+ */
 #ifndef VM_BASE_LIST_H
 #define VM_BASE_LIST_H
 
@@ -10,31 +15,42 @@ struct list_node {
 };
 
 struct list {
-    struct list_node *first, *last;
+    struct list_node *first;
 };
 
 #define VM_CONTAINER(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
+VM_INLINE struct list_node *vm_list_last(const struct list *list)
+{
+    return list->first ? list->first->prev : NULL;
+}
+
+/* The node before one that is in a list; NULL: it is the first. */
+VM_INLINE struct list_node *vm_list_prev(const struct list_node *node)
+{
+    return node->prev->next ? node->prev : NULL;
+}
+
 VM_INLINE void vm_list_push_front(struct list *list, struct list_node *node)
 {
-    node->prev = NULL;
-    node->next = list->first;
-    if (list->first)
-        list->first->prev = node;
-    else
-        list->last = node;
+    struct list_node *const first = list->first;
+    node->next = first;
+    node->prev = first ? first->prev : node;
+    if (first)
+        first->prev = node;
     list->first = node;
 }
 
 VM_INLINE void vm_list_push_back(struct list *list, struct list_node *node)
 {
+    struct list_node *const last = vm_list_last(list);
     node->next = NULL;
-    node->prev = list->last;
-    if (list->last)
-        list->last->next = node;
+    node->prev = last ? last : node;
+    if (last)
+        last->next = node;
     else
         list->first = node;
-    list->last = node;
+    list->first->prev = node;
 }
 
 /* Puts the node behind `prev`; NULL: at the front. */
@@ -53,14 +69,14 @@ VM_INLINE void vm_list_insert(struct list *list, struct list_node *node, struct 
 
 VM_INLINE void vm_list_remove(struct list *list, struct list_node *node)
 {
-    if (node->prev)
-        node->prev->next = node->next;
-    else
+    if (node == list->first)
         list->first = node->next;
+    else
+        node->prev->next = node->next;
     if (node->next)
         node->next->prev = node->prev;
-    else
-        list->last = node->prev;
+    else if (list->first)
+        list->first->prev = node->prev;
     node->next = node->prev = NULL;
 }
 

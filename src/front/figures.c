@@ -80,8 +80,6 @@ static void visit_heap(struct tally *tally, struct heap *heap)
     for (unsigned i = 0; i < VM_N_CLASSES; i++) {
         if (heap->current[i])
             count_slab(tally, heap->current[i]);
-        if (heap->host[i])
-            count_slab(tally, heap->host[i]);
         for (struct list_node *node = heap->slabs[i].first; node; node = node->next)
             count_slab(tally, vm_slab_of_node(node));
     }

@@ -157,30 +157,13 @@ static struct slab *find_host(struct heap *heap, unsigned class_index)
     return host;
 }
 
-void vm_compound_leave_host(struct heap *heap, unsigned class_index)
-{
-    struct slab *const host = heap->host[class_index];
-    if (!host)
-        return;
-    heap->host[class_index] = NULL;
-    vm_heap_watch_groups(host);
-    vm_heap_list_locked(heap, host);
-}
-
-void vm_compound_forget_host(struct heap *heap, const struct slab *slab)
-{
-    for (unsigned i = 0; i < VM_N_CLASSES; i++)
-        if (heap->host[i] == slab)
-            heap->host[i] = NULL;
-}
-
 /* --- taking --------------------------------------------------------------------------------------------- */
 
 void *vm_compound_take(struct heap *heap, unsigned class_index)
 {
-    struct slab *const host = heap->host[class_index];
+    struct slab *const host = heap->current[class_index];
     size_t index;
-    if (!host)
+    if (!host || host->class_index == class_index)
         return NULL;
     const size_t bytes = vm_class_bytes(class_index);
     const unsigned length = length_of(bytes, host->span.block_bytes);
@@ -197,16 +180,8 @@ void *vm_compound_take(struct heap *heap, unsigned class_index)
     return block;
 }
 
-void *vm_compound_take_locked(struct heap *heap, unsigned class_index, struct list *emptied)
+void *vm_compound_take_from_next(struct heap *heap, unsigned class_index)
 {
-    void *const block = vm_compound_take(heap, class_index);
-    if (block)
-        return block;
-    struct slab *const used_up = heap->host[class_index];
-    if (used_up) {
-        vm_compound_leave_host(heap, class_index);
-        vm_heap_settle_slab(heap, used_up, emptied);
-    }
     sample_if_due(heap);
     struct slab *const host = find_host(heap, class_index);
     if (!host) {
@@ -214,6 +189,6 @@ void *vm_compound_take_locked(struct heap *heap, unsigned class_index, struct li
         return NULL;
     }
     vm_heap_unlist_locked(heap, host);
-    vm_heap_make_current(&heap->host[class_index], host);
+    vm_heap_make_current(heap, class_index, host);
     return vm_compound_take(heap, class_index);
 }

@@ -23,7 +23,7 @@
  * written before its address was handed out. The fast path of free asks neither, hence S3: x_fast_heap is NULL
  * while blocks are joined.
  *
- * A host is CURRENT: its owner takes runs from it without a lock.
+ * A host is CURRENT, in the place of the other class: its owner takes runs from it without a lock.
  *
  * In the child of a fork, what another thread was doing without a lock may be half done: joined but not yet taken, which
  * vm_compound_review mends; or no longer joined but not yet free: then the parts are lost, as is the block of
@@ -37,14 +37,9 @@
 /* A block of the class from its host. NULL: it has none, or there is nothing left in it. Needs: to act as owner; no lock. */
 void *vm_compound_take(struct heap *heap, unsigned class_index);
 
-/* The same, from another host if need be. Needs: the lock, and to act as owner. */
-void *vm_compound_take_locked(struct heap *heap, unsigned class_index, struct list *emptied);
-
-/* The class's host is LISTED again. Needs: as vm_compound_take_locked. */
-void vm_compound_leave_host(struct heap *heap, unsigned class_index);
-
-/* A host is none any more, as it is on its way out of the heap. Needs: as vm_compound_take_locked. */
-void vm_compound_forget_host(struct heap *heap, const struct slab *slab);
+/* Finds a host for a class that has no current slab, and takes a block there. NULL: none was found. Needs: the lock, and
+   to act as owner. */
+void *vm_compound_take_from_next(struct heap *heap, unsigned class_index);
 
 /* What of group `index` is free, if `free` is and these blocks are joined no more. Needs: to act as owner. */
 vm_word vm_compound_split(struct slab *slab, size_t group_index, vm_word free);

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * heap.c - see heap.h: the owner's slow paths. A malloc that finds its bin empty looks, in this order:
- * another group of the current slab; the class's host; remote frees of the current slab; the queue of remote
- * frees; the other slabs of the class; a retired slab; another host; a slab of an abandoned heap; the pool. The
- * first two and the last two without the heap's lock, the others under it.
+ * another group of the current slab, or another run of the host that is in its place; remote frees of the current
+ * slab; the queue of remote frees; the other slabs of the class; a retired slab; a host; a slab of an abandoned
+ * heap; the pool. The first and the last two without the heap's lock, the others under it.
  *
  * Slabs with free blocks are not kept apart from full ones: a free would have to tell when it is a slab's
  * first. Instead the list of a class is searched in turn, a few slabs at a time, and fewer after each search
  * in vain, so that a program that only allocates does not pay for it, and one that frees finds slabs that had
  * a whole turn of time to collect free blocks.
  *
- * Invariants: H1 a slab of the heap is in exactly one place: current[class], host[of another class] or
- * slabs[class], as its state says; H2 a bin with blocks points into current[class]; H3 a slab is in retired[] iff
- * retired_at is not 0, and then there.
+ * Invariants: H1 a slab of the heap is in exactly one place: current[class], current[another class] (it is that one's
+ * host) or slabs[class], as its state says; H2 a bin with blocks points into current[class], a slab of that class;
+ * H3 a slab is in retired[] iff retired_at is not 0, and then there.
  */
 #include "heap/heap.h"
 #include "base/check.h"
@@ -115,9 +115,9 @@ static bool attach_any(struct heap *heap, struct slab *slab)
     return false;
 }
 
-void vm_heap_make_current(struct slab **place, struct slab *slab)
+void vm_heap_make_current(struct heap *heap, unsigned class_index, struct slab *slab)
 {
-    *place = slab;
+    heap->current[class_index] = slab;
     vm_store_relaxed(&slab->x_state, SLAB_CURRENT);
     slab->n_purged = 0;
     vm_heap_collect_remote(slab); /* before any of its blocks is handed out: R5 in remote.c */
@@ -146,15 +146,24 @@ void vm_heap_unlist_locked(struct heap *heap, struct slab *slab)
     vm_retired_forget(heap, slab);
 }
 
+/* The slab that is current[class] is LISTED again. */
+static void leave_current(struct heap *heap, unsigned class_index)
+{
+    struct slab *const slab = heap->current[class_index];
+    vm_heap_detach(heap, class_index);
+    heap->current[class_index] = NULL;
+    vm_heap_watch_groups(slab);
+    vm_heap_list_locked(heap, slab);
+}
+
 void vm_heap_expel_locked(struct heap *heap, struct slab *slab, struct list *emptied)
 {
     if (slab->x_state == SLAB_CURRENT) {
-        if (vm_compound_is_host(heap, slab)) {
-            vm_compound_forget_host(heap, slab);
-        } else {
-            vm_heap_detach(heap, slab->class_index);
-            heap->current[slab->class_index] = NULL;
-        }
+        unsigned i = slab->class_index;
+        while (heap->current[i] != slab) /* a host is another's */
+            i = (i + 1) % VM_N_CLASSES;
+        vm_heap_detach(heap, i);
+        heap->current[i] = NULL;
         vm_store_relaxed(&slab->x_state, SLAB_LOOSE);
         vm_retired_forget(heap, slab);
     } else {
@@ -261,13 +270,9 @@ void vm_heap_settle_locked(struct heap *heap, struct list *emptied)
         struct slab *const slab = heap->current[i];
         if (slab) {
             vm_heap_collect_remote(slab);
-            vm_heap_detach(heap, i);
-            heap->current[i] = NULL;
-            vm_heap_watch_groups(slab);
-            vm_heap_list_locked(heap, slab);
+            leave_current(heap, i);
             move_to_front(heap, slab);
         }
-        vm_compound_leave_host(heap, i);
     }
     for (unsigned i = 0; i < VM_N_CLASSES; i++) {
         struct list_node *next;
@@ -325,26 +330,34 @@ static struct slab *next_slab(struct heap *heap, unsigned class_index, struct li
     return slab ? slab : vm_retired_reuse(heap, class_index);
 }
 
+/* Attaches a group of the current slab, with what others freed in it. False: it is full. */
+static bool refill_from_current(struct heap *heap, struct slab *slab)
+{
+    vm_retired_forget(heap, slab);
+    vm_heap_watch_groups(slab);
+    if (attach_any(heap, slab))
+        return true;
+    /* R5: without remote frees x_fast_heap is the heap. */
+    return vm_load_relaxed(&slab->x_fast_heap) != heap && vm_heap_collect_remote(slab) &&
+           attach_any(heap, slab);
+}
+
 /* Attaches a group with free blocks to the class's bin, from what the heap has. False: it has none. */
 static bool refill_locked(struct heap *heap, unsigned class_index, struct list *emptied)
 {
-    struct slab *slab = heap->current[class_index];
-    if (slab) {
-        vm_retired_forget(heap, slab);
-        vm_heap_watch_groups(slab);
-        if (attach_any(heap, slab))
+    struct slab *const used_up = heap->current[class_index];
+    if (used_up) {
+        const bool is_host = used_up->class_index != class_index;
+        if (!is_host && refill_from_current(heap, used_up))
             return true;
-        if (vm_load_relaxed(&slab->x_fast_heap) != heap && vm_heap_collect_remote(slab) &&
-            attach_any(heap, slab))
-            return true; /* R5: without remote frees x_fast_heap is the heap */
-        vm_heap_detach(heap, class_index);
-        heap->current[class_index] = NULL;
-        vm_heap_list_locked(heap, slab);
+        leave_current(heap, class_index);
+        if (is_host)
+            vm_heap_settle_slab(heap, used_up, emptied);
     }
-    slab = next_slab(heap, class_index, emptied);
+    struct slab *const slab = next_slab(heap, class_index, emptied);
     if (!slab)
         return false;
-    vm_heap_make_current(&heap->current[class_index], slab);
+    vm_heap_make_current(heap, class_index, slab);
     return attach_any(heap, slab);
 }
 
@@ -379,19 +392,23 @@ static void *take_from_current(struct heap *heap, unsigned class_index)
 {
     struct slab *const slab = heap->current[class_index];
     if (!slab)
+        return NULL;
+    if (slab->class_index != class_index)
         return vm_compound_take(heap, class_index);
     if (slab->n_groups == 1 || slab->is_quiet || !attach_any(heap, slab))
         return NULL;
     return take_attached(heap, class_index);
 }
 
-/* The same, or a compound block: for heaps that are large enough to be worth the search, or were. */
+/* The same, or a compound block, if the heap is large enough to be worth the search. */
 static void *take_any_locked(struct heap *heap, unsigned class_index, struct list *emptied)
 {
-    void *const block = take_locked(heap, class_index, emptied);
-    if (block || (heap->n_listed < VM_LARGE_HEAP_SLABS && !heap->host[class_index]))
+    void *block = vm_compound_take(heap, class_index);
+    if (!block)
+        block = take_locked(heap, class_index, emptied);
+    if (block || heap->n_listed < VM_LARGE_HEAP_SLABS)
         return block;
-    return vm_compound_take_locked(heap, class_index, emptied);
+    return vm_compound_take_from_next(heap, class_index);
 }
 
 /* A block of what the heap has. NULL: there is none, and *n_owned says how many slabs the class has. */
@@ -529,18 +546,14 @@ void vm_heap_check(struct heap *heap)
     VM_CHECK(retired_bytes == heap->retired_bytes); /* H3 */
     for (unsigned i = 0; i < VM_N_CLASSES; i++) {
         struct slab *const slab = heap->current[i];
-        if (slab) {
-            check_slab(heap, slab, i, SLAB_CURRENT);
-            VM_CHECK(heap->bin[i].mask == &vm_heap_no_blocks ||
-                     ((char *)heap->bin[i].mask >= (char *)slab->group &&
-                      (char *)heap->bin[i].mask < (char *)vm_slab_remote(slab))); /* H2 */
-        } else {
-            VM_CHECK(heap->bin[i].mask == &vm_heap_no_blocks); /* H2 */
-        }
+        const bool is_own = slab && slab->class_index == i;
+        if (slab)
+            check_slab(heap, slab, slab->class_index, SLAB_CURRENT);
+        VM_CHECK(heap->bin[i].mask == &vm_heap_no_blocks ||
+                 (is_own && (char *)heap->bin[i].mask >= (char *)slab->group &&
+                  (char *)heap->bin[i].mask < (char *)vm_slab_remote(slab))); /* H2 */
         for (struct list_node *node = heap->slabs[i].first; node; node = node->next)
             check_slab(heap, vm_slab_of_node(node), i, SLAB_LISTED);
-        if (heap->host[i])
-            check_slab(heap, heap->host[i], heap->host[i]->class_index, SLAB_CURRENT);
     }
     vm_lock_release(&heap->lock);
 }

@@ -65,13 +65,12 @@ struct heap {
     uint8_t regretted[VM_REGRETTED_CLASSES]; /* classes that had to make at once what had just gone */
     size_t retired_bytes;
     struct slab *retired[VM_RETIRED_SLABS_MAX + 1]; /* slabs that ran empty, each also in slabs or current */
-    struct slab *current[VM_N_CLASSES];
-    const struct taker *taker;       /* NULL: the heap serves its thread itself */
-    struct list slabs[VM_N_CLASSES]; /* all others of the class */
-    size_t n_listed;                 /* in all of these lists */
-    uint8_t n_looks[VM_N_CLASSES];   /* how many of them the next search looks at: see find_listed */
-    struct slab *host[VM_N_CLASSES]; /* whose blocks make up this class's compound blocks: see compound.h */
-    struct sparse_classes sparse;    /* and where to look for the next of them */
+    struct slab *current[VM_N_CLASSES]; /* where its blocks come from: its own, or its host (compound.h) */
+    const struct taker *taker;          /* NULL: the heap serves its thread itself */
+    struct list slabs[VM_N_CLASSES];    /* all others of the class */
+    size_t n_listed;                    /* in all of these lists */
+    uint8_t n_looks[VM_N_CLASSES];      /* how many of them the next search looks at: see find_listed */
+    struct sparse_classes sparse;       /* where to look for hosts */
 };
 
 /*
@@ -112,9 +111,9 @@ bool vm_heap_free_own(struct slab *slab, size_t index);
 /* Moves what other threads freed to the masks. Returns whether there was anything. Needs: to act as owner. */
 bool vm_heap_collect_remote(struct slab *slab);
 
-/* The slab becomes CURRENT, at `place` in its heap: current[] or host[]. Needs: the lock, to act as owner, and the slab
-   LOOSE. */
-void vm_heap_make_current(struct slab **place, struct slab *slab);
+/* The slab becomes CURRENT: the class's blocks come from there. Needs: the lock, to act as owner, the slab LOOSE, and
+   that the class has none. */
+void vm_heap_make_current(struct heap *heap, unsigned class_index, struct slab *slab);
 
 /* Has frees that empty the slab's groups call for attention again. Needs: to act as owner. */
 void vm_heap_watch_groups(struct slab *slab);

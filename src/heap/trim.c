@@ -13,7 +13,7 @@
  *
  * A slab is LOOSE while its pages are purged, and no lock is held: its blocks can be freed meanwhile, which only
  * sets bits. Its list goes round once. What another thread keeps is bounded: empty slabs by
- * VM_RETIRED_BYTES_MAX, others to one a class and its host.
+ * VM_RETIRED_BYTES_MAX, others to one a class.
  */
 #include "heap/trim.h"
 #include "heap/heap_fast.h"

@@ -37,12 +37,28 @@ uint32_t vm_dirty_count(const struct arena *arena, uint32_t index, uint32_t n_pa
 
 void vm_dirty_mark(struct arena *arena, uint32_t index, uint32_t n_pages)
 {
-    for (uint32_t i = index; i < index + n_pages; i++) {
-        VM_ASSERT(!(arena->buddy.page[i].tag & TAG_DIRTY));
-        arena->buddy.page[i].tag |= TAG_DIRTY;
-        *group_tag(arena, i) += 2;
-    }
     vm_counter_add(&arena->x_n_dirty, n_pages);
+    while (n_pages) {
+        const uint32_t n_part = part_in_group(index, n_pages);
+        for (uint32_t i = index; i < index + n_part; i++) {
+            VM_ASSERT(!(arena->buddy.page[i].tag & TAG_DIRTY));
+            arena->buddy.page[i].tag |= TAG_DIRTY;
+        }
+        *group_tag(arena, index) += (uint16_t)(2 * n_part);
+        index += n_part;
+        n_pages -= n_part;
+    }
+}
+
+static uint32_t clear_in_group(struct arena *arena, uint32_t index, uint32_t n_pages)
+{
+    uint32_t n_dirty = 0;
+    for (uint32_t i = index; i < index + n_pages; i++) {
+        n_dirty += arena->buddy.page[i].tag & TAG_DIRTY;
+        arena->buddy.page[i].tag &= (uint16_t)~TAG_DIRTY;
+    }
+    *group_tag(arena, index) -= (uint16_t)(2 * n_dirty);
+    return n_dirty;
 }
 
 uint32_t vm_dirty_clear(struct arena *arena, uint32_t index, uint32_t n_pages)
@@ -50,13 +66,8 @@ uint32_t vm_dirty_clear(struct arena *arena, uint32_t index, uint32_t n_pages)
     uint32_t n_dirty = 0;
     while (n_pages) {
         const uint32_t n_part = part_in_group(index, n_pages);
-        for (uint32_t i = index; i < index + n_part && *group_tag(arena, index) >> 1; i++) {
-            if (!(arena->buddy.page[i].tag & TAG_DIRTY))
-                continue;
-            arena->buddy.page[i].tag &= (uint16_t)~TAG_DIRTY;
-            *group_tag(arena, i) -= 2;
-            n_dirty++;
-        }
+        if (*group_tag(arena, index) >> 1)
+            n_dirty += clear_in_group(arena, index, n_part);
         index += n_part;
         n_pages -= n_part;
     }

@@ -155,7 +155,7 @@ static const struct rb_node *next_gap(const struct rb_node *node, unsigned side,
 
 bool vk_areas_find_gap(const struct areas *areas, const struct gap_wanted *wanted, vk_va *place)
 {
-    const struct area *const last = vk_area_of(areas->list.last);
+    const struct area *const last = vk_area_of(vm_list_last(&areas->list));
     const vk_va top = last ? last->end : areas->low;
     if (wanted->from == RB_RIGHT && fits(wanted, top, areas->high, place))
         return true;
@@ -241,7 +241,7 @@ struct area *vk_areas_add(struct areas *areas, vk_va start, vk_va end, struct ar
     }
     struct list_node *prev = parent ? &area_of_node(parent)->link : NULL;
     if (parent && side == RB_LEFT)
-        prev = prev->prev;
+        prev = vm_list_prev(prev);
     vm_list_insert(&areas->list, &area->link, prev);
     vm_rb_insert(&areas->tree, &area->node, parent, side);
     update_gap(areas, area);
@@ -332,7 +332,7 @@ void vk_areas_check(const struct areas *areas, size_t page_bytes)
         has_last_found |= area == areas->last_found;
     }
     VM_CHECK(areas->low <= areas->high && (!prev || prev->end <= areas->high)); /* K1 */
-    VM_CHECK(vk_area_of(areas->list.last) == prev);                             /* K1 */
+    VM_CHECK(vk_area_of(vm_list_last(&areas->list)) == prev);                   /* K1 */
     const size_t n_nodes = vm_rb_check(&areas->tree, is_before, is_gap_most_exact);
     VM_CHECK(n_nodes == n_areas + n_holes);                           /* K2 */
     VM_CHECK(n_areas == areas->n_areas && n_holes == areas->n_holes); /* K5 */

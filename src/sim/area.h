@@ -128,7 +128,7 @@ VM_INLINE struct area *vk_area_next(const struct area *area)
 
 VM_INLINE struct area *vk_area_prev(const struct area *area)
 {
-    return vk_area_of(area->link.prev);
+    return vk_area_of(vm_list_prev(&area->link));
 }
 
 VM_INLINE struct area *vk_areas_first(const struct areas *areas)

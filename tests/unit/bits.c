@@ -85,10 +85,10 @@ static void assert_list(const struct list *list, struct item *items, const unsig
     for (struct list_node *node = list->first; node; previous = node, node = node->next, i++) {
         assert_true(i < count);
         assert_ptr_equal(VM_CONTAINER(node, struct item, node), &items[order[i]]);
-        assert_ptr_equal(node->prev, previous);
+        assert_ptr_equal(vm_list_prev(node), previous);
     }
     assert_int_equal(i, count);
-    assert_ptr_equal(list->last, previous);
+    assert_ptr_equal(vm_list_last(list), previous);
 }
 
 static void lists(void **state)

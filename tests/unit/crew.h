@@ -70,7 +70,6 @@ static inline unsigned crew_count_slabs(const struct heap *heap)
     unsigned n = 0;
     for (unsigned i = 0; i < VM_N_CLASSES; i++) {
         n += heap->current[i] != NULL;
-        n += heap->host[i] != NULL;
         for (const struct list_node *node = heap->slabs[i].first; node; node = node->next)
             n++;
     }

@@ -71,8 +71,6 @@ static struct census take_census(void)
     for (unsigned i = 0; i < VM_N_CLASSES; i++) {
         if (heap->current[i])
             add_slab(&census, heap->current[i]);
-        if (heap->host[i])
-            add_slab(&census, heap->host[i]);
         for (struct list_node *node = heap->slabs[i].first; node; node = node->next)
             add_slab(&census, VM_CONTAINER(node, struct slab, span.node));
     }
@@ -380,7 +378,7 @@ static void random_blocks(void **state)
             assert_non_null(mine[i].block);
             const struct slab *const slab = slab_of(mine[i].block);
             const size_t bytes = vm_class_bytes(vm_class_of(mine[i].size));
-            assert_true(slab->span.block_bytes == bytes || heap->host[vm_class_of(mine[i].size)] == slab);
+            assert_true(slab->span.block_bytes == bytes || heap->current[vm_class_of(mine[i].size)] == slab);
             memset(mine[i].block, mine[i].stamp, mine[i].size);
         }
         if (step % 64 == 0) {
