@@ -11,7 +11,10 @@
  *
  * M_ARENA_MAX limits how many threads have a heap of their own. The others stay on vm_heap_none and take each
  * block, under its lock, from one of at most N_SHARED_MAX shared heaps: slower, but their memory is one
- * heap's. As soon as there are fewer threads with a heap, one of them gets its own.
+ * heap's. As soon as there are fewer threads with a heap, one of them gets its own. Without that limit the first
+ * N_AT_ONCE threads get theirs at their first call, the others begin with shared ones, too, and one call in
+ * CALLS_PER_HEAP of all of theirs makes one: of thousands that allocate once few have a heap, and who goes on
+ * soon has.
  *
  * Lock: the registry's, rank REGISTRY, guards the stack of abandoned heaps. The list of all heaps only grows.
  */
@@ -60,7 +63,7 @@ static struct heap *x_heaps;   /* all */
 static uint32_t n_heaps;
 static uint32_t x_n_own; /* threads that have a heap of their own */
 
-enum { N_SHARED_MAX = 8 };
+enum { N_SHARED_MAX = 8, N_AT_ONCE = 32, CALLS_PER_HEAP = 16 };
 static struct heap *x_shared[N_SHARED_MAX];
 
 /* Slabs on their way from an abandoned heap to another, or being purged, plus ONE_HOLD for each who wants them to
@@ -118,11 +121,19 @@ static struct heap *adopt_or_create(void)
     return heap;
 }
 
-/* Counts the calling thread in among those with a heap. False: there are as many as there may be. */
+/* Whether a call of a thread without a heap is the one that gives it its own, if n others have one. */
+static bool is_due(uint32_t n)
+{
+    static uint32_t x_n_calls;
+    return n < N_AT_ONCE || vm_fetch_add_relaxed(&x_n_calls, 1) % CALLS_PER_HEAP == CALLS_PER_HEAP - 1;
+}
+
+/* Counts the calling thread in among those with a heap. False: there are as many as there may be, for now. */
 static bool claim_own(void)
 {
     const uint32_t n_max = vm_load_relaxed(&vm_heap_policy.x_n_own_max);
-    if (vm_fetch_add_relaxed(&x_n_own, 1) < n_max || n_max == 0)
+    const uint32_t n = vm_fetch_add_relaxed(&x_n_own, 1);
+    if (n_max ? n < n_max : is_due(n))
         return true;
     vm_fetch_sub_relaxed(&x_n_own, 1);
     return false;
@@ -131,8 +142,9 @@ static bool claim_own(void)
 /* The shared heap that the calling thread uses; NULL: out of memory. */
 static struct heap *shared_heap(void)
 {
-    const size_t n = vm_min_size(vm_load_relaxed(&vm_heap_policy.x_n_own_max), N_SHARED_MAX);
-    struct heap **const x_place = &x_shared[(vm_thread_id() >> 12) % vm_max_size(n, 1)];
+    const uint32_t n_max = vm_load_relaxed(&vm_heap_policy.x_n_own_max);
+    const size_t n = n_max ? vm_min_size(n_max, N_SHARED_MAX) : N_SHARED_MAX;
+    struct heap **const x_place = &x_shared[(vm_thread_id() >> 12) % n];
     struct heap *heap = vm_load_acquire(x_place);
     if (heap && vm_load_relaxed(&heap->x_state) == HEAP_SHARED)
         return heap;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* shared.c - M_ARENA_MAX: threads above the limit share heaps; what they free, hand over and leave behind. */
+/* shared.c - threads above the limit of M_ARENA_MAX, or beyond the first few, share heaps; what they free, hand over and
+   leave behind. */
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -158,6 +159,37 @@ static void seat_is_taken(void *argument)
     vm_check_all();
 }
 
+enum { N_MANY = 200, N_AT_ONCE = 32, N_SHARED = 8, CALLS_PER_HEAP = 16 };
+
+/* Without a limit, threads that allocate once share a few heaps; those that go on get their own. */
+static void many_begin_shared(void *argument)
+{
+    (void)argument;
+    static struct worker many[N_MANY];
+    static void *block[N_MANY];
+    crew_free(crew_alloc(1));
+    for (unsigned i = 0; i < N_MANY; i++) {
+        crew_hire(&many[i]);
+        crew_do(&many[i], take_one, &block[i]);
+    }
+    const unsigned n_earned = (N_MANY - (N_AT_ONCE - 1)) / CALLS_PER_HEAP;
+    UNIT_REQUIRE(count_state(HEAP_LIVE) == N_AT_ONCE + n_earned);
+    UNIT_REQUIRE(count_state(HEAP_SHARED) <= N_SHARED);
+    vm_check_all();
+    for (unsigned i = 0; i < N_MANY; i++)
+        crew_free(block[i]);
+    for (unsigned call = 0; call < CALLS_PER_HEAP; call++) {
+        crew_do(&many[N_MANY - 1], take_one, &block[0]);
+        crew_free(block[0]);
+    }
+    UNIT_REQUIRE(count_state(HEAP_LIVE) == N_AT_ONCE + n_earned + 1);
+    for (unsigned i = 0; i < N_MANY; i++)
+        crew_dismiss(&many[i]);
+    vm_check_all();
+    vm_malloc_trim(0);
+    UNIT_REQUIRE(count_all_slabs() == 0);
+}
+
 /* A child goes on with the shared heap, whatever the others did meanwhile. */
 static void forks(void *argument)
 {
@@ -204,6 +236,7 @@ int main(void)
         {"limit_of_one", in_child, NULL, NULL, (void *)(uintptr_t)limit_of_one},
         {"keeps_its_slab", in_child, NULL, NULL, (void *)(uintptr_t)keeps_its_slab},
         {"seat_is_taken", in_child, NULL, NULL, (void *)(uintptr_t)seat_is_taken},
+        {"many_begin_shared", in_child, NULL, NULL, (void *)(uintptr_t)many_begin_shared},
         {"forks", in_child, NULL, NULL, (void *)(uintptr_t)forks},
     };
     return cmocka_run_group_tests_name("shared", tests, NULL, NULL);
