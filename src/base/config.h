@@ -82,6 +82,7 @@ enum {
     /* An arena keeps dirty free pages up to this, or to a share of what was live of late, or more: see dirty.c. */
     VM_DIRTY_BYTES_MIN = 1 * VM_MIB,
     VM_DIRTY_SHARE_SHIFT = 3, /* 1/8 */
+    VM_DIRTY_SPANS_MAX = 8,
 
     /* Arenas. */
     VM_PRIVATE_ARENA_BYTES = 64 * VM_MIB,

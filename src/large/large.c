@@ -172,7 +172,6 @@ static void adapt_threshold(size_t bytes)
         return;
     vm_large_set_threshold(threshold);
     vm_store_relaxed(&vm_arena_policy.x_trim_threshold, 2 * threshold);
-    vm_store_relaxed(&vm_arena_policy.x_is_trim_lazy, true);
 }
 
 static void forget(struct span *span)

@@ -45,6 +45,7 @@ enum {
 struct arena_policy vm_arena_policy = {
     .x_top_pad = VM_DEFAULT_TOP_PAD,
     .x_trim_threshold = VM_DEFAULT_TRIM_THRESHOLD,
+    .x_is_trim_lazy = true,
 };
 
 static size_t page_index(const struct arena *arena, const char *address)
@@ -64,11 +65,19 @@ static void publish_counts(struct arena *arena)
     vm_store_relaxed(&arena->x_n_free, arena->buddy.n_free_pages);
     if (n_pages > arena->x_n_pages_max)
         vm_store_relaxed(&arena->x_n_pages_max, n_pages);
-    const uint32_t n_live = n_pages - arena->buddy.n_free_pages;
-    if (n_live > arena->n_live_turn)
-        arena->n_live_turn = n_live;
-    vm_store_relaxed(&arena->x_n_live_recent,
-                     (uint32_t)vm_max_size(arena->n_live_turn, arena->n_live_last_turn));
+    struct arena_turn *const turn = &arena->turn, *const last = &arena->last_turn;
+    turn->n_live = (uint32_t)vm_max_size(turn->n_live, n_pages - arena->buddy.n_free_pages);
+    vm_store_relaxed(&arena->x_n_live_recent, (uint32_t)vm_max_size(turn->n_live, last->n_live));
+    vm_store_relaxed(&arena->x_n_reused_recent, (uint32_t)vm_max_size(turn->n_reused, last->n_reused));
+}
+
+/* The pages are taken by a span of span_bytes. Returns how many were dirty. */
+static uint32_t reuse_locked(struct arena *arena, uint32_t index, uint32_t n_pages, size_t span_bytes)
+{
+    const uint32_t n_dirty = vm_dirty_clear(arena, index, n_pages);
+    if (span_bytes > VM_SLAB_BYTES_MAX)
+        arena->turn.n_reused = (uint32_t)vm_min_size((size_t)arena->turn.n_reused + n_dirty, UINT32_MAX);
+    return n_dirty;
 }
 
 /* Every acquisition of an arena's lock: counted, as many mean that the layers above keep too little. */
@@ -316,7 +325,7 @@ static bool fill_span_locked(struct arena *arena, uint32_t index, size_t n_pages
     span->start = page_address(arena, index);
     span->bytes = vm_pages_to_bytes(n_pages);
     span->arena_index = (uint16_t)arena->index;
-    span->is_zeroed = vm_dirty_clear(arena, index, (uint32_t)n_pages) == 0;
+    span->is_zeroed = reuse_locked(arena, index, (uint32_t)n_pages, span->bytes) == 0;
     arena->counts.n_taken++;
     publish_counts(arena);
     return true;
@@ -344,8 +353,8 @@ bool vm_arena_extend(struct arena *arena, struct span *span, size_t n_pages)
     const size_t n_more = n_pages - (span->bytes >> vm_kernel.page_shift);
     const bool done = n_more <= arena->buddy.n_pages - end && claim_locked(arena, end, (uint32_t)n_more);
     if (done) {
-        vm_dirty_clear(arena, end, (uint32_t)n_more);
         span->bytes = vm_pages_to_bytes(n_pages);
+        reuse_locked(arena, end, (uint32_t)n_more, span->bytes);
         publish_counts(arena);
     }
     vm_lock_release(&arena->lock);
@@ -359,19 +368,31 @@ static void give_pages_locked(struct arena *arena, uint32_t index, uint32_t n_pa
     arena->counts.n_given++;
     publish_counts(arena);
     if (arena->counts.n_given % TURN_GIVEN == 0) {
-        arena->n_live_last_turn = arena->n_live_turn;
-        arena->n_live_turn = 0;
+        arena->last_turn = arena->turn;
+        arena->turn = (struct arena_turn){0};
     }
 }
 
-static bool is_trim_due(const struct arena *arena)
+/* Bytes that a trim leaves below the break. Dirty pages wait there for the heap to grow again, but not in small heaps; of
+   too many some wait if they are there for large spans. */
+static size_t trim_pad(const struct arena *arena)
+{
+    const size_t pad = vm_load_relaxed(&vm_arena_policy.x_top_pad);
+    if (!vm_load_relaxed(&vm_arena_policy.x_is_trim_lazy))
+        return pad;
+    size_t n_waiting = vm_dirty_worth(arena);
+    if (n_waiting < vm_dirty_min())
+        return pad;
+    if (arena->x_n_dirty > n_waiting)
+        n_waiting = n_waiting > arena->x_n_pages - arena->x_n_free ? n_waiting - n_waiting / 8 : 0;
+    return vm_max_size(pad, vm_pages_to_bytes(n_waiting));
+}
+
+static bool is_trim_due(const struct arena *arena, size_t pad)
 {
     const size_t threshold = vm_load_relaxed(&vm_arena_policy.x_trim_threshold);
     if (threshold == SIZE_MAX)
         return false;
-    if (vm_load_relaxed(&vm_arena_policy.x_is_trim_lazy) && arena->x_n_dirty <= vm_dirty_max(arena))
-        return false;
-    const size_t pad = vm_load_relaxed(&vm_arena_policy.x_top_pad);
     const size_t enough = vm_bytes_to_pages(vm_min_size(vm_max_size(threshold, pad + 1), SIZE_MAX / 2));
     return enough <= arena->buddy.n_free_pages &&
            vm_buddy_top_free(&arena->buddy, (uint32_t)enough) >= enough;
@@ -389,8 +410,9 @@ void vm_arena_give(struct arena *arena, const struct span *span, size_t dirty_by
     give_pages_locked(arena, index, (uint32_t)(span->bytes >> vm_kernel.page_shift),
                       (uint32_t)vm_bytes_to_pages(vm_min_size(dirty_bytes, span->bytes)));
     const char *const end_before = arena->break_end;
-    if (is_trim_due(arena))
-        trim_locked(arena, vm_load_relaxed(&vm_arena_policy.x_top_pad));
+    const size_t pad = trim_pad(arena);
+    if (is_trim_due(arena, pad))
+        trim_locked(arena, pad);
     const char *const end = arena->break_end;
     vm_lock_release(&arena->lock);
     vm_pagemap_forget(end, end_before);

@@ -25,6 +25,12 @@ struct arena_counts {
     uint64_t n_purged, n_purged_pages;
 };
 
+/* What an arena was used for while a number of spans were given back. */
+struct arena_turn {
+    uint32_t n_live;   /* most pages in use at a time */
+    uint32_t n_reused; /* dirty pages that spans larger than slabs took again */
+};
+
 struct arena {
     struct lock lock; /* rank ARENA; guards all below but what begins with x_ */
     enum arena_kind kind;
@@ -43,22 +49,22 @@ struct arena {
     uint32_t n_refused; /* fewest pages that the kernel refused to grow by, until a trim; 0: none yet */
     bool is_contested;  /* others move the break, maybe at this moment: it stays where it is */
     bool is_inherited;  /* by a fork child: the kernel may remember an older break than we do */
-    uint32_t n_live_turn, n_live_last_turn; /* most pages in use at a time, in this turn and the last */
+    struct arena_turn turn, last_turn;
     struct arena_counts counts;
     bool x_is_frozen;   /* fork child: another thread was changing it; never used again, never given to */
     uint32_t x_n_pages; /* pages that are ours; this and the next two for readers without the lock */
     uint32_t x_n_free;  /* of these, free */
     uint32_t x_n_dirty; /* of the free ones, with contents */
     uint32_t x_n_pages_max;
-    uint32_t x_n_live_recent; /* most pages in use at a time, of late */
-    size_t x_middle_bytes;    /* of its taken pages, those that are middle blocks: counted by large/large.c */
+    uint32_t x_n_live_recent, x_n_reused_recent; /* the more of this turn and the last */
+    size_t x_middle_bytes; /* of its taken pages, those that are middle blocks: counted by large/large.c */
 };
 
 /* Tunables that arenas follow, in bytes; see front/tune.c. */
 struct arena_policy {
     size_t x_top_pad;        /* added to each growth, kept by each trim */
     size_t x_trim_threshold; /* free at the break: trim; SIZE_MAX for never */
-    bool x_is_trim_lazy;     /* and only when the arena has more dirty pages than it may keep */
+    bool x_is_trim_lazy;     /* and only when the arena has more dirty pages than its live ones are worth */
 };
 extern struct arena_policy vm_arena_policy;
 

@@ -75,20 +75,28 @@ uint32_t vm_dirty_clear(struct arena *arena, uint32_t index, uint32_t n_pages)
     return n_dirty;
 }
 
+/*
+ * Dirty free pages will likely be used again, and until then are RSS that nobody uses. They may stay while all of the arena
+ * that is resident is not more than 9/8 of what was live of late: a program that frees and allocates around one size of
+ * its heap then goes without the kernel. But never more than what is live, so that RSS falls with the heap; where large
+ * spans come and go, VM_DIRTY_SPANS_MAX times what is live of these, if they took as many dirty pages again of late.
+ */
+size_t vm_dirty_worth(const struct arena *arena)
+{
+    const size_t n_live = vm_load_relaxed(&arena->x_n_pages) - vm_load_relaxed(&arena->x_n_free);
+    const size_t n_recent = vm_max_size(vm_load_relaxed(&arena->x_n_live_recent), n_live);
+    const size_t n_reused = vm_load_relaxed(&arena->x_n_reused_recent);
+    const size_t n_large = vm_load_relaxed(&arena->x_middle_bytes) >> vm_kernel.page_shift;
+    return vm_min_size(n_recent + (n_recent >> VM_DIRTY_SHARE_SHIFT) - n_live,
+                       vm_max_size(n_live, vm_min_size(n_reused, VM_DIRTY_SPANS_MAX * n_large)));
+}
+
 size_t vm_dirty_min(void)
 {
     return vm_kernel_share(VM_DIRTY_BYTES_MIN, 5) >> vm_kernel.page_shift;
 }
 
-/*
- * Dirty free pages will likely be used again, and until then are RSS that nobody uses. They may stay while all of the arena
- * that is resident is not more than 9/8 of what was live of late: a program that frees and allocates around one size of
- * its heap then goes without the kernel. But never more than what is live, so that RSS falls with the heap.
- */
 size_t vm_dirty_max(const struct arena *arena)
 {
-    const size_t n_live = vm_load_relaxed(&arena->x_n_pages) - vm_load_relaxed(&arena->x_n_free);
-    const size_t n_recent = vm_max_size(vm_load_relaxed(&arena->x_n_live_recent), n_live);
-    return vm_max_size(vm_dirty_min(),
-                       vm_min_size(n_recent + (n_recent >> VM_DIRTY_SHARE_SHIFT) - n_live, n_live));
+    return vm_max_size(vm_dirty_min(), vm_dirty_worth(arena));
 }

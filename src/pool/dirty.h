@@ -4,7 +4,7 @@
  *
  * A page's tag in the buddy system says whether it is dirty (bit 0). The tag of a group's first page, a group being as
  * many pages as the largest order has, also counts the dirty pages of the group, from bit 1 on: clean groups are passed
- * over at once. Cost: a step a page in groups with dirty ones. Needs, all but the last: the arena's lock, and pages
+ * over at once. Cost: a step a page in groups with dirty ones. Needs, all but the last two: the arena's lock, and pages
  * that exist.
  */
 #ifndef VM_POOL_DIRTY_H
@@ -23,7 +23,8 @@ uint32_t vm_dirty_clear(struct arena *arena, uint32_t index, uint32_t n_pages);
 /* So many dirty free pages any arena may keep. */
 size_t vm_dirty_min(void);
 
-/* How many this one may keep: see dirty.c. Lock: none needed. */
+/* How many this one may keep, and how many of them for what is live in it: see dirty.c. Lock: none needed. */
 size_t vm_dirty_max(const struct arena *arena);
+size_t vm_dirty_worth(const struct arena *arena);
 
 #endif

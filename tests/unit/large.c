@@ -247,6 +247,39 @@ static void zeroed(void **state)
     unit_assert_returns(zero, NULL);
 }
 
+static size_t dirty_bytes(void)
+{
+    return vm_pool_totals().dirty_bytes;
+}
+
+/* Blocks that come and go keep their dirty pages only once they were seen to take them again, and not beyond the last. */
+static void come_and_go(void *argument)
+{
+    (void)argument;
+    enum { N = 8, BYTES = VM_MIB };
+    void *block[N];
+    begin();
+    vm_large_set_threshold(2 * BYTES);
+    const size_t slack = BYTES / 8;
+    for (unsigned round = 0; round < 20; round++) {
+        for (unsigned i = round ? 1 : 0; i < N; i++)
+            UNIT_REQUIRE(block[i] = vm_large_alloc(BYTES, VM_BLOCK_ALIGN));
+        for (unsigned i = N - 1; i > 0; i--)
+            free_block(block[i]);
+        if (round == 0)
+            UNIT_REQUIRE(dirty_bytes() <= BYTES + slack);
+    }
+    UNIT_REQUIRE(dirty_bytes() >= (N - 2) * BYTES);
+    free_block(block[0]);
+    UNIT_REQUIRE(dirty_bytes() <= VM_DIRTY_BYTES_MIN);
+}
+
+static void coming_and_going(void **state)
+{
+    (void)state;
+    unit_assert_returns(come_and_go, NULL);
+}
+
 static void fill(unsigned char *block, size_t bytes)
 {
     for (size_t i = 0; i < bytes; i++)
@@ -539,6 +572,7 @@ int main(void)
         cmocka_unit_test(number_of_mappings),
         cmocka_unit_test(alignment),
         cmocka_unit_test(zeroed),
+        cmocka_unit_test(coming_and_going),
         cmocka_unit_test(resizing),
         cmocka_unit_test(growing_in_place),
         cmocka_unit_test(resizing_fails),
