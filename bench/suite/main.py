@@ -113,7 +113,7 @@ def make(build):
     """Configures and builds a release with the benchmarks."""
     steps = [["ninja", "-C", build]]
     if not (build / "build.ninja").exists():
-        setup = ["meson", "setup", "--buildtype=release", "-Dbench=true", "-Dtests=disabled", build, ROOT]
+        setup = ["meson", "setup", "-Doptimization=2", "-Ddebug=false", "-Dbench=true", "-Dtests=disabled", build, ROOT]
         steps.insert(0, setup)
     for step in steps:
         done = subprocess.run(step, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)

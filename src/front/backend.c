@@ -116,17 +116,20 @@ static void read_plan(void)
         vm_tune_refuse_text(TUNE_KEY_FAULT, &complaint);
 }
 
-static void open_log(void)
+/* Whether there is a log. */
+static bool open_log(void)
 {
     static const struct scan_complaint complaint = {
         1, 1, "a file that can be written, or the number of an open one"};
     const char *const text = vm_tune_text(TUNE_KEY_OPLOG);
     if (!text)
-        return;
-    if (vm_oplog_open(text))
+        return false;
+    const bool is_open = vm_oplog_open(text);
+    if (is_open)
         vm_tune_take_text(TUNE_KEY_OPLOG);
     else
         vm_tune_refuse_text(TUNE_KEY_OPLOG, &complaint);
+    return is_open;
 }
 
 struct vm_kernel_backend *vm_backend_choose(void)
@@ -136,6 +139,6 @@ struct vm_kernel_backend *vm_backend_choose(void)
     was_read = vm_process_entries() != NULL;
     struct vm_kernel_backend *const backend = vm_kernel_installed() ? vm_kernel_installed() : choose();
     read_plan();
-    open_log();
-    return vm_fault_plan.n_rules || vm_oplog_is_open() ? vm_fault_interpose(backend) : backend;
+    const bool has_log = open_log();
+    return vm_fault_plan.n_rules || has_log ? vm_fault_interpose(backend) : backend;
 }

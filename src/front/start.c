@@ -9,7 +9,9 @@
 #include "front/front.h"
 #include "front/print.h"
 #include "front/trace.h"
+#include "front/tune.h"
 #include "heap/heap_fast.h"
+#include "heap/thread.h"
 #include "kernel/fault.h"
 #include "kernel/kernel.h"
 #include "large/large.h"
@@ -54,7 +56,7 @@ void vm_front_set_up(void)
     vm_front_fit_to_memory();
     has_environment = vm_tune_read_environment();
     leave_break_to_other_malloc();
-    if (has_environment)
+    if (has_environment && vm_tune_text(TUNE_KEY_TRACE))
         vm_trace_start();
 }
 
@@ -116,6 +118,8 @@ VM_DESTRUCTOR static void stop(void)
 {
     if (vm_front_settings.stats != STATS_NONE)
         vm_stats_report((enum stats_format)vm_front_settings.stats);
-    vm_fault_report();
-    vm_trace_stop();
+    if (vm_fault_plan.n_rules)
+        vm_fault_report();
+    if (vm_heap_none.taker)
+        vm_trace_stop();
 }

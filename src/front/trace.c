@@ -482,6 +482,7 @@ void vm_trace_start(void)
         return;
     }
     vm_tune_take_text(TUNE_KEY_TRACE);
+    vm_thread_make_stand_ins();
     vm_heap_none.taker = vm_heap_ended.taker = &taker;
 }
 

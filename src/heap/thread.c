@@ -38,11 +38,10 @@ const vm_word vm_heap_no_blocks = 0;
 #define NO_BINS NO_BINS_35, NO_BINS_35, NO_BINS_35
 _Static_assert(VM_N_CLASSES == 105, "NO_BINS makes a bin for each class");
 
-/* Never written, but for the taker: all slow paths test for them. Not const, as a heap's pointer is not. */
+/* Never written once made, but for the taker: all slow paths test for them. Not const, as a heap's pointer is not. The last
+   three are made when they are first needed, as each is two pages of every process. */
 struct heap vm_heap_none = {.bin = {NO_BINS}, .x_state = HEAP_STAND_IN};
-struct heap vm_heap_ended = {.bin = {NO_BINS}, .x_state = HEAP_STAND_IN};
-struct heap vm_heap_none_within = {.bin = {NO_BINS}, .x_state = HEAP_STAND_IN};
-struct heap vm_heap_ended_within = {.bin = {NO_BINS}, .x_state = HEAP_STAND_IN};
+struct heap vm_heap_ended, vm_heap_none_within, vm_heap_ended_within;
 
 static bool has_ended(const struct heap *heap)
 {
@@ -157,6 +156,19 @@ static struct heap *shared_heap(void)
     return heap;
 }
 
+void vm_thread_make_stand_ins(void)
+{
+    static bool are_made;
+    struct heap *const stand_ins[] = {&vm_heap_ended, &vm_heap_none_within, &vm_heap_ended_within};
+    vm_lock_acquire(&registry_lock);
+    for (size_t i = 0; i < sizeof stand_ins / sizeof *stand_ins && !are_made; i++) {
+        __builtin_memcpy(stand_ins[i]->bin, vm_heap_none.bin, sizeof vm_heap_none.bin);
+        vm_store_relaxed(&stand_ins[i]->x_state, HEAP_STAND_IN);
+    }
+    are_made = true;
+    vm_lock_release(&registry_lock);
+}
+
 void vm_thread_settle(void)
 {
     struct heap *const heap = vm_heap_self;
@@ -183,6 +195,7 @@ static void abandon(struct heap *heap)
 void vm_thread_end(void *argument)
 {
     struct heap *const heap = argument;
+    vm_thread_make_stand_ins();
     vm_heap_self = &vm_heap_ended;
     abandon(heap);
     vm_fetch_sub_relaxed(&x_n_own, 1);

@@ -12,6 +12,9 @@
    taken, their twins stand for them. */
 extern struct heap vm_heap_none, vm_heap_ended, vm_heap_none_within, vm_heap_ended_within;
 
+/* Makes those that are not the first, unless they are there. Needs: before one of them becomes vm_heap_self. */
+void vm_thread_make_stand_ins(void);
+
 /* What an empty bin's mask points to. */
 extern const vm_word vm_heap_no_blocks;
 

@@ -29,6 +29,13 @@ struct near_map {
 };
 extern struct near_map vm_near_map;
 
+/* An entry for each leaf that there may be. */
+struct root_entry {
+    struct leaf *x_leaf;
+    size_t n_used; /* entries of the leaf that are not 0 */
+};
+extern struct root_entry vm_pagemap_root[VM_ROOT_ENTRIES];
+
 /* Probably the slab of this address, else an arbitrary or the empty slab: the caller verifies. Never
    faults. */
 VM_INLINE struct span *vm_pagemap_near(const void *address)
