@@ -107,7 +107,8 @@ static int put_library(struct vk_process *process, const struct vk_image *librar
     return put_image(process, library, place - start);
 }
 
-/* Bounds of text and data, and the break behind all of it. */
+/* Bounds of text and data, and the break behind all of it: where that is beyond all addresses, at their end, so that it cannot
+   move. */
 static void set_bounds(struct vk_process *process, const struct vk_image *program, vk_va base)
 {
     struct vk_paging *const told = &process->told;
@@ -127,7 +128,8 @@ static void set_bounds(struct vk_process *process, const struct vk_image *progra
         }
     }
     const size_t offset = (size_t)vk_machine_draw(process->machine, BREAK_OFFSET_MOST);
-    mm->break_start = mm->break_end = vk_page_up(mm, end) + page_down(mm, offset);
+    mm->break_start = mm->break_end =
+        vm_min_size(vk_page_up(mm, end) + page_down(mm, offset), mm->areas.high);
 }
 
 static int put_stack(struct vk_process *process, vk_va top, size_t argument_bytes)

@@ -314,7 +314,8 @@ static void *map(void *context, size_t bytes, size_t alignment, enum vm_access a
     const struct vk_map wanted = {.bytes = bytes, .alignment = alignment, .prot = prot_of(access)};
     vk_va at;
     char *start = NULL;
-    if (vk_map(made.mm, &wanted, &at) == 0) {
+    /* Beyond the window's own alignment it would be luck. */
+    if (alignment <= window_alignment() && vk_map(made.mm, &wanted, &at) == 0) {
         start = host_of(MACHINE_MAPPINGS, at, bytes);
         if (!start)
             vk_unmap(made.mm, at, bytes);
