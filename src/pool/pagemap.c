@@ -61,7 +61,7 @@ static uintptr_t *entry_of(uintptr_t address)
     const uint64_t root_index = (uint64_t)address >> VM_LEAF_ADDRESS_BITS;
     if (root_index >= VM_ROOT_ENTRIES)
         return NULL;
-    struct leaf *const leaf = vm_load_acquire(&vm_pagemap_root[root_index].x_leaf);
+    struct leaf *const leaf = vm_load_acquire(&vm_pagemap_x_root[root_index]);
     return leaf ? &leaf->x_entry[address >> VM_GRANULE_SHIFT & (VM_LEAF_ENTRIES - 1)] : NULL;
 }
 
@@ -82,11 +82,11 @@ struct span *vm_pagemap_find(const void *address)
 static void write_entry_locked(uintptr_t address, uintptr_t value)
 {
     const size_t root_index = address >> VM_LEAF_ADDRESS_BITS;
-    struct leaf *const leaf = vm_pagemap_root[root_index].x_leaf;
+    struct leaf *const leaf = vm_pagemap_x_root[root_index];
     uintptr_t *const entry = entry_of(address);
-    vm_pagemap_root[root_index].n_used += (size_t)(value != 0) - (size_t)(vm_load_relaxed(entry) != 0);
+    vm_pagemap_n_used[root_index] += (uint32_t)(value != 0) - (uint32_t)(vm_load_relaxed(entry) != 0);
     vm_store_release(entry, value);
-    if (vm_pagemap_root[root_index].n_used == 0 && n_leaves > LEAVES_KEPT && vm_kernel.purge_zeroes)
+    if (vm_pagemap_n_used[root_index] == 0 && n_leaves > LEAVES_KEPT && vm_kernel.purge_zeroes)
         vm_kernel_purge(leaf, vm_round_up(sizeof *leaf, vm_kernel.page_bytes));
 }
 
@@ -100,7 +100,7 @@ static uintptr_t *entry_made_locked(uintptr_t address)
     struct leaf *const leaf = vm_kernel_map_table(bytes);
     if (!leaf)
         return NULL;
-    vm_store_release(&vm_pagemap_root[root_index].x_leaf, leaf);
+    vm_store_release(&vm_pagemap_x_root[root_index], leaf);
     n_leaves++;
     return entry_of(address);
 }
@@ -291,7 +291,7 @@ void vm_pagemap_forget(const char *start, const char *end)
         const uintptr_t at = first + offset;
         const uintptr_t *const entry = entry_of(at);
         if (entry)
-            purge_entries_locked(vm_pagemap_root[at >> VM_LEAF_ADDRESS_BITS].x_leaf->x_entry, entry);
+            purge_entries_locked(vm_pagemap_x_root[at >> VM_LEAF_ADDRESS_BITS]->x_entry, entry);
         purge_entries_locked(vm_near_map.x_slab_distance,
                              &vm_near_map.x_slab_distance[at >> VM_GRANULE_SHIFT & (VM_NEAR_ENTRIES - 1)]);
     }
@@ -352,7 +352,7 @@ void vm_pagemap_walk(void (*visit)(struct span *span, void *context), void *cont
         last = span ? span : last;
     }
     for (size_t root_index = 0; root_index < VM_ROOT_ENTRIES; root_index++) {
-        struct leaf *const leaf = vm_load_acquire(&vm_pagemap_root[root_index].x_leaf);
+        struct leaf *const leaf = vm_load_acquire(&vm_pagemap_x_root[root_index]);
         for (size_t i = 0; leaf && i < VM_LEAF_ENTRIES; i++) {
             const uintptr_t entry = vm_load_acquire(&leaf->x_entry[i]);
             const size_t n_pages = (size_t)VM_GRANULE >> vm_kernel.page_shift,
@@ -375,7 +375,7 @@ struct pagemap_totals vm_pagemap_totals(void)
     const struct pagemap_totals totals = {
         .mapped_bytes = n_leaves * vm_round_up(sizeof(struct leaf), vm_kernel.page_bytes) +
                         (x_window ? window_bytes() : 0),
-        .static_bytes = sizeof vm_near_map + sizeof vm_pagemap_root,
+        .static_bytes = sizeof vm_near_map + sizeof vm_pagemap_x_root + sizeof vm_pagemap_n_used,
     };
     vm_lock_release(&map_lock);
     return totals;

@@ -29,12 +29,10 @@ struct near_map {
 };
 extern struct near_map vm_near_map;
 
-/* An entry for each leaf that there may be. */
-struct root_entry {
-    struct leaf *x_leaf;
-    size_t n_used; /* entries of the leaf that are not 0 */
-};
-extern struct root_entry vm_pagemap_root[VM_ROOT_ENTRIES];
+/* Of each leaf that there may be: where it is, and how many of its entries are not 0. Two tables, as one would be larger:
+   they are in RLIMIT_DATA. */
+extern struct leaf *vm_pagemap_x_root[VM_ROOT_ENTRIES];
+extern uint32_t vm_pagemap_n_used[VM_ROOT_ENTRIES];
 
 /* Probably the slab of this address, else an arbitrary or the empty slab: the caller verifies. Never
    faults. */

@@ -6,4 +6,5 @@
 #include "pool/pagemap.h"
 
 VM_ALIGNED(4 * VM_KIB) struct near_map vm_near_map; /* so that its pages can be purged */
-struct root_entry vm_pagemap_root[VM_ROOT_ENTRIES];
+struct leaf *vm_pagemap_x_root[VM_ROOT_ENTRIES];
+uint32_t vm_pagemap_n_used[VM_ROOT_ENTRIES];
