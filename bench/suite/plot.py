@@ -210,8 +210,9 @@ def scatter(folder, name, title, x_label, y_label, points):
 
 def names_beside(spots, ends):
     """{name: (x, y, side)} for {name: (x, y)} and {name: (ends of its bar along x, along y)}: each name beside its point,
-    where no point, bar, other name or axis is, if there is such a place. All as parts of the plot's width and height."""
-    taken = []
+    where no point, bar, other name or axis is, or, if there is no such place, at least no other name. All as parts of the
+    plot's width and height."""
+    taken, names = [], []
     for name, (x, y) in spots.items():
         (left, right), (bottom, top) = ends[name]
         taken.append((left - 0.012, y - 0.015, right + 0.012, y + 0.015))
@@ -221,21 +222,19 @@ def names_beside(spots, ends):
         length = 0.013 * len(name)
         places = [
             (x + 0.015 if side == "left" else x - 0.015, y + up, side)
-            for up in (0.03, -0.03, 0.06, -0.06)
+            for up in (0.03, -0.03, 0.06, -0.06, 0.09, -0.09, 0.12, -0.12)
             for side in ("left", "right")
         ]
         boxes = [
             (at - (length if side == "right" else 0), y - 0.014, at + (length if side == "left" else 0), y + 0.014)
             for at, y, side in places
         ]
-        free = [
-            index
-            for index, box in enumerate(boxes)
-            if min(box) >= 0 and max(box) <= 1 and not any(overlap(box, other) for other in taken)
-        ]
-        best = free[0] if free else 0
+        inside = [index for index, box in enumerate(boxes) if min(box) >= 0 and max(box) <= 1]
+        without_names = [index for index in inside if not any(overlap(boxes[index], other) for other in names)]
+        free = [index for index in without_names if not any(overlap(boxes[index], other) for other in taken)]
+        best = next(iter(free + without_names + inside), 0)
         placed[name] = places[best]
-        taken.append(boxes[best])
+        names.append(boxes[best])
     return placed
 
 

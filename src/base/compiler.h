@@ -38,9 +38,6 @@
         opaque_;                                                                                             \
     })
 
-/* Keeps the value in its register up to here, so that GCC makes results elsewhere: for instructions' sake alone. */
-#define VM_IN_USE(value) __asm__ volatile("" : : "r"(value))
-
 /* One thread-local word, reached without a call: anything else would let the loader allocate inside
    malloc. */
 #if !VM_THREADS

@@ -62,11 +62,17 @@ enum {
     VM_N_ORDERS = VM_ORDER_MAX + 1,
 
     /* Size classes: see slab/sizeclass.h for the rule. */
-    VM_SMALL_MAX = 1024,
+    VM_EVEN_MAX = 256, /* all multiples of the alignment up to here are classes */
     VM_SLAB_BLOCK_MAX = 32 * VM_KIB,
-    VM_N_SMALL_CLASSES = VM_SMALL_MAX / VM_BLOCK_ALIGN,
-    VM_CLASS_STEPS = 8, /* classes a doubling above VM_SMALL_MAX */
-    VM_N_CLASSES = 1 + VM_N_SMALL_CLASSES + 5 * VM_CLASS_STEPS,
+    VM_N_EVEN_CLASSES = VM_EVEN_MAX / VM_BLOCK_ALIGN,
+    VM_CLASS_STEPS = 8, /* classes a doubling above VM_EVEN_MAX */
+    VM_N_CLASSES = 1 + VM_N_EVEN_CLASSES + 7 * VM_CLASS_STEPS,
+
+    /* Requests up to this are small: a heap has a bin for each multiple of the alignment. Above, one for each class. */
+    VM_SMALL_MAX = 1024,
+    VM_N_SMALL_BINS = 1 + VM_SMALL_MAX / VM_BLOCK_ALIGN,
+    VM_N_BINS = VM_N_SMALL_BINS + 5 * VM_CLASS_STEPS,
+
     VM_SLAB_BYTES_MAX = 8 * VM_SLAB_BLOCK_MAX, /* see slab/sizeclass.h */
     VM_SLAB_DOUBLINGS_MAX = 4,                 /* from a class's smallest slab to its largest, at most */
 
@@ -74,8 +80,10 @@ enum {
     VM_RETIRED_BYTES_MAX = 512 * VM_KIB,
     VM_RETIRED_SLABS_MAX = 24,
 
-    /* With so many slabs a heap looks for holes in them before it asks for pages: see heap/compound.h. */
+    /* With so many slabs a heap passes over those that have few free blocks; and with so many, it looks for holes in them
+       before it asks for pages: see heap/compound.h. */
     VM_LARGE_HEAP_SLABS = 512,
+    VM_COMPOUND_HEAP_SLABS = 1024,
 
     VM_REGRETTED_CLASSES = 4, /* classes whose empty slabs are given back last, as one was needed at once */
 
@@ -100,8 +108,11 @@ enum {
 };
 
 _Static_assert((VM_BLOCK_ALIGN & (VM_BLOCK_ALIGN - 1)) == 0, "alignment is a power of two");
-_Static_assert(VM_SLAB_BLOCK_MAX == VM_SMALL_MAX << 5,
-               "VM_N_CLASSES counts five doublings above VM_SMALL_MAX");
+_Static_assert(VM_SLAB_BLOCK_MAX == VM_EVEN_MAX << 7,
+               "VM_N_CLASSES counts seven doublings above VM_EVEN_MAX");
+_Static_assert(VM_SLAB_BLOCK_MAX == VM_SMALL_MAX << 5, "VM_N_BINS counts five doublings above VM_SMALL_MAX");
+_Static_assert(VM_EVEN_MAX / VM_CLASS_STEPS / 2 == VM_BLOCK_ALIGN,
+               "the steps above go on where the even ones end");
 _Static_assert(VM_SMALL_MAX % VM_BLOCK_ALIGN == 0, "small classes are multiples of the alignment");
 _Static_assert(VM_DYNAMIC_MMAP_THRESHOLD_MAX >= VM_DEFAULT_MMAP_THRESHOLD,
                "the dynamic threshold only grows");

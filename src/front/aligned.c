@@ -24,7 +24,7 @@ static void *aligned_block(size_t alignment, size_t size)
     if (VM_UNLIKELY(vm_heap_self->taker != NULL))
         return vm_heap_self->taker->aligned(alignment, size);
     if (alignment <= VM_GRANULE && size <= VM_SLAB_BLOCK_MAX - alignment) {
-        /* Its class is a multiple of the alignment: above 1024 bytes, classes are multiples of a power of two,
+        /* Its class is a multiple of the alignment: above 256 bytes, classes are multiples of a power of two,
            their step, and all multiples of larger powers are classes. */
         const size_t bytes = vm_round_up(size ? size : 1, alignment);
         if (bytes <= vm_load_relaxed(&vm_large_policy.x_slab_max)) {

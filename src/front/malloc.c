@@ -69,12 +69,11 @@ VM_NOINLINE void *vm_malloc_slow(size_t size)
 {
     if (size <= VM_SMALL_MAX || size > vm_load_relaxed(&vm_large_policy.x_slab_max))
         return alloc_slow(size);
-    const unsigned class_index = vm_class_of_middle(size);
-    struct bin *const bin = &vm_heap_self->bin[class_index];
-    const vm_word mask = vm_load_relaxed(bin->mask);
+    const struct bin *const bin = &vm_heap_self->bin[vm_bin_of_middle(vm_class_of(size))];
+    const vm_word mask = vm_load_relaxed(&bin->group->x_mask);
     if (VM_UNLIKELY(mask == 0))
         return alloc_slow(size);
-    return vm_heap_take(bin, mask, vm_class_bytes_of_middle(size));
+    return vm_heap_take(bin, mask);
 }
 
 void *vm_front_fill_fresh(void *block, size_t bytes)
@@ -178,12 +177,11 @@ void *vm_calloc(size_t count, size_t size)
         return out_of_memory();
     if (VM_UNLIKELY(bytes > VM_SMALL_MAX))
         return calloc_slow(bytes);
-    const size_t block_bytes = vm_round_up(bytes, VM_BLOCK_ALIGN);
-    struct bin *const bin = vm_heap_small_bin(block_bytes);
-    const vm_word mask = vm_load_relaxed(bin->mask);
+    const struct bin *const bin = vm_heap_small_bin(bytes);
+    const vm_word mask = vm_load_relaxed(&bin->group->x_mask);
     if (VM_UNLIKELY(mask == 0))
         return calloc_slow(bytes);
-    return cleared(vm_heap_take(bin, mask, block_bytes), block_bytes);
+    return cleared(vm_heap_take(bin, mask), bin->block_bytes);
 }
 
 /* The bytes of a live block, and its span; ends the process if it is none. */

@@ -49,7 +49,7 @@ static bool is_in_free_pages(const char *pointer)
 
 static struct finding look_into_slab(struct slab *slab, const char *pointer)
 {
-    const char *const base = slab->base;
+    const char *const base = vm_slab_block(slab, 0);
     size_t index = pointer < base ? slab->n_blocks : (size_t)(pointer - base) / slab->span.block_bytes;
     if (index >= slab->n_blocks)
         return (struct finding){.place = PLACE_BETWEEN_BLOCKS};

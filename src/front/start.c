@@ -56,8 +56,9 @@ void vm_front_set_up(void)
     vm_front_fit_to_memory();
     has_environment = vm_tune_read_environment();
     leave_break_to_other_malloc();
-    if (has_environment && vm_tune_text(TUNE_KEY_TRACE))
-        vm_trace_start();
+    const char *const trace = has_environment ? vm_tune_text(TUNE_KEY_TRACE) : NULL;
+    if (trace) /* what few processes call, few should have in memory: src/meson.build */
+        vm_trace_start(trace);
 }
 
 static void add_identity(struct message *message)

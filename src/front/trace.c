@@ -469,11 +469,10 @@ static const struct taker taker = {
 
 /* --- beginning and fork --------------------------------------------------------------------------------- */
 
-void vm_trace_start(void)
+void vm_trace_start(const char *name)
 {
     struct scan_complaint complaint;
-    const char *const name = vm_tune_text(TUNE_KEY_TRACE);
-    if (!name || !vm_trace_is_meant())
+    if (!vm_trace_is_meant())
         return;
     path = vm_trace_claim(name, &complaint);
     head = path ? make_head(0) : NULL;

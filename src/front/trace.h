@@ -5,8 +5,9 @@
 
 #include "base/compiler.h"
 
-/* Begins to record if VMALLOC_TRACE says so. Called once, while the allocator is set up, when all settings are read. */
-void vm_trace_start(void);
+/* Begins to record, if this process is meant, into the file that VMALLOC_TRACE names. Called once, while the allocator is set
+   up, when all settings are read. */
+void vm_trace_start(const char *name);
 
 /* The process comes to its end. What follows is recorded, too. */
 void vm_trace_stop(void);

@@ -11,7 +11,8 @@
  * a whole turn of time to collect free blocks.
  *
  * Invariants: H1 a slab of the heap is in exactly one place: current[class], current[another class] (it is that one's
- * host) or slabs[class], as its state says; H2 a bin with blocks points into current[class], a slab of that class;
+ * host) or slabs[class], as its state says; H2 a class's bins all lead to one group of current[class], a slab of that
+ * class, or to none;
  * H3 a slab is in retired[] iff retired_at is not 0, and then there.
  */
 #include "heap/heap.h"
@@ -90,17 +91,26 @@ bool vm_heap_collect_remote(struct slab *slab)
 
 /* --- lists and bins ------------------------------------------------------------------------------------- */
 
+/* Has all bins of the class lead to the group. Each of four stores is made, be it to the same bin: branches by the class would
+   be guessed wrong as often as right. */
+static void set_bins(struct heap *heap, unsigned class_index, struct bin bin)
+{
+    struct bin *const last = &heap->bin[vm_last_bin[class_index]];
+    const size_t n = vm_n_bins(class_index), is_several = n > 1, are_four = n > 2;
+    last[0] = bin;
+    *(last - is_several) = bin;
+    *(last - 2 * are_four) = bin;
+    *(last - 3 * are_four) = bin;
+}
+
 static void attach(struct heap *heap, struct slab *slab, size_t group_index)
 {
-    struct bin *const bin = &heap->bin[slab->class_index];
-    bin->mask = &slab->group[group_index].x_mask;
-    bin->base = vm_slab_block(slab, group_index * VM_WORD_BITS);
+    set_bins(heap, slab->class_index, (struct bin){&slab->group[group_index], slab->span.block_bytes});
 }
 
 void vm_heap_detach(struct heap *heap, unsigned class_index)
 {
-    heap->bin[class_index].mask = (vm_word *)(uintptr_t)&vm_heap_no_blocks;
-    heap->bin[class_index].base = NULL;
+    set_bins(heap, class_index, (struct bin){&vm_heap_no_blocks, 0});
 }
 
 /* Attaches the first group with a free block. False: there is none. */
@@ -286,13 +296,29 @@ void vm_heap_settle_locked(struct heap *heap, struct list *emptied)
 
 /* --- allocating ----------------------------------------------------------------------------------------- */
 
-enum { LOOKS_MAX = 16 };
+enum { LOOKS_MAX = 16, ENOUGH_BLOCKS = 4 };
 
 static bool has_free(const struct slab *slab)
 {
     for (size_t i = 0; i < slab->n_groups; i++)
         if (vm_load_relaxed(&slab->group[i].x_mask))
             return true;
+    return false;
+}
+
+/* Whether it is worth taking blocks from the slab. In a large heap, with a block or two in each slab, most of an allocation
+   would be the search for the next one: these wait until they have more. */
+static bool has_enough(const struct heap *heap, const struct slab *slab)
+{
+    if (heap->n_listed < VM_LARGE_HEAP_SLABS || slab->n_blocks < VM_WORD_BITS)
+        return has_free(slab);
+    for (size_t i = 0; i < slab->n_groups; i++) {
+        vm_word mask = vm_load_relaxed(&slab->group[i].x_mask);
+        for (unsigned n = 1; n < ENOUGH_BLOCKS; n++)
+            mask &= mask - 1;
+        if (mask)
+            return true;
+    }
     return false;
 }
 
@@ -308,7 +334,7 @@ struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index)
     const unsigned n_looks = heap->n_looks[class_index];
     for (unsigned i = 0; i <= n_looks && list->first; i++) {
         struct slab *const slab = vm_slab_of_node(list->first);
-        if (has_free(slab)) {
+        if (has_enough(heap, slab)) {
             vm_heap_unlist_locked(heap, slab);
             if (list->first) /* the next search looks there first: both lines of it, if it has one group */
                 prefetch(vm_slab_of_node(list->first));
@@ -374,8 +400,8 @@ static unsigned count_slabs_locked(const struct heap *heap, unsigned class_index
 /* A block of the attached group. Needs: to act as owner. */
 static void *take_attached(struct heap *heap, unsigned class_index)
 {
-    struct bin *const bin = &heap->bin[class_index];
-    void *const block = vm_heap_take(bin, vm_load_relaxed(bin->mask), vm_class_bytes(class_index));
+    const struct bin *const bin = &heap->bin[vm_last_bin[class_index]];
+    void *const block = vm_heap_take(bin, vm_load_relaxed(&bin->group->x_mask));
     if (VM_UNLIKELY(vm_load_relaxed(&vm_heap_policy.x_perturb)))
         vm_heap_detach(heap, class_index); /* the next one is filled, too */
     return block;
@@ -406,7 +432,7 @@ static void *take_any_locked(struct heap *heap, unsigned class_index, struct lis
     void *block = vm_compound_take(heap, class_index);
     if (!block)
         block = take_locked(heap, class_index, emptied);
-    if (block || heap->n_listed < VM_LARGE_HEAP_SLABS)
+    if (block || heap->n_listed < VM_COMPOUND_HEAP_SLABS)
         return block;
     return vm_compound_take_from_next(heap, class_index);
 }
@@ -492,15 +518,19 @@ void *vm_heap_alloc_plain(unsigned class_index)
     return block;
 }
 
-/* The search in turn stops early; this one does not: the class's next block is from a slab with free ones, if the heap has
-   one at all. */
-static void search_all_locked(struct heap *heap, unsigned class_index)
+/* The search in turn stops early, and wants more than a few blocks; this one finds a block of the class if the heap has one
+   at all. */
+static void *take_last_locked(struct heap *heap, unsigned class_index, struct list *emptied)
 {
+    void *const block = take_locked(heap, class_index, emptied);
     struct list_node *node = heap->slabs[class_index].first;
     while (node && !has_free(vm_slab_of_node(node)))
         node = node->next;
-    if (node)
-        move_to_front(heap, vm_slab_of_node(node));
+    if (block || !node)
+        return block;
+    vm_heap_unlist_locked(heap, vm_slab_of_node(node));
+    vm_heap_make_current(heap, class_index, vm_slab_of_node(node));
+    return attach_any(heap, vm_slab_of_node(node)) ? take_attached(heap, class_index) : NULL;
 }
 
 void *vm_heap_alloc_spare(unsigned class_index)
@@ -512,8 +542,7 @@ void *vm_heap_alloc_spare(unsigned class_index)
     void *block = NULL;
     vm_lock_acquire(&heap->lock);
     for (; !block && class_index < VM_N_CLASSES; class_index++) {
-        search_all_locked(heap, class_index);
-        block = take_locked(heap, class_index, &emptied);
+        block = take_last_locked(heap, class_index, &emptied);
         if (block)
             __builtin_memset(block, 0, vm_class_bytes(class_index));
     }
@@ -549,9 +578,12 @@ void vm_heap_check(struct heap *heap)
         const bool is_own = slab && slab->class_index == i;
         if (slab)
             check_slab(heap, slab, slab->class_index, SLAB_CURRENT);
-        VM_CHECK(heap->bin[i].mask == &vm_heap_no_blocks ||
-                 (is_own && (char *)heap->bin[i].mask >= (char *)slab->group &&
-                  (char *)heap->bin[i].mask < (char *)vm_slab_remote(slab))); /* H2 */
+        for (unsigned last = vm_last_bin[i], k = last; i > 0 && k > last - vm_n_bins(i); k--)
+            VM_CHECK(heap->bin[k].group == heap->bin[vm_last_bin[i]].group &&
+                     (heap->bin[k].group == &vm_heap_no_blocks ||
+                      (is_own && heap->bin[k].block_bytes == vm_class_bytes(i) &&
+                       heap->bin[k].group >= slab->group &&
+                       heap->bin[k].group < slab->group + slab->n_groups))); /* H2 */
         for (struct list_node *node = heap->slabs[i].first; node; node = node->next)
             check_slab(heap, vm_slab_of_node(node), i, SLAB_LISTED);
     }

@@ -21,10 +21,10 @@ struct sparse_classes {
     vm_word bits[(VM_N_CLASSES + VM_WORD_BITS - 1) / VM_WORD_BITS];
 };
 
-/* What malloc's fast path looks at: a group of the class's current slab. */
+/* What malloc's fast path looks at: where blocks for requests of some size come from. */
 struct bin {
-    vm_word *mask; /* the group's x_mask, or a constant 0 */
-    char *base;    /* block 0 of the group */
+    struct slab_group *group; /* of the class's current slab, or one without blocks */
+    size_t block_bytes;
 };
 
 enum heap_state {
@@ -51,14 +51,14 @@ struct taker {
 };
 
 struct heap {
-    struct bin bin[VM_N_CLASSES]; /* the owner's alone, without lock */
-    struct lock lock;             /* rank HEAP; guards all below but what begins with x_ */
-    uint32_t x_state;             /* enum heap_state; written under the lock */
-    uint32_t index;               /* number of the heap, in order of making */
-    struct heap *x_next;          /* all heaps ever made, newest first */
-    struct heap *next_abandoned;  /* guarded by the registry's lock */
-    struct slab *x_queue;         /* slabs with remote frees: pushed by anybody, taken whole under the lock */
-    uint32_t x_missed;            /* a remote free may have gone past the queue: look at all slabs */
+    struct bin bin[VM_N_BINS];   /* see sizeclass.h; the owner's alone, without lock */
+    struct lock lock;            /* rank HEAP; guards all below but what begins with x_ */
+    uint32_t x_state;            /* enum heap_state; written under the lock */
+    uint32_t index;              /* number of the heap, in order of making */
+    struct heap *x_next;         /* all heaps ever made, newest first */
+    struct heap *next_abandoned; /* guarded by the registry's lock */
+    struct slab *x_queue;        /* slabs with remote frees: pushed by anybody, taken whole under the lock */
+    uint32_t x_missed;           /* a remote free may have gone past the queue: look at all slabs */
     uint32_t n_retired;
     uint8_t gone_class; /* of the retired slab that went last; VM_N_CLASSES: none */
     uint8_t next_regretted;
@@ -138,7 +138,7 @@ void vm_heap_unlist_locked(struct heap *heap, struct slab *slab);
 /* Puts a LOOSE slab of the heap into its list. Needs: the lock. */
 void vm_heap_list_locked(struct heap *heap, struct slab *slab);
 
-/* A LISTED slab of the class with free blocks, taken out of its list and LOOSE; NULL: none was found. Needs:
+/* A LISTED slab of the class with enough free blocks, taken out of its list and LOOSE; NULL: none was found. Needs:
    as vm_heap_drain_locked. */
 struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index);
 
@@ -146,7 +146,7 @@ struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index)
    vm_heap_is_slab_done; for a visitor of a live heap, the slab LISTED. */
 void vm_heap_expel_locked(struct heap *heap, struct slab *slab, struct list *emptied);
 
-/* Leaves the class's bin without blocks, so that the next malloc takes the slow path. Needs: to act as owner. */
+/* Leaves the class's bins without blocks, so that the next malloc takes the slow path. Needs: to act as owner. */
 void vm_heap_detach(struct heap *heap, unsigned class_index);
 
 /* Gives slabs back to the pool. Lock: none held. */

@@ -21,32 +21,31 @@ void *vm_malloc_slow(size_t size);
 void vm_free_slow(void *block);
 
 /* Takes the lowest free block of the bin's group, whose mask, not 0, the caller has read. */
-VM_INLINE void *vm_heap_take(struct bin *bin, vm_word mask, size_t block_bytes)
+VM_INLINE void *vm_heap_take(const struct bin *bin, vm_word mask)
 {
+    struct slab_group *const group = bin->group;
     const size_t index = vm_bits_lowest(mask);
-    vm_store_relaxed(bin->mask, mask & ~((vm_word)1 << index));
-    char *const block = bin->base + index * block_bytes;
-    VM_IN_USE(block_bytes);
-    return block;
+    vm_store_relaxed(&group->x_mask, mask & ~((vm_word)1 << index));
+    return group->base + index * bin->block_bytes;
 }
 
-/* The bin of a small class; for size 0 one that never has blocks. */
-VM_INLINE struct bin *vm_heap_small_bin(size_t block_bytes)
+/* The bin of a small request; for size 0 one that never has blocks. */
+VM_INLINE const struct bin *vm_heap_small_bin(size_t size)
 {
-    const size_t distance = block_bytes / (VM_BLOCK_ALIGN / sizeof(struct bin));
-    return (struct bin *)(void *)((char *)vm_heap_self->bin + distance);
+    const size_t rounded = VM_OPAQUE(vm_round_up(size, VM_BLOCK_ALIGN));
+    const size_t distance = rounded / (VM_BLOCK_ALIGN / sizeof(struct bin));
+    return (const struct bin *)(const void *)((const char *)vm_heap_self->bin + distance);
 }
 
 VM_INLINE void *vm_heap_malloc_fast(size_t size)
 {
     if (VM_UNLIKELY(size > VM_SMALL_MAX))
         return vm_malloc_slow(size);
-    const size_t block_bytes = VM_OPAQUE(vm_round_up(size, VM_BLOCK_ALIGN));
-    struct bin *const bin = vm_heap_small_bin(block_bytes);
-    const vm_word mask = vm_load_relaxed(bin->mask);
+    const struct bin *const bin = vm_heap_small_bin(size);
+    const vm_word mask = vm_load_relaxed(&bin->group->x_mask);
     if (VM_UNLIKELY(mask == 0))
         return vm_malloc_slow(size);
-    return vm_heap_take(bin, mask, block_bytes);
+    return vm_heap_take(bin, mask);
 }
 
 VM_INLINE void vm_heap_free_fast(void *block)

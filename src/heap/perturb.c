@@ -18,7 +18,7 @@ static void forbid_fast_locked(struct heap *heap)
         forbid_fast(&heap->slabs[i]);
         if (heap->current[i])
             vm_store_relaxed(&heap->current[i]->x_fast_heap, NULL);
-        if (heap == vm_heap_self)
+        if (heap == vm_heap_self && i > 0)
             vm_heap_detach(heap, i);
     }
 }

@@ -27,19 +27,19 @@
 #include "kernel/kernel.h"
 #include "pool/meta.h"
 
-const vm_word vm_heap_no_blocks = 0;
+struct slab_group vm_heap_no_blocks;
 
 #define NO_BIN                                                                                               \
     {                                                                                                        \
-        .mask = (vm_word *)(uintptr_t)&vm_heap_no_blocks                                                     \
+        .group = &vm_heap_no_blocks                                                                          \
     }
 #define NO_BINS_5 NO_BIN, NO_BIN, NO_BIN, NO_BIN, NO_BIN
 #define NO_BINS_35 NO_BINS_5, NO_BINS_5, NO_BINS_5, NO_BINS_5, NO_BINS_5, NO_BINS_5, NO_BINS_5
 #define NO_BINS NO_BINS_35, NO_BINS_35, NO_BINS_35
-_Static_assert(VM_N_CLASSES == 105, "NO_BINS makes a bin for each class");
+_Static_assert(VM_N_BINS == 105, "NO_BINS makes all bins");
 
 /* Never written once made, but for the taker: all slow paths test for them. Not const, as a heap's pointer is not. The last
-   three are made when they are first needed, as each is two pages of every process. */
+   three are made when they are first needed, as each is about a page of every process. */
 struct heap vm_heap_none = {.bin = {NO_BINS}, .x_state = HEAP_STAND_IN};
 struct heap vm_heap_ended, vm_heap_none_within, vm_heap_ended_within;
 
@@ -99,7 +99,7 @@ static struct heap *create(enum heap_state state)
     heap->lock = (struct lock)VM_LOCK_INIT(VM_RANK_HEAP);
     heap->x_state = state;
     vm_retired_forget_regrets(heap);
-    for (unsigned i = 0; i < VM_N_CLASSES; i++)
+    for (unsigned i = 0; i < VM_N_BINS; i++)
         heap->bin[i] = (struct bin)NO_BIN;
     vm_lock_acquire(&registry_lock);
     heap->index = n_heaps++;

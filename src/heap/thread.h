@@ -15,8 +15,8 @@ extern struct heap vm_heap_none, vm_heap_ended, vm_heap_none_within, vm_heap_end
 /* Makes those that are not the first, unless they are there. Needs: before one of them becomes vm_heap_self. */
 void vm_thread_make_stand_ins(void);
 
-/* What an empty bin's mask points to. */
-extern const vm_word vm_heap_no_blocks;
+/* Where an empty bin leads. Not const, as a bin's group is not. */
+extern struct slab_group vm_heap_no_blocks;
 
 /*
  * A heap for the calling thread to act on: its own, which its first call gives it, or, after its end began,

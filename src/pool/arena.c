@@ -22,7 +22,7 @@
  * C library takes over the kernel's older number. Such an arena just grows no more.
  *
  * Invariants: A1 a page of the buddy system that is ours and taken belongs to exactly one span; A2 x_n_dirty
- * is the number of free pages tagged DIRTY; A3 pages that are alien are never free; A4 x_n_pages + n_alien =
+ * is the number of free pages that are dirty; A3 pages that are alien are never free; A4 x_n_pages + n_alien =
  * n_pages.
  *
  * Locking: arena.lock. Growing and trimming call the kernel under it, as the break is what it guards; purging
@@ -458,19 +458,13 @@ static void collect_dirty_locked(struct arena *arena, size_t n_keep, struct purg
     *batch = (struct purge_batch){0};
     for (uint32_t end = arena->buddy.n_pages, start; end > 0; end = start) {
         start = (end - 1) & ~(uint32_t)(MAX_BLOCK_PAGES - 1);
-        uint32_t n_left = vm_dirty_count(arena, start, end - start);
-        for (uint32_t index = start; n_left > 0; index++) {
-            unsigned order;
-            if (vm_buddy_find(&arena->buddy, index, &order) != index)
-                continue;
+        unsigned order;
+        for (uint32_t index = start; (index = vm_dirty_next(arena, index, end)) < end; index += 1U << order) {
             if (vm_load_relaxed(&arena->x_n_dirty) <= n_keep || batch->n_runs == PURGE_BATCH)
                 return;
-            const uint32_t n_dirty = vm_dirty_clear(arena, index, 1U << order);
-            if (n_dirty)
-                collect_block_locked(arena, index, 1U << order, batch);
-            batch->n_dirty += n_dirty;
-            n_left -= n_dirty;
-            index += (1U << order) - 1;
+            index = vm_buddy_find(&arena->buddy, index, &order);
+            batch->n_dirty += vm_dirty_clear(arena, index, 1U << order);
+            collect_block_locked(arena, index, 1U << order, batch);
         }
     }
 }

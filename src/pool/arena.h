@@ -34,18 +34,18 @@ struct arena_turn {
 struct arena {
     struct lock lock; /* rank ARENA; guards all below but what begins with x_ */
     enum arena_kind kind;
-    uint32_t index;     /* number of the arena; 0 is the one on the process's break */
-    char *base;         /* address of page 0: aligned, so that blocks are aligned too: vm_arena_alignment */
-    char *start;        /* where the break was at first: nothing below is ours */
-    char *break_end;    /* where we left the break */
-    char *limit;        /* private break: end of the reservation */
-    struct buddy buddy; /* its tag bit TAG_DIRTY: the page's contents may not be zero */
-    struct place place; /* which of the free pages to take */
-    struct place_group own_group[VM_ARENA_GROUPS]; /* for the first pages; a table when there are more */
-    size_t group_bytes;                            /* mapped for that table */
-    uint32_t capacity;                             /* pages that records and groups have room for */
-    uint32_t n_alien; /* pages of the buddy system that are not ours: below the start, or foreign */
-    uint32_t n_kept;  /* pages that no trim goes below: those up to the last gap, and one of ours above it */
+    uint32_t index;  /* number of the arena; 0 is the one on the process's break */
+    char *base;      /* address of page 0: aligned, so that blocks are aligned too: vm_arena_alignment */
+    char *start;     /* where the break was at first: nothing below is ours */
+    char *break_end; /* where we left the break */
+    char *limit;     /* private break: end of the reservation */
+    struct buddy buddy;
+    struct place
+        place; /* which of the free pages to take, and which are dirty: their contents may not be zero */
+    size_t group_bytes; /* mapped for its groups, if they are more than own_group */
+    uint32_t capacity;  /* pages that records and groups have room for */
+    uint32_t n_alien;   /* pages of the buddy system that are not ours: below the start, or foreign */
+    uint32_t n_kept; /* pages that no trim goes below: those up to the last gap, and one of ours above it */
     uint32_t n_refused; /* fewest pages that the kernel refused to grow by, until a trim; 0: none yet */
     bool is_contested;  /* others move the break, maybe at this moment: it stays where it is */
     bool is_inherited;  /* by a fork child: the kernel may remember an older break than we do */
@@ -58,13 +58,14 @@ struct arena {
     uint32_t x_n_pages_max;
     uint32_t x_n_live_recent, x_n_reused_recent; /* the more of this turn and the last */
     size_t x_middle_bytes; /* of its taken pages, those that are middle blocks: counted by large/large.c */
+    struct place_group own_group[VM_ARENA_GROUPS]; /* for the first pages */
 };
 
 /* Tunables that arenas follow, in bytes; see front/tune.c. */
 struct arena_policy {
     size_t x_top_pad;        /* added to each growth, kept by each trim */
     size_t x_trim_threshold; /* free at the break: trim; SIZE_MAX for never */
-    bool x_is_trim_lazy;     /* and only when the arena has more dirty pages than its live ones are worth */
+    bool x_is_trim_lazy;     /* and the dirty pages that the live ones are worth may wait: see trim_pad */
 };
 extern struct arena_policy vm_arena_policy;
 

@@ -5,32 +5,51 @@
 #include "pool/dirty.h"
 #include "base/check.h"
 
-enum { TAG_DIRTY = 1, GROUP_PAGES = 1 << VM_ORDER_MAX };
-
-static uint16_t *group_tag(const struct arena *arena, uint32_t index)
+static struct place_group *group_of(const struct arena *arena, uint32_t index)
 {
-    return &arena->buddy.page[index & ~(uint32_t)(GROUP_PAGES - 1)].tag;
+    return &arena->place.group[index / VM_PLACE_GROUP_PAGES];
+}
+
+static vm_word *word_of(struct place_group *group, uint32_t index)
+{
+    return &group->dirty[index % VM_PLACE_GROUP_PAGES / VM_WORD_BITS];
+}
+
+/* The bits, in the word of page `index`, of this page and those after it, up to n_pages; *n says how many they are. */
+static vm_word bits_from(uint32_t index, uint32_t n_pages, uint32_t *n)
+{
+    const uint32_t first = index % VM_WORD_BITS, n_left = VM_WORD_BITS - first;
+    *n = n_pages < n_left ? n_pages : n_left;
+    return vm_bits_low_mask(*n) << first;
 }
 
 /* Pages until the end of the group, or of the range of n_pages. */
 static uint32_t part_in_group(uint32_t index, uint32_t n_pages)
 {
-    const uint32_t n_left = GROUP_PAGES - (index & (GROUP_PAGES - 1));
+    const uint32_t n_left = VM_PLACE_GROUP_PAGES - index % VM_PLACE_GROUP_PAGES;
     return n_pages < n_left ? n_pages : n_left;
+}
+
+static uint32_t count_in_group(struct place_group *group, uint32_t index, uint32_t n_pages)
+{
+    uint32_t n_dirty = 0;
+    for (uint32_t n; n_pages; index += n, n_pages -= n) {
+        const vm_word bits = bits_from(index, n_pages, &n);
+        n_dirty += vm_bits_count(*word_of(group, index) & bits);
+    }
+    return n_dirty;
 }
 
 uint32_t vm_dirty_count(const struct arena *arena, uint32_t index, uint32_t n_pages)
 {
     uint32_t n_dirty = 0;
-    while (n_pages) {
-        const uint32_t n_part = part_in_group(index, n_pages), n_in_group = *group_tag(arena, index) >> 1;
-        if (n_part == GROUP_PAGES)
-            n_dirty += n_in_group;
-        else if (n_in_group)
-            for (uint32_t i = index; i < index + n_part; i++)
-                n_dirty += arena->buddy.page[i].tag & TAG_DIRTY;
-        index += n_part;
-        n_pages -= n_part;
+    for (uint32_t n_part; n_pages; index += n_part, n_pages -= n_part) {
+        struct place_group *const group = group_of(arena, index);
+        n_part = part_in_group(index, n_pages);
+        if (n_part == VM_PLACE_GROUP_PAGES)
+            n_dirty += (uint32_t)group->n_dirty;
+        else if (group->n_dirty)
+            n_dirty += count_in_group(group, index, n_part);
     }
     return n_dirty;
 }
@@ -38,41 +57,52 @@ uint32_t vm_dirty_count(const struct arena *arena, uint32_t index, uint32_t n_pa
 void vm_dirty_mark(struct arena *arena, uint32_t index, uint32_t n_pages)
 {
     vm_counter_add(&arena->x_n_dirty, n_pages);
-    while (n_pages) {
-        const uint32_t n_part = part_in_group(index, n_pages);
-        for (uint32_t i = index; i < index + n_part; i++) {
-            VM_ASSERT(!(arena->buddy.page[i].tag & TAG_DIRTY));
-            arena->buddy.page[i].tag |= TAG_DIRTY;
-        }
-        *group_tag(arena, index) += (uint16_t)(2 * n_part);
-        index += n_part;
-        n_pages -= n_part;
+    for (uint32_t n; n_pages; index += n, n_pages -= n) {
+        struct place_group *const group = group_of(arena, index);
+        const vm_word bits = bits_from(index, n_pages, &n);
+        VM_ASSERT((*word_of(group, index) & bits) == 0);
+        *word_of(group, index) |= bits;
+        group->n_dirty += n;
     }
 }
 
-static uint32_t clear_in_group(struct arena *arena, uint32_t index, uint32_t n_pages)
+static uint32_t clear_in_group(struct place_group *group, uint32_t index, uint32_t n_pages)
 {
     uint32_t n_dirty = 0;
-    for (uint32_t i = index; i < index + n_pages; i++) {
-        n_dirty += arena->buddy.page[i].tag & TAG_DIRTY;
-        arena->buddy.page[i].tag &= (uint16_t)~TAG_DIRTY;
+    for (uint32_t n; n_pages; index += n, n_pages -= n) {
+        const vm_word bits = bits_from(index, n_pages, &n);
+        n_dirty += vm_bits_count(*word_of(group, index) & bits);
+        *word_of(group, index) &= ~bits;
     }
-    *group_tag(arena, index) -= (uint16_t)(2 * n_dirty);
+    group->n_dirty -= n_dirty;
     return n_dirty;
 }
 
 uint32_t vm_dirty_clear(struct arena *arena, uint32_t index, uint32_t n_pages)
 {
     uint32_t n_dirty = 0;
-    while (n_pages) {
-        const uint32_t n_part = part_in_group(index, n_pages);
-        if (*group_tag(arena, index) >> 1)
-            n_dirty += clear_in_group(arena, index, n_part);
-        index += n_part;
-        n_pages -= n_part;
+    for (uint32_t n_part; n_pages; index += n_part, n_pages -= n_part) {
+        struct place_group *const group = group_of(arena, index);
+        n_part = part_in_group(index, n_pages);
+        if (group->n_dirty)
+            n_dirty += clear_in_group(group, index, n_part);
     }
     vm_counter_add(&arena->x_n_dirty, 0U - n_dirty);
     return n_dirty;
+}
+
+uint32_t vm_dirty_next(const struct arena *arena, uint32_t index, uint32_t end)
+{
+    while (index < end) {
+        struct place_group *const group = group_of(arena, index);
+        const vm_word rest = *word_of(group, index) >> (index % VM_WORD_BITS);
+        if (rest) {
+            index += (uint32_t)vm_bits_lowest(rest);
+            break;
+        }
+        index += group->n_dirty ? VM_WORD_BITS - index % VM_WORD_BITS : part_in_group(index, UINT32_MAX);
+    }
+    return index < end ? index : end;
 }
 
 /*

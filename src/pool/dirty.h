@@ -2,10 +2,8 @@
 /*
  * dirty.h - which free pages of an arena may have contents: RSS that nobody uses, and pages that calloc has to clear.
  *
- * A page's tag in the buddy system says whether it is dirty (bit 0). The tag of a group's first page, a group being as
- * many pages as the largest order has, also counts the dirty pages of the group, from bit 1 on: clean groups are passed
- * over at once. Cost: a step a page in groups with dirty ones. Needs, all but the last two: the arena's lock, and pages
- * that exist.
+ * One bit a page, in the groups of place.h, which also count theirs: clean groups are passed over at once. Cost: a step a
+ * word of bits. Needs, all but the last two: the arena's lock, and pages that exist.
  */
 #ifndef VM_POOL_DIRTY_H
 #define VM_POOL_DIRTY_H
@@ -19,6 +17,9 @@ void vm_dirty_mark(struct arena *arena, uint32_t index, uint32_t n_pages);
 
 /* Returns how many were dirty. */
 uint32_t vm_dirty_clear(struct arena *arena, uint32_t index, uint32_t n_pages);
+
+/* The first dirty page from `index` on, and before `end`; `end` if there is none. */
+uint32_t vm_dirty_next(const struct arena *arena, uint32_t index, uint32_t end);
 
 /* So many dirty free pages any arena may keep. */
 size_t vm_dirty_min(void);

@@ -23,6 +23,8 @@ enum { VM_PLACE_GROUP_PAGES = 1 << VM_ORDER_MAX, VM_PLACE_GROUP_WORDS = VM_PLACE
 struct place_group {
     vm_word free[VM_PLACE_GROUP_WORDS];
     size_t longest; /* pages of the longest run that begins here, at most; it may end in a later group */
+    size_t n_dirty; /* this and the next: see dirty.h, nothing here looks at them */
+    vm_word dirty[VM_PLACE_GROUP_WORDS];
 };
 
 struct place {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* records.c - see records.h. Owns nothing. */
 #include "pool/records.h"
-#include "pool/dirty.h"
 
 /* There is room for so many pages, and such a table of groups, at first: what is untouched costs nothing. */
 enum { PAGES_MIN = 16384, GROUP_BYTES_MIN = 128 * VM_KIB };
@@ -91,7 +90,7 @@ void vm_records_purge_block(struct arena *arena, uint32_t index)
     const uint32_t n_pages = 1U << VM_ORDER_MAX;
     unsigned order;
     const uint32_t start = vm_buddy_find(&arena->buddy, index, &order);
-    if (start == VM_BUDDY_NONE || order < VM_ORDER_MAX || vm_dirty_count(arena, start, n_pages))
+    if (start == VM_BUDDY_NONE || order < VM_ORDER_MAX)
         return;
     purge_between(vm_round_up((uintptr_t)&arena->buddy.page[start + 1], vm_kernel.page_bytes),
                   vm_round_down((uintptr_t)&arena->buddy.page[start + n_pages], vm_kernel.page_bytes));

@@ -12,8 +12,8 @@
 /* Makes room for n_pages. False: no memory, nothing changed. */
 bool vm_records_reserve(struct arena *arena, size_t n_pages);
 
-/* The records inside a free block of the largest order say nothing: if that is what page `index` is in, and it is not
-   dirty, their whole pages go back to the kernel. */
+/* The records inside a free block of the largest order say nothing: if that is what page `index` is in, their whole pages
+   go back to the kernel. */
 void vm_records_purge_block(struct arena *arena, uint32_t index);
 
 /* Nor do those of pages that are not there any more. */

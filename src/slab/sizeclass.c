@@ -4,6 +4,21 @@
 #include "kernel/kernel.h"
 #include "pool/pool.h"
 
+#define EIGHT(first, step)                                                                                   \
+    (first), (first) + (step), (first) + 2 * (step), (first) + 3 * (step), (first) + 4 * (step),             \
+        (first) + 5 * (step), (first) + 6 * (step), (first) + 7 * (step)
+
+const uint8_t vm_last_bin[VM_N_CLASSES] = {0,
+                                           EIGHT(1, 1),
+                                           EIGHT(9, 1), /* up to 256 bytes */
+                                           EIGHT(18, 2),
+                                           EIGHT(36, 4), /* up to 1 KiB */
+                                           EIGHT(65, 1),
+                                           EIGHT(73, 1),
+                                           EIGHT(81, 1),
+                                           EIGHT(89, 1),
+                                           EIGHT(97, 1)};
+
 /* Bytes of the smallest slab that has room for n_blocks. */
 static size_t slab_bytes_for(unsigned class_index, size_t n_blocks)
 {

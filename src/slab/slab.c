@@ -35,7 +35,7 @@ static void carve(struct slab *slab, unsigned class_index)
     slab->span.block_bytes = (uint32_t)block_bytes;
     slab->n_blocks = n_blocks;
     slab->reciprocal = UINT64_MAX / block_bytes + 1;
-    slab->base = slab->span.start + (slab->span.bytes - n_blocks * block_bytes);
+    char *const base = slab->span.start + (slab->span.bytes - n_blocks * block_bytes);
     slab->n_groups = (uint8_t)n_groups_of(slab->span.bytes, block_bytes);
     slab->is_quiet = false;
     vm_store_relaxed(&slab->x_is_joined, false);
@@ -44,6 +44,7 @@ static void carve(struct slab *slab, unsigned class_index)
         const vm_word full = vm_slab_group_full(slab, i);
         vm_store_relaxed(&slab->group[i].x_mask, full);
         vm_store_relaxed(&slab->group[i].x_notify, full);
+        slab->group[i].base = base + i * VM_WORD_BITS * block_bytes;
         vm_store_relaxed(&vm_slab_remote(slab)[i], 0);
         vm_store_relaxed(&vm_slab_joined(slab)[i], 0);
     }
@@ -125,6 +126,7 @@ void vm_slab_check(const struct slab *slab)
     VM_CHECK(slab->span.block_bytes == vm_class_bytes(slab->class_index));
     VM_CHECK(vm_slab_block(slab, slab->n_blocks) == slab->span.start + slab->span.bytes);
     for (size_t i = 0; i < slab->n_groups; i++) {
+        VM_CHECK(slab->group[i].base == vm_slab_block(slab, i * VM_WORD_BITS));
         const vm_word mask = vm_load_acquire(&slab->group[i].x_mask);
         const vm_word remote = vm_load_acquire(&vm_slab_remote(slab)[i]);
         VM_CHECK((mask & remote) == 0);                                  /* S1 */

@@ -47,9 +47,8 @@ enum slab_state { SLAB_LOOSE, SLAB_LISTED, SLAB_CURRENT };
 struct slab_group {
     vm_word x_mask;   /* free blocks; the owner's release stores pair with visitors' acquire loads */
     vm_word x_notify; /* the mask that calls for attention, vm_slab_group_notify; 0 if none does */
+    char *base;       /* its first block */
 };
-
-_Static_assert(VM_WORD_BITS % sizeof(struct slab_group) == 0, "vm_slab_group shifts");
 
 struct slab {
     struct span span;
@@ -63,10 +62,9 @@ struct slab {
     uint8_t x_is_joined;    /* blocks may be joined */
     uint16_t n_purged; /* free blocks when malloc_trim last purged its free pages; 0: since then taken from */
 
-    /* What free looks at, in one cache line with the first two groups. */
+    /* What malloc and free look at, in one cache line with the first group. */
     VM_ALIGNED(VM_CACHE_LINE)
     struct heap *x_fast_heap; /* whose thread may free into it without asking, or NULL */
-    char *base;               /* block 0 */
     uint64_t reciprocal;      /* 2^64 / block_bytes, rounded up: see vm_slab_index */
     size_t n_blocks;
     struct slab_group group[]; /* n_groups of them; as many words each of vm_slab_remote and vm_slab_joined */
@@ -139,7 +137,7 @@ VM_INLINE vm_word vm_slab_group_notify(const struct slab *slab, size_t group_ind
  */
 VM_INLINE bool vm_slab_index(const struct slab *slab, const void *address, size_t *index)
 {
-    const uint64_t offset = (uint64_t)((uintptr_t)address - (uintptr_t)slab->base);
+    const uint64_t offset = (uint64_t)((uintptr_t)address - (uintptr_t)slab->group[0].base);
     uint64_t quotient;
     const uint64_t fraction = vm_multiply(offset, slab->reciprocal, &quotient);
     *index = (size_t)quotient;
@@ -148,15 +146,13 @@ VM_INLINE bool vm_slab_index(const struct slab *slab, const void *address, size_
 
 VM_INLINE char *vm_slab_block(const struct slab *slab, size_t index)
 {
-    return slab->base + index * slab->span.block_bytes;
+    return slab->group[0].base + index * slab->span.block_bytes;
 }
 
 /* The group of block `index`. */
 VM_INLINE struct slab_group *vm_slab_group(struct slab *slab, size_t index)
 {
-    /* index >> VM_WORD_SHIFT << log2(sizeof group), in one shift and one mask. */
-    const size_t offset = index / (VM_WORD_BITS / sizeof *slab->group) & ~(sizeof *slab->group - 1);
-    return (struct slab_group *)(void *)((char *)slab->group + offset);
+    return &slab->group[index >> VM_WORD_SHIFT];
 }
 
 VM_INLINE vm_word vm_slab_bit(size_t index)

@@ -151,6 +151,11 @@ class Labels(unittest.TestCase):
             for other in spots:
                 self.assertGreater(abs(y - spots[other][1]), 0.02, f"{name} on the bar of {other}")
 
+    def test_names_lie_apart_where_bars_are_everywhere(self):
+        spots = {"glibc": (0.4, 0.5), "plain": (0.4, 0.5), "left": (0.37, 0.5), "right": (0.43, 0.5)}
+        placed = plot.names_beside(spots, dict.fromkeys(spots, ((0.3, 0.5), (0.0, 1.0))))
+        self.assertNotEqual(placed["glibc"], placed["plain"])
+
     def test_names_beside_points_at_the_edge_stay_inside(self):
         placed = plot.names_beside({"one": (0.5, 0.5), "leftmost": (0.05, 0.5)}, {"one": ((0.1, 0.9), (0.5, 0.5)), "leftmost": ((0.04, 0.06), (0.4, 0.6))})
         self.assertEqual("left", placed["leftmost"][2])  # begins at the point, as it would end beyond the axis else

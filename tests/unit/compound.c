@@ -11,8 +11,8 @@
 
 enum {
     SMALL = 80,
-    LARGER = 240, /* three of them */
-    N_SMALL = 600000 / SMALL * 16,
+    LARGER = 240,                   /* three of them */
+    N_SMALL = 1300000 / SMALL * 16, /* more slabs than VM_COMPOUND_HEAP_SLABS */
     N_LARGER = 20000
 };
 
@@ -27,7 +27,8 @@ static struct slab *slab_of(void *block)
 
 static bool is_compound(void *block)
 {
-    return vm_slab_bytes_at(slab_of(block), (size_t)((char *)block - slab_of(block)->base) / SMALL) > SMALL &&
+    return vm_slab_bytes_at(slab_of(block), (size_t)((char *)block - slab_of(block)->group[0].base) / SMALL) >
+               SMALL &&
            slab_of(block)->span.block_bytes == SMALL;
 }
 

@@ -222,7 +222,7 @@ static void *sum_up(void *in_use_bytes)
 static void hold(void *argument)
 {
     (void)argument;
-    const unsigned class_index = vm_class_of_small(200);
+    const unsigned class_index = vm_class_of(200);
     struct worker worker;
     crew_hire(&worker);
     crew_do(&worker, leave_blocks, NULL);

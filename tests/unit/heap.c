@@ -95,7 +95,7 @@ static void lowest_first(void **state)
         char *const first = alloc(size);
         struct slab *const slab = slab_of(first);
         assert_int_equal(slab->class_index, class_index);
-        assert_ptr_equal(first, slab->base);
+        assert_ptr_equal(first, slab->group[0].base);
         assert_int_equal(slab->x_state, SLAB_CURRENT);
         for (size_t i = 1; i < slab->n_blocks; i++)
             assert_ptr_equal(alloc(size), first + i * size);
@@ -324,10 +324,10 @@ static void recasting(void **state)
     for (unsigned i = 0; i < 8 * N; i++)
         release(blocks[i]);
     const struct pool_totals before = vm_pool_totals();
-    /* 272: as many groups as 256. */
-    struct slab *const slab = slab_of(blocks[0] = alloc(272));
-    assert_int_equal(slab->span.block_bytes, 272);
-    assert_int_equal(slab->n_blocks, slab->span.bytes / 272);
+    /* 288: as many groups as 256. */
+    struct slab *const slab = slab_of(blocks[0] = alloc(288));
+    assert_int_equal(slab->span.block_bytes, 288);
+    assert_int_equal(slab->n_blocks, slab->span.bytes / 288);
     assert_true(vm_pool_totals().free_bytes == before.free_bytes &&
                 vm_pool_totals().arena_bytes == before.arena_bytes);
     vm_heap_check(heap);
@@ -337,7 +337,7 @@ static void recasting(void **state)
      * pile up.
      */
     for (unsigned round = 0; round < 400; round++) {
-        const size_t size = vm_class_bytes(1 + (unsigned)unit_below(&seed, 64)),
+        const size_t size = vm_class_bytes(1 + (unsigned)unit_below(&seed, VM_CLASS_OF_SMALL_MAX)),
                      n = 1 + unit_below(&seed, 1500);
         for (size_t i = 0; i < n; i++) {
             blocks[i] = alloc(size);
@@ -488,7 +488,7 @@ static void check_harmed(void *argument)
         listed->x_fast_heap = &vm_heap_ended; /* S3 */
         break;
     case 4:
-        heap->bin[current->class_index].mask = &listed->group[0].x_mask; /* H2 */
+        heap->bin[vm_last_bin[current->class_index]].group = &listed->group[0]; /* H2 */
         break;
     case 5:
         current->retired_at = 1; /* H3 */
@@ -497,7 +497,7 @@ static void check_harmed(void *argument)
         heap->retired_bytes++; /* H3 */
         break;
     case 7:
-        heap->bin[40].mask = &current->group[0].x_mask; /* H2 */
+        heap->bin[vm_last_bin[current->class_index - 3U]].group = &current->group[0]; /* H2 */
         break;
     case 8:
         current->group[current->n_groups - 1].x_mask |= vm_slab_bit(VM_WORD_BITS - 1); /* S2 */

@@ -16,16 +16,26 @@ static void every_size(void **state)
         assert_true(bytes >= size);
         assert_true(class_index == 1 || vm_class_bytes(class_index - 1) < size); /* the least that serves */
         assert_int_equal(bytes % VM_BLOCK_ALIGN, 0);
-        if (size <= VM_SMALL_MAX) {
-            assert_true(bytes - size < VM_BLOCK_ALIGN);
-            assert_int_equal(vm_class_of_small(size), class_index);
-        } else {
-            assert_true((bytes - size) * 8 < size);
-        }
+        assert_true(size <= VM_EVEN_MAX ? bytes - size < VM_BLOCK_ALIGN : (bytes - size) * 8 < size);
         last = class_index;
     }
     assert_int_equal(last, VM_N_CLASSES - 1);
-    assert_int_equal(vm_class_of_small(0), 0);
+}
+
+/* The bin to which the fast path comes is one of its class's, and they share nothing. */
+static void every_bin(void **state)
+{
+    (void)state;
+    for (size_t size = 1; size <= VM_SLAB_BLOCK_MAX; size++) {
+        const unsigned class_index = vm_class_of(size);
+        const size_t bin = size <= VM_SMALL_MAX ? (size + VM_BLOCK_ALIGN - 1) / VM_BLOCK_ALIGN
+                                                : vm_bin_of_middle(class_index);
+        assert_true(bin <= vm_last_bin[class_index] &&
+                    bin > vm_last_bin[class_index] - vm_n_bins(class_index));
+    }
+    assert_int_equal(vm_last_bin[0], 0);
+    assert_int_equal(vm_last_bin[VM_N_CLASSES - 1], VM_N_BINS - 1);
+    assert_int_equal(vm_class_of(VM_SMALL_MAX), VM_CLASS_OF_SMALL_MAX);
 }
 
 static void every_class(void **state)
@@ -62,6 +72,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_size),
+        cmocka_unit_test(every_bin),
         cmocka_unit_test(every_class),
         cmocka_unit_test(slab_bytes),
     };

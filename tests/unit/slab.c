@@ -62,11 +62,12 @@ static void carving(void **state)
         assert_int_equal(slab->span.block_bytes, block_bytes);
         assert_int_equal(slab->class_index, class_index);
         /* Waste in front, blocks to the last byte. */
-        assert_true(slab->base >= slab->span.start && (size_t)(slab->base - slab->span.start) < block_bytes);
-        assert_ptr_equal(slab->base + slab->n_blocks * block_bytes, slab->span.start + bytes);
-        assert_int_equal((uintptr_t)slab->base % VM_BLOCK_ALIGN, 0);
+        assert_true(slab->group[0].base >= slab->span.start &&
+                    (size_t)(slab->group[0].base - slab->span.start) < block_bytes);
+        assert_ptr_equal(slab->group[0].base + slab->n_blocks * block_bytes, slab->span.start + bytes);
+        assert_int_equal((uintptr_t)slab->group[0].base % VM_BLOCK_ALIGN, 0);
         if (vm_is_power_of_two(block_bytes))
-            assert_int_equal((uintptr_t)slab->base & (block_bytes - 1), 0);
+            assert_int_equal((uintptr_t)slab->group[0].base & (block_bytes - 1), 0);
         unsigned n_free = 0;
         for (size_t i = 0; i < slab->n_groups; i++) {
             assert_true(slab->group[i].x_mask == vm_slab_group_full(slab, i));
@@ -77,7 +78,7 @@ static void carving(void **state)
         assert_int_equal(vm_slab_count_free(slab), slab->n_blocks);
         assert_true((char *)&vm_slab_remote(slab)[slab->n_groups] <=
                     (char *)slab + vm_slab_descriptor_bytes(slab));
-        assert_ptr_equal(vm_pagemap_near(slab->base), slab);
+        assert_ptr_equal(vm_pagemap_near(slab->group[0].base), slab);
         vm_slab_destroy(slab);
     }
     assert_int_equal(vm_meta_totals().used_bytes % 64, 0);
@@ -89,7 +90,7 @@ static void assert_index(const struct slab *slab, uintptr_t address)
 {
     size_t index = SIZE_MAX;
     const bool is_block = vm_slab_index(slab, (void *)address, &index);
-    const uintptr_t base = (uintptr_t)slab->base;
+    const uintptr_t base = (uintptr_t)slab->group[0].base;
     const bool expected = address >= base && address - base < slab->n_blocks * slab->span.block_bytes &&
                           (address - base) % slab->span.block_bytes == 0;
     if (is_block != expected || (expected && index != (address - base) / slab->span.block_bytes))
@@ -119,7 +120,7 @@ static void every_address(void **state)
         for (unsigned i = 0; i < 20000; i++)
             assert_index(slab, (uintptr_t)(unit_random(&seed) >> unit_below(&seed, 64)));
         for (unsigned i = 0; i < 20000; i++) /* multiples of the block size, near and far */
-            assert_index(slab, (uintptr_t)slab->base +
+            assert_index(slab, (uintptr_t)slab->group[0].base +
                                    slab->span.block_bytes *
                                        (uintptr_t)(unit_random(&seed) >> unit_below(&seed, 64)));
         assert_index(slab, 0);
@@ -148,7 +149,7 @@ static void groups_and_bits(void **state)
     for (size_t index = 0; index < slab->n_blocks; index++) {
         assert_ptr_equal(vm_slab_group(slab, index), &slab->group[index / VM_WORD_BITS]);
         assert_true(vm_slab_bit(index) == (vm_word)1 << index % VM_WORD_BITS);
-        assert_ptr_equal(vm_slab_block(slab, index), slab->base + 16 * index);
+        assert_ptr_equal(vm_slab_block(slab, index), slab->group[0].base + 16 * index);
         assert_true(index < sizeof seen && !seen[index]);
         seen[index] = true;
     }
@@ -272,7 +273,7 @@ static void check_harmed(void *argument)
         slab->class_index = 4;
         break;
     case 5:
-        slab->base -= 48;
+        slab->group[0].base -= 48;
         break;
     case 6:
         vm_pagemap_remove(&slab->span);

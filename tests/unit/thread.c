@@ -217,15 +217,16 @@ static void constant_heaps_stay_constant(void **state)
     (void)state;
     const struct heap *const constants[] = {&vm_heap_none, &vm_heap_ended};
     for (unsigned k = 0; k < 2; k++) {
+        for (unsigned i = 0; i < VM_N_BINS; i++)
+            assert_ptr_equal(constants[k]->bin[i].group, &vm_heap_no_blocks);
         for (unsigned i = 0; i < VM_N_CLASSES; i++) {
-            assert_ptr_equal(constants[k]->bin[i].mask, &vm_heap_no_blocks);
             assert_null(constants[k]->current[i]);
             assert_null(constants[k]->slabs[i].first);
         }
         assert_null(constants[k]->x_queue);
         assert_int_equal(constants[k]->n_retired, 0);
     }
-    assert_int_equal(vm_heap_no_blocks, 0);
+    assert_int_equal(vm_heap_no_blocks.x_mask, 0);
 }
 
 /* --- fork ----------------------------------------------------------------------------------------------- */

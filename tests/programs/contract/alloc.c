@@ -91,11 +91,12 @@ CASE(zero_size_unique, "1.1.b 1.2.b 1.3.a 1.7.d", "blocks of size 0 differ from 
         api_free(blocks[i]);
 }
 
-CASE(usable_ladder, "1.1.e", "usable is the size rounded up to 16, and 16 for size 0")
+CASE(usable_ladder, "1.1.e", "usable is the size rounded up to 16, 32 or 64, and 16 for size 0")
 {
     for (size_t size = 0; size <= 1024; size++) {
         void *block = api_malloc(size);
-        EXPECT_EQ(api_malloc_usable_size(block), size == 0 ? 16 : (size + 15) / 16 * 16);
+        size_t step = size <= 256 ? 16 : size <= 512 ? 32 : 64;
+        EXPECT_EQ(api_malloc_usable_size(block), size == 0 ? 16 : (size + step - 1) / step * step);
         api_free(block);
     }
 }
