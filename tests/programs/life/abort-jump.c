@@ -3,8 +3,9 @@
  * abort-jump.c - contract 5: a handler of SIGABRT jumps out of the report of a misuse, and the program goes on:
  * no lock was held. In turn each kind of misuse: double frees of the owner, of another thread, of a dead thread's
  * block, of middle and large blocks, an address in a block, a foreign one, realloc and malloc_usable_size of
- * them; from four threads one after another, while two more allocate. After each the thread allocates all kinds
- * of blocks, and at the end the figures add up and a child of fork allocates too.
+ * them; from four threads one after another, while two more allocate where that cannot hide the misuse. After
+ * each the thread allocates all kinds of blocks, and at the end the figures add up and a child of fork allocates
+ * too.
  */
 #include <setjmp.h>
 #include <sys/wait.h>
@@ -23,11 +24,26 @@ static _Thread_local volatile sig_atomic_t is_expecting;
 static char foreign[64] __attribute__((aligned(16)));
 static int stop;
 
+/* While must_rest is set the busy threads rest, and n_resting counts them. They look at the flag again after they
+   left the count: who was still counted when it was set anew rests again before it allocates. */
+static int must_rest, n_resting;
+
+/* What an unexpected abort was about: the end of the reports, to which stderr goes. */
+static void show_last_report(void)
+{
+    char report[LINE_BYTES];
+    const off_t end = lseek(2, 0, SEEK_END);
+    ssize_t n_bytes = pread(2, report, sizeof report, end > LINE_BYTES ? end - LINE_BYTES : 0);
+    if (n_bytes > 0)
+        n_bytes = write(1, report, (size_t)n_bytes);
+}
+
 static void jump(int number)
 {
     if (!is_expecting) {
-        static const char text[] = "an abort that no misuse asked for\n";
+        static const char text[] = "an abort that no misuse asked for; the last report:\n";
         ssize_t written = write(1, text, sizeof text - 1);
+        show_last_report();
         _exit(written > 0 ? 4 : 3);
     }
     siglongjmp(back, number);
@@ -115,10 +131,36 @@ static void use_heap(uint64_t seed)
     crew_join(crew_start(free_in_thread, block_of(500)));
 }
 
+/* Of blocks that other threads can get as soon as they are free, a second free is only certain to be one while
+   no other thread allocates. */
+static bool is_anybodys(unsigned kind)
+{
+    return kind == 2 || kind == 4 || kind == 5;
+}
+
+static void stop_busy_threads(void)
+{
+    __atomic_store_n(&must_rest, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&n_resting, __ATOMIC_SEQ_CST) < N_BUSY)
+        sched_yield();
+}
+
+static void rest_if_told(void)
+{
+    while (__atomic_load_n(&must_rest, __ATOMIC_SEQ_CST)) {
+        __atomic_add_fetch(&n_resting, 1, __ATOMIC_SEQ_CST);
+        while (__atomic_load_n(&must_rest, __ATOMIC_SEQ_CST))
+            sched_yield();
+        __atomic_sub_fetch(&n_resting, 1, __ATOMIC_SEQ_CST);
+    }
+}
+
 static void *misuse_all(void *argument)
 {
     for (volatile unsigned round = 0; round < N_ROUNDS; round++) {
         for (volatile unsigned kind = 0; kind < N_KINDS; kind++) {
+            if (is_anybodys(kind))
+                stop_busy_threads();
             void *volatile block = prepare(kind);
             is_expecting = 1;
             if (sigsetjmp(back, 1) == 0) {
@@ -127,6 +169,7 @@ static void *misuse_all(void *argument)
                 EXPECT(false);
             }
             is_expecting = 0;
+            __atomic_store_n(&must_rest, 0, __ATOMIC_SEQ_CST);
             use_heap(round * N_KINDS + kind);
         }
     }
@@ -136,8 +179,10 @@ static void *misuse_all(void *argument)
 static void *allocate(void *seed)
 {
     struct rng rng = {.state = (uintptr_t)seed};
-    for (uint64_t id = 0; !__atomic_load_n(&stop, __ATOMIC_RELAXED); id++)
+    for (uint64_t id = 0; !__atomic_load_n(&stop, __ATOMIC_RELAXED); id++) {
+        rest_if_told();
         item_end(item_new(&rng, id));
+    }
     return NULL;
 }
 
