@@ -36,6 +36,14 @@ VM_INLINE vm_word vm_bits_low_mask(unsigned n_bits)
     return ~(vm_word)0 >> (VM_WORD_BITS - n_bits);
 }
 
+/* The bits of `n` things from `index` on, in a bitmap's word of `index`; *n_here says how many of them the word has. */
+VM_INLINE vm_word vm_bits_from(size_t index, size_t n, unsigned *n_here)
+{
+    const unsigned first = (unsigned)(index % VM_WORD_BITS), n_left = (unsigned)VM_WORD_BITS - first;
+    *n_here = n < n_left ? (unsigned)n : n_left;
+    return vm_bits_low_mask(*n_here) << first;
+}
+
 VM_INLINE unsigned vm_bits_count(vm_word word)
 {
     return (unsigned)VM_WORD_BUILTIN(popcount)(word);

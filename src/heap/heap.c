@@ -298,11 +298,16 @@ void vm_heap_settle_locked(struct heap *heap, struct list *emptied)
 
 enum { LOOKS_MAX = 16, ENOUGH_BLOCKS = 4 };
 
-static bool has_free(const struct slab *slab)
+/* Whether a group of the slab has n_blocks free ones. */
+VM_INLINE bool has_free(const struct slab *slab, unsigned n_blocks)
 {
-    for (size_t i = 0; i < slab->n_groups; i++)
-        if (vm_load_relaxed(&slab->group[i].x_mask))
+    for (size_t i = 0; i < slab->n_groups; i++) {
+        vm_word mask = vm_load_relaxed(&slab->group[i].x_mask);
+        for (unsigned n = 1; n < n_blocks; n++)
+            mask &= mask - 1;
+        if (mask)
             return true;
+    }
     return false;
 }
 
@@ -310,16 +315,8 @@ static bool has_free(const struct slab *slab)
    would be the search for the next one: these wait until they have more. */
 static bool has_enough(const struct heap *heap, const struct slab *slab)
 {
-    if (heap->n_listed < VM_LARGE_HEAP_SLABS || slab->n_blocks < VM_WORD_BITS)
-        return has_free(slab);
-    for (size_t i = 0; i < slab->n_groups; i++) {
-        vm_word mask = vm_load_relaxed(&slab->group[i].x_mask);
-        for (unsigned n = 1; n < ENOUGH_BLOCKS; n++)
-            mask &= mask - 1;
-        if (mask)
-            return true;
-    }
-    return false;
+    const bool is_any_enough = heap->n_listed < VM_LARGE_HEAP_SLABS || slab->n_blocks < VM_WORD_BITS;
+    return is_any_enough ? has_free(slab, 1) : has_free(slab, ENOUGH_BLOCKS);
 }
 
 static void prefetch(const struct slab *slab)
@@ -524,7 +521,7 @@ static void *take_last_locked(struct heap *heap, unsigned class_index, struct li
 {
     void *const block = take_locked(heap, class_index, emptied);
     struct list_node *node = heap->slabs[class_index].first;
-    while (node && !has_free(vm_slab_of_node(node)))
+    while (node && !has_free(vm_slab_of_node(node), 1))
         node = node->next;
     if (block || !node)
         return block;

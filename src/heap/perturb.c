@@ -14,11 +14,11 @@ static void forbid_fast(const struct list *slabs)
 
 static void forbid_fast_locked(struct heap *heap)
 {
-    for (unsigned i = 0; i < VM_N_CLASSES; i++) {
+    for (unsigned i = 1; i < VM_N_CLASSES; i++) { /* class 0 has no slabs, nor bins of its own */
         forbid_fast(&heap->slabs[i]);
         if (heap->current[i])
             vm_store_relaxed(&heap->current[i]->x_fast_heap, NULL);
-        if (heap == vm_heap_self && i > 0)
+        if (heap == vm_heap_self)
             vm_heap_detach(heap, i);
     }
 }

@@ -5,22 +5,9 @@
 #include "pool/dirty.h"
 #include "base/check.h"
 
-static struct place_group *group_of(const struct arena *arena, uint32_t index)
-{
-    return &arena->place.group[index / VM_PLACE_GROUP_PAGES];
-}
-
 static vm_word *word_of(struct place_group *group, uint32_t index)
 {
-    return &group->dirty[index % VM_PLACE_GROUP_PAGES / VM_WORD_BITS];
-}
-
-/* The bits, in the word of page `index`, of this page and those after it, up to n_pages; *n says how many they are. */
-static vm_word bits_from(uint32_t index, uint32_t n_pages, uint32_t *n)
-{
-    const uint32_t first = index % VM_WORD_BITS, n_left = VM_WORD_BITS - first;
-    *n = n_pages < n_left ? n_pages : n_left;
-    return vm_bits_low_mask(*n) << first;
+    return &group->dirty[vm_place_word(index)];
 }
 
 /* Pages until the end of the group, or of the range of n_pages. */
@@ -33,8 +20,8 @@ static uint32_t part_in_group(uint32_t index, uint32_t n_pages)
 static uint32_t count_in_group(struct place_group *group, uint32_t index, uint32_t n_pages)
 {
     uint32_t n_dirty = 0;
-    for (uint32_t n; n_pages; index += n, n_pages -= n) {
-        const vm_word bits = bits_from(index, n_pages, &n);
+    for (unsigned n; n_pages; index += n, n_pages -= n) {
+        const vm_word bits = vm_bits_from(index, n_pages, &n);
         n_dirty += vm_bits_count(*word_of(group, index) & bits);
     }
     return n_dirty;
@@ -44,7 +31,7 @@ uint32_t vm_dirty_count(const struct arena *arena, uint32_t index, uint32_t n_pa
 {
     uint32_t n_dirty = 0;
     for (uint32_t n_part; n_pages; index += n_part, n_pages -= n_part) {
-        struct place_group *const group = group_of(arena, index);
+        struct place_group *const group = vm_place_group(&arena->place, index);
         n_part = part_in_group(index, n_pages);
         if (n_part == VM_PLACE_GROUP_PAGES)
             n_dirty += (uint32_t)group->n_dirty;
@@ -57,9 +44,9 @@ uint32_t vm_dirty_count(const struct arena *arena, uint32_t index, uint32_t n_pa
 void vm_dirty_mark(struct arena *arena, uint32_t index, uint32_t n_pages)
 {
     vm_counter_add(&arena->x_n_dirty, n_pages);
-    for (uint32_t n; n_pages; index += n, n_pages -= n) {
-        struct place_group *const group = group_of(arena, index);
-        const vm_word bits = bits_from(index, n_pages, &n);
+    for (unsigned n; n_pages; index += n, n_pages -= n) {
+        struct place_group *const group = vm_place_group(&arena->place, index);
+        const vm_word bits = vm_bits_from(index, n_pages, &n);
         VM_ASSERT((*word_of(group, index) & bits) == 0);
         *word_of(group, index) |= bits;
         group->n_dirty += n;
@@ -69,8 +56,8 @@ void vm_dirty_mark(struct arena *arena, uint32_t index, uint32_t n_pages)
 static uint32_t clear_in_group(struct place_group *group, uint32_t index, uint32_t n_pages)
 {
     uint32_t n_dirty = 0;
-    for (uint32_t n; n_pages; index += n, n_pages -= n) {
-        const vm_word bits = bits_from(index, n_pages, &n);
+    for (unsigned n; n_pages; index += n, n_pages -= n) {
+        const vm_word bits = vm_bits_from(index, n_pages, &n);
         n_dirty += vm_bits_count(*word_of(group, index) & bits);
         *word_of(group, index) &= ~bits;
     }
@@ -82,7 +69,7 @@ uint32_t vm_dirty_clear(struct arena *arena, uint32_t index, uint32_t n_pages)
 {
     uint32_t n_dirty = 0;
     for (uint32_t n_part; n_pages; index += n_part, n_pages -= n_part) {
-        struct place_group *const group = group_of(arena, index);
+        struct place_group *const group = vm_place_group(&arena->place, index);
         n_part = part_in_group(index, n_pages);
         if (group->n_dirty)
             n_dirty += clear_in_group(group, index, n_part);
@@ -94,7 +81,7 @@ uint32_t vm_dirty_clear(struct arena *arena, uint32_t index, uint32_t n_pages)
 uint32_t vm_dirty_next(const struct arena *arena, uint32_t index, uint32_t end)
 {
     while (index < end) {
-        struct place_group *const group = group_of(arena, index);
+        struct place_group *const group = vm_place_group(&arena->place, index);
         const vm_word rest = *word_of(group, index) >> (index % VM_WORD_BITS);
         if (rest) {
             index += (uint32_t)vm_bits_lowest(rest);

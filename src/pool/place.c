@@ -22,14 +22,9 @@ static size_t known_length(uint32_t n_pages)
     return n_pages < LONG ? n_pages : UNKNOWN;
 }
 
-static struct place_group *group_of(const struct place *place, uint32_t index)
-{
-    return &place->group[index / VM_PLACE_GROUP_PAGES];
-}
-
 static vm_word *word_of(const struct place *place, uint32_t index)
 {
-    return &group_of(place, index)->free[index % VM_PLACE_GROUP_PAGES / VM_WORD_BITS];
+    return &vm_place_group(place, index)->free[vm_place_word(index)];
 }
 
 /* The first page from `index` on, and before `end`, that is free, or is not; `end` if there is none. */
@@ -65,12 +60,8 @@ static uint32_t run_start(const struct place *place, uint32_t index, uint32_t le
 /* Flips the bits of pages that are all free, or all taken. */
 static void flip(struct place *place, uint32_t index, uint32_t n_pages)
 {
-    for (const uint32_t end = index + n_pages; index < end;) {
-        const uint32_t first = index % VM_WORD_BITS, n_left = end - index;
-        const uint32_t n = n_left < VM_WORD_BITS - first ? n_left : VM_WORD_BITS - first;
-        *word_of(place, index) ^= vm_bits_low_mask(n) << first;
-        index += n;
-    }
+    for (unsigned n; n_pages; index += n, n_pages -= n)
+        *word_of(place, index) ^= vm_bits_from(index, n_pages, &n);
 }
 
 static unsigned order_of(size_t n_pages)
@@ -102,7 +93,7 @@ void vm_place_take(struct place *place, uint32_t n_pages_of_all, uint32_t index,
     flip(place, index, n_pages);
     const uint32_t end = index + n_pages;
     if (end < n_pages_of_all && *word_of(place, end) >> (end % VM_WORD_BITS) & 1)
-        group_of(place, end)->longest = UNKNOWN; /* the rest of the run begins here now */
+        vm_place_group(place, end)->longest = UNKNOWN; /* the rest of the run begins here now */
 }
 
 /* The same in one group; if there is no such run, its `longest` is exact then. */

@@ -38,6 +38,17 @@ VM_INLINE size_t vm_place_groups(size_t n_pages)
     return n_pages / VM_PLACE_GROUP_PAGES + (n_pages % VM_PLACE_GROUP_PAGES != 0);
 }
 
+VM_INLINE struct place_group *vm_place_group(const struct place *place, uint32_t index)
+{
+    return &place->group[index / VM_PLACE_GROUP_PAGES];
+}
+
+/* Which word of its group's bits the page's is in. */
+VM_INLINE size_t vm_place_word(uint32_t index)
+{
+    return index % VM_PLACE_GROUP_PAGES / VM_WORD_BITS;
+}
+
 /* Pages become free. Needs: none of them is. */
 void vm_place_give(struct place *place, uint32_t n_pages_of_all, uint32_t index, uint32_t n_pages);
 

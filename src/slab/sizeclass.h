@@ -45,7 +45,7 @@ VM_INLINE size_t vm_class_bytes(unsigned class_index)
     return (size_t)(VM_CLASS_STEPS + 1 + above % VM_CLASS_STEPS) << (doubling - VM_CLASS_STEP_SHIFT);
 }
 
-/* The bin of a class above VM_SMALL_MAX. */
+/* The bin of a class above VM_SMALL_MAX: what vm_last_bin says, without the load. */
 VM_INLINE unsigned vm_bin_of_middle(unsigned class_index)
 {
     return class_index - VM_CLASS_OF_SMALL_MAX + VM_N_SMALL_BINS - 1;

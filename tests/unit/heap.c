@@ -281,6 +281,72 @@ static void holes_are_filled(void **state)
     settle();
 }
 
+/* Lists the heap's slabs of the class that are not current. Returns how many there are. */
+static size_t list_slabs(unsigned class_index, struct slab **slabs, size_t n_max)
+{
+    size_t n = 0;
+    for (struct list_node *node = heap->slabs[class_index].first; node; node = node->next) {
+        UNIT_REQUIRE(n < n_max);
+        slabs[n++] = VM_CONTAINER(node, struct slab, span.node);
+    }
+    return n;
+}
+
+static void fill_current(unsigned class_index)
+{
+    while (vm_slab_count_free(heap->current[class_index]) > 0)
+        assert_non_null(alloc(vm_class_bytes(class_index)));
+}
+
+/* A large heap passes over slabs with few free blocks, until they have more, or no pages are left. */
+static void few_holes_wait(void **state)
+{
+    (void)state;
+    settle();
+    enum { SIZE = 256, N_SLABS = VM_LARGE_HEAP_SLABS + 100, FEW = 3 };
+    static struct slab *slabs[N_SLABS + VM_SLAB_DOUBLINGS_MAX];
+    const unsigned class_index = vm_class_of(SIZE);
+    for (size_t i = 0; i < (size_t)N_SLABS * VM_WORD_BITS; i++)
+        assert_non_null(alloc(SIZE));
+    fill_current(class_index);
+    const size_t n_slabs = list_slabs(class_index, slabs, sizeof slabs / sizeof *slabs);
+    assert_in_range(n_slabs, VM_LARGE_HEAP_SLABS, N_SLABS + VM_SLAB_DOUBLINGS_MAX);
+    for (size_t i = 0; i < n_slabs; i++)
+        for (unsigned k = 0; k < FEW && slabs[i]->n_blocks >= VM_WORD_BITS; k++)
+            release(vm_slab_block(slabs[i], k));
+    const size_t n_before = take_census().n_slabs;
+    assert_non_null(alloc(SIZE));
+    assert_int_equal(take_census().n_slabs, n_before + 1);
+    fill_current(class_index);
+    struct slab *const spare = slab_of(vm_heap_alloc_spare(class_index));
+    assert_int_equal(spare->class_index, class_index);
+    assert_int_equal(vm_slab_count_free(spare), FEW - 1);
+    vm_heap_check(heap);
+    fill_current(class_index);
+    /* One block more in each. */
+    size_t n_free = 0;
+    for (size_t i = 0; i < n_slabs; i++) {
+        if (slabs[i] == spare || slabs[i]->n_blocks < VM_WORD_BITS)
+            continue;
+        release(vm_slab_block(slabs[i], FEW));
+        n_free += FEW + 1;
+    }
+    assert_true(n_free > (size_t)FEW * VM_LARGE_HEAP_SLABS);
+    for (size_t i = 0; i < n_free; i++)
+        assert_in_range(vm_slab_count_free(slab_of(alloc(SIZE))), 0, FEW);
+    assert_int_equal(take_census().n_slabs, n_before + 1);
+    vm_heap_check(heap);
+    const size_t n_all = list_slabs(class_index, slabs, sizeof slabs / sizeof *slabs);
+    for (size_t i = 0; i < n_all; i++)
+        for (size_t k = slabs[i]->n_blocks; k-- > 0;)
+            release(vm_slab_block(slabs[i], k));
+    struct slab *const current = heap->current[class_index];
+    for (size_t k = 0; k < current->n_blocks; k++)
+        release(vm_slab_block(current, k));
+    settle();
+    assert_int_equal(take_census().n_slabs, 0);
+}
+
 /* Slabs that ran empty stay, within bounds. */
 static void ring(void **state)
 {
@@ -518,17 +584,10 @@ static void checker(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lowest_first),
-        cmocka_unit_test(every_class),
-        cmocka_unit_test(states),
-        cmocka_unit_test(holes_are_filled),
-        cmocka_unit_test(ring),
-        cmocka_unit_test(coming_and_going),
-        cmocka_unit_test(recasting),
-        cmocka_unit_test(random_blocks),
-        cmocka_unit_test(lost_in_near_map),
-        cmocka_unit_test(misuses),
-        cmocka_unit_test(checker),
+        cmocka_unit_test(lowest_first),     cmocka_unit_test(every_class),    cmocka_unit_test(states),
+        cmocka_unit_test(holes_are_filled), cmocka_unit_test(few_holes_wait), cmocka_unit_test(ring),
+        cmocka_unit_test(coming_and_going), cmocka_unit_test(recasting),      cmocka_unit_test(random_blocks),
+        cmocka_unit_test(lost_in_near_map), cmocka_unit_test(misuses),        cmocka_unit_test(checker),
     };
     return cmocka_run_group_tests_name("heap", tests, begin, NULL);
 }
