@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * heap-sizes.c - what a call of malloc and of free costs while 1 KiB is alive, 32 KiB, and so on up to 1 GiB.
+ * heap-sizes.c - what replacing a block costs while 1 KiB is alive, 32 KiB, and so on up to 1 GiB.
  *
  * The heap grows from one size to the next with blocks of 16 to 1024 bytes. At each size random blocks are
  * looked at and written, and then as many are freed and allocated again. Large heaps are slower for the
- * program, too, as neither caches nor the translation of addresses hold them: the difference of the two
- * loops is what the calls cost, with the cache misses on a block that is not the one that was freed.
+ * program, too, as neither caches nor the translation of addresses hold them: how much so, the first loop
+ * tells.
  *
  * Prints beside the figures of all workloads, for each size: look_BYTES_ns and replace_BYTES_ns, processor
  * time of a step of either loop.

@@ -55,23 +55,27 @@ def heap_sizes(machinery, _jobs, allocators, quick, progress):
 
 
 def heap_sizes_rows(figures):
-    """A row a size; the time of a call is half of what replacing a block takes more than looking at it."""
+    """A row a size."""
     sizes = sorted(int(key.split("_")[1]) for key in figures if key.startswith("look_"))
     rows = []
     for live in sizes:
         look, replace = figures[f"look_{live}_ns"], figures[f"replace_{live}_ns"]
-        row = {"name": size_text(live), "live": live, "look": look, "replace": replace}
-        rows.append({**row, "call": max(replace - look, 0.01) / 2})
+        rows.append({"name": size_text(live), "live": live, "look": look, "replace": replace})
     return rows
 
 
-def heap_times(by_name):
-    """{allocator: {live bytes: nanoseconds of a call}} of {name: {allocator: rows}}, medians over the rounds."""
+def heap_times(by_name, key):
+    """{allocator: {live bytes: nanoseconds}} of {name: {allocator: rows}}, medians over the rounds; of "replace" or "look".
+    Their difference would not be what the calls cost: the processor goes on with them while it waits for the block."""
     found = {}
     for by_allocator in by_name.values():
         for allocator, rows in by_allocator.items():
-            found.setdefault(allocator, {})[rows[0]["live"]] = statistics.median(row["call"] for row in rows)
+            found.setdefault(allocator, {})[rows[0]["live"]] = statistics.median(row[key] for row in rows)
     return found
+
+
+def dearest_to_cheapest(times):
+    return max(times.values()) / min(times.values())
 
 
 def size_text(size):

@@ -19,7 +19,7 @@ SECTIONS = {
     "return": "how soon and how far RSS falls after the last free, idle and busy, with one thread and four",
     "startup": "what the library adds to the time and memory of `true`",
     "idle-threads": "what stays of 10,000 threads that allocate once",
-    "heap-sizes": "time of a call while 1 KiB to 1 GiB is alive",
+    "heap-sizes": "time of replacing a block while 1 KiB to 1 GiB is alive",
     "instructions": "instructions of a pair of malloc and free, counted by callgrind",
     "micro": "single operations, by google-benchmark",
 }

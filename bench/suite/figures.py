@@ -142,7 +142,7 @@ def latency(results, folder):
         section.pictures.append(plot.curves(
             folder, f"latency-{job}-{function}", f"Latency of {FUNCTIONS[function]} in the workload {job}",
             plot.Axis("part of the calls that take at most so long", tics=tics),
-            plot.Axis("time of a call (logarithmic)", log=True, tics=times), series,
+            plot.Axis("time of a step (logarithmic)", log=True, tics=times), series,
         ))  # fmt: skip
     return section
 
@@ -168,17 +168,17 @@ def threads(results, folder):
 def heap_sizes(results, folder):
     section = Section(
         "Heaps of any size",
-        "Time of a call of malloc or free while so much is alive, in blocks of 16 to 1024 bytes that are replaced at random: half of "
-        "what replacing a block takes more than looking at it. Large heaps cost cache misses.",
+        "Time of replacing a random block while so much is alive, in blocks of 16 to 1024 bytes: a look at it, free, malloc, and writing "
+        "to the new one. Large heaps cost cache misses.",
     )
-    found = costs.heap_times(rows_by_name(results, "heap-sizes"))
+    found = costs.heap_times(rows_by_name(results, "heap-sizes"), "replace")
     tics = tuple((costs.size_text(live), live) for live in sorted({live for one in found.values() for live in one}))
     if len(tics) > 1:
         times = tuple((f"{step} ns", step) for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000))
         section.pictures.append(plot.curves(
-            folder, "heap-sizes", "Time of a call in small and in large heaps",
+            folder, "heap-sizes", "Time of replacing a block in small and in large heaps",
             plot.Axis("live bytes (logarithmic)", log=True, tics=tics),
-            plot.Axis("time of a call (logarithmic)", log=True, tics=times),
+            plot.Axis("time of a step (logarithmic)", log=True, tics=times),
             {name: sorted(one.items()) for name, one in found.items()},
         ))  # fmt: skip
     return section

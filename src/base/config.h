@@ -76,9 +76,10 @@ enum {
     VM_SLAB_BYTES_MAX = 8 * VM_SLAB_BLOCK_MAX, /* see slab/sizeclass.h */
     VM_SLAB_DOUBLINGS_MAX = 4,                 /* from a class's smallest slab to its largest, at most */
 
-    /* A heap keeps at most so many bytes of slabs that ran empty before it gives some back, and so many of them. */
+    /* A heap keeps at most so many bytes of slabs that ran empty before it gives some back, and so many of them: one for each
+       small class. */
     VM_RETIRED_BYTES_MAX = 512 * VM_KIB,
-    VM_RETIRED_SLABS_MAX = 24,
+    VM_RETIRED_SLABS_MAX = VM_N_EVEN_CLASSES + 2 * VM_CLASS_STEPS,
 
     /* With so many slabs a heap passes over those that have few free blocks; and with so many, it looks for holes in them
        before it asks for pages: see heap/compound.h. */

@@ -84,8 +84,8 @@ SECTIONS = {
          "freed_bytes": 3000}
     ],
     "heap-sizes": lambda name: [
-        {"name": str(live), "allocator": name, "round": 1, "live": live, "look": 1, "replace": 9, "call": call}
-        for live, call in ((1024, 4), (2**30, 40))
+        {"name": str(live), "allocator": name, "round": 1, "live": live, "look": look, "replace": replace}
+        for live, look, replace in ((1024, 1, 9), (2**30, 20, 200))
     ],
 }  # fmt: skip
 
@@ -169,7 +169,7 @@ CASES = {
         lambda r: changed(r, "threads", "threads", 8, name="server", threads=16),
     ),
     "heap-sizes": (
-        lambda r: changed(r, "heap-sizes", "call", 81, live=2**30),
+        lambda r: changed(r, "heap-sizes", "replace", 271, live=2**30),
         lambda r: changed(r, "heap-sizes", "live", 2**29, live=2**30),
     ),
     "idle-threads": (

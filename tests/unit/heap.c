@@ -240,7 +240,7 @@ static void coming_and_going(void **state)
 {
     (void)state;
     settle();
-    enum { N_SIZES = VM_RETIRED_SLABS_MAX + 24, N_PAIRS = 100 };
+    enum { N_SIZES = VM_RETIRED_SLABS_MAX + 16, N_PAIRS = 100 };
     for (unsigned i = 1; i <= N_SIZES; i++)
         release(alloc(vm_class_bytes(i)));
     assert_int_equal(heap->n_retired, VM_RETIRED_SLABS_MAX);
