@@ -331,7 +331,7 @@ class Tables(unittest.TestCase):
             "Of these jobs: workloads: mixed, server; real programs: lua.",
             "| vmalloc | 100 (100..100) | 0 (0..0) | 100 (100..100) |",  # of start-up
             "| vmalloc | 5000 | 4000 | 3000 |",  # of threads that allocate once
-            "| vmalloc | 4.0 | 40.0 | 10.0 |",  # of heaps of any size
+            "| vmalloc | 9.0 | 200.0 | 22.2 | 20.0 |",  # of heaps of any size
             "Not run by valgrind: scudo.",
             "| `malloc(64)` in `mixed`, ns |",
         ):
