@@ -259,6 +259,8 @@ void check_malloc(void)
     check_corners();
     /* Set, it stays: else a block with a mapping, when it is freed, may move it, and with it who serves the next one. */
     say(vm_mallopt(VM_M_MMAP_THRESHOLD, 128 * 1024) == 1, "mallopt", 0);
+    /* Two before, as the second one finds the first one's arenas, and may need a record more. */
+    round_of_all();
     round_of_all();
     vm_malloc_trim(0);
     const uint64_t digest = vk_digest(port_kernel);
