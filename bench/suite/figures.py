@@ -142,7 +142,7 @@ def latency(results, folder):
         section.pictures.append(plot.curves(
             folder, f"latency-{job}-{function}", f"Latency of {FUNCTIONS[function]} in the workload {job}",
             plot.Axis("part of the calls that take at most so long", tics=tics),
-            plot.Axis("time of a step (logarithmic)", log=True, tics=times), series,
+            plot.Axis("time of a call (logarithmic)", log=True, tics=times), series,
         ))  # fmt: skip
     return section
 

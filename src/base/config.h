@@ -67,6 +67,7 @@ enum {
     VM_N_EVEN_CLASSES = VM_EVEN_MAX / VM_BLOCK_ALIGN,
     VM_CLASS_STEPS = 8, /* classes a doubling above VM_EVEN_MAX */
     VM_N_CLASSES = 1 + VM_N_EVEN_CLASSES + 7 * VM_CLASS_STEPS,
+    VM_CLASS_OF_SMALL_MAX = VM_N_EVEN_CLASSES + 2 * VM_CLASS_STEPS,
 
     /* Requests up to this are small: a heap has a bin for each multiple of the alignment. Above, one for each class. */
     VM_SMALL_MAX = 1024,
@@ -79,7 +80,7 @@ enum {
     /* A heap keeps at most so many bytes of slabs that ran empty before it gives some back, and so many of them: one for each
        small class. */
     VM_RETIRED_BYTES_MAX = 512 * VM_KIB,
-    VM_RETIRED_SLABS_MAX = VM_N_EVEN_CLASSES + 2 * VM_CLASS_STEPS,
+    VM_RETIRED_SLABS_MAX = VM_CLASS_OF_SMALL_MAX,
 
     /* With so many slabs a heap passes over those that have few free blocks; and with so many, it looks for holes in them
        before it asks for pages: see heap/compound.h. */

@@ -520,11 +520,13 @@ void *vm_heap_alloc_plain(unsigned class_index)
 static void *take_last_locked(struct heap *heap, unsigned class_index, struct list *emptied)
 {
     void *const block = take_locked(heap, class_index, emptied);
+    if (block)
+        return block;
     struct list_node *node = heap->slabs[class_index].first;
     while (node && !has_free(vm_slab_of_node(node), 1))
         node = node->next;
-    if (block || !node)
-        return block;
+    if (!node)
+        return NULL;
     vm_heap_unlist_locked(heap, vm_slab_of_node(node));
     vm_heap_make_current(heap, class_index, vm_slab_of_node(node));
     return attach_any(heap, vm_slab_of_node(node)) ? take_attached(heap, class_index) : NULL;

@@ -15,11 +15,7 @@
 #include "base/bits.h"
 #include "base/config.h"
 
-enum {
-    VM_CLASS_STEP_SHIFT = 3,
-    VM_EVEN_MAX_SHIFT = 8,
-    VM_CLASS_OF_SMALL_MAX = 1 + VM_N_EVEN_CLASSES + 2 * VM_CLASS_STEPS - 1
-};
+enum { VM_CLASS_STEP_SHIFT = 3, VM_EVEN_MAX_SHIFT = 8 };
 _Static_assert(1 << VM_CLASS_STEP_SHIFT == VM_CLASS_STEPS && 1 << VM_EVEN_MAX_SHIFT == VM_EVEN_MAX, "shifts");
 
 /* Class of a request. Needs 1 <= size <= VM_SLAB_BLOCK_MAX. */
