@@ -48,9 +48,12 @@ static void raise_rights(pid_t process)
     static char stack[STACK_BYTES_MAX];
     static ElfW(auxv_t) vector[64];
     const int vector_file = open_of(process, "auxv", O_RDONLY);
-    const ssize_t vector_bytes = read(vector_file, vector, sizeof vector);
+    REQUIRE(read(vector_file, vector, sizeof vector) > 0);
     close(vector_file);
-    REQUIRE(vector_bytes > 0);
+    /* Up to AT_NULL: of a 32-bit program, a 64-bit kernel may give more than the stack has. */
+    size_t entries = 0;
+    while (vector[entries++].a_type != AT_NULL)
+        REQUIRE(entries < sizeof vector / sizeof vector[0]);
     const int memory = open_of(process, "mem", O_RDWR);
     const unsigned long end = stack_end(process);
     ssize_t bytes = 0;
@@ -58,9 +61,9 @@ static void raise_rights(pid_t process)
         bytes = pread(memory, stack, length, (off_t)(end - length));
     REQUIRE(bytes > 0);
     const unsigned long start = end - (unsigned long)bytes;
-    const char *const place = memmem(stack, (size_t)bytes, vector, (size_t)vector_bytes);
+    const char *const place = memmem(stack, (size_t)bytes, vector, entries * sizeof vector[0]);
     REQUIRE(place != NULL);
-    for (size_t i = 0; vector[i].a_type != AT_NULL; i++) {
+    for (size_t i = 0; i < entries; i++) {
         if (vector[i].a_type != AT_SECURE)
             continue;
         vector[i].a_un.a_val = 1;
