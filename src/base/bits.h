@@ -64,19 +64,19 @@ VM_INLINE bool vm_bits_test_set(vm_word *word, size_t index)
 #endif
 }
 
-/* The low half of a * b; the high half goes to *high. */
-VM_INLINE uint64_t vm_multiply(uint64_t a, uint64_t b, uint64_t *high)
+/* The low half of a * *b; the high half goes to *high. */
+VM_INLINE uint64_t vm_multiply(uint64_t a, const uint64_t *b, uint64_t *high)
 {
 #if defined(__x86_64__)
-    uint64_t low; /* GCC takes two moves more for the portable form */
-    __asm__("mulq %3" : "=a"(low), "=d"(*high) : "a"(a), "rm"(b) : "cc");
+    uint64_t low; /* GCC takes moves more for the portable form */
+    __asm__("mulq %3" : "=a"(low), "=d"(*high) : "a"(a), "m"(*b) : "cc");
     return low;
 #elif defined(__SIZEOF_INT128__)
-    const unsigned __int128 product = (unsigned __int128)a * b;
+    const unsigned __int128 product = (unsigned __int128)a * *b;
     *high = (uint64_t)(product >> 64);
     return (uint64_t)product;
 #else
-    const uint64_t a0 = (uint32_t)a, a1 = a >> 32, b0 = (uint32_t)b, b1 = b >> 32;
+    const uint64_t a0 = (uint32_t)a, a1 = a >> 32, b0 = (uint32_t)*b, b1 = *b >> 32;
     const uint64_t low = a0 * b0, middle = a1 * b0 + (low >> 32), cross = a0 * b1 + (uint32_t)middle;
     *high = a1 * b1 + (middle >> 32) + (cross >> 32);
     return cross << 32 | (uint32_t)low;

@@ -92,6 +92,17 @@ VM_INLINE void vm_list_move_to_back(struct list *list, struct list_node *node)
     vm_list_push_back(list, node);
 }
 
+/* Turns the list until `node`, which is in it, is the first: those before it go behind the last, in their order. */
+VM_INLINE void vm_list_turn_to(struct list *list, struct list_node *node)
+{
+    struct list_node *const first = list->first, *const last = first->prev;
+    if (node == first)
+        return;
+    node->prev->next = NULL;
+    last->next = first;
+    list->first = node; /* its `prev` is the last now, as is right */
+}
+
 VM_INLINE struct list_node *vm_list_pop_front(struct list *list)
 {
     struct list_node *const node = list->first;

@@ -66,24 +66,30 @@ void vm_heap_watch_groups(struct slab *slab)
     slab->is_quiet = false;
 }
 
+VM_NOINLINE static void collect_group(struct slab *slab, size_t i)
+{
+    const vm_word remote = vm_exchange(&vm_slab_remote(slab)[i], 0); /* pairs with vm_remote_free */
+    const vm_word mask = vm_load_relaxed(&slab->group[i].x_mask);
+    if (VM_UNLIKELY(mask & remote)) {
+        const size_t index = i * (size_t)VM_WORD_BITS + vm_bits_lowest(mask & remote);
+        struct heap *const heap = vm_load_relaxed(&slab->x_heap);
+        if (vm_lock_is_mine(&heap->lock))
+            vm_lock_release(&heap->lock);
+        vm_heap_bad_free(vm_slab_block(slab, index)); /* freed here and by another thread */
+    }
+    vm_store_release(&slab->group[i].x_mask, vm_compound_split(slab, i, mask | remote));
+}
+
 bool vm_heap_collect_remote(struct slab *slab)
 {
     bool found = false;
     vm_compound_review(slab);
     vm_heap_allow_fast(slab); /* R5 in remote.c */
-    for (size_t i = 0; i < slab->n_groups; i++) {
-        if (vm_load_relaxed(&vm_slab_remote(slab)[i]) == 0)
+    const vm_word *const remote = vm_slab_remote(slab);
+    for (size_t i = 0, n = slab->n_groups; i < n; i++) {
+        if (VM_LIKELY(vm_load_relaxed(&remote[i]) == 0))
             continue;
-        const vm_word remote = vm_exchange(&vm_slab_remote(slab)[i], 0); /* pairs with vm_remote_free */
-        const vm_word mask = vm_load_relaxed(&slab->group[i].x_mask);
-        if (VM_UNLIKELY(mask & remote)) {
-            const size_t index = i * (size_t)VM_WORD_BITS + vm_bits_lowest(mask & remote);
-            struct heap *const heap = vm_load_relaxed(&slab->x_heap);
-            if (vm_lock_is_mine(&heap->lock))
-                vm_lock_release(&heap->lock);
-            vm_heap_bad_free(vm_slab_block(slab, index)); /* freed here and by another thread */
-        }
-        vm_store_release(&slab->group[i].x_mask, vm_compound_split(slab, i, mask | remote));
+        collect_group(slab, i);
         found = true;
     }
     return found;
@@ -93,36 +99,45 @@ bool vm_heap_collect_remote(struct slab *slab)
 
 /* Has all bins of the class lead to the group. Each of four stores is made, be it to the same bin: branches by the class would
    be guessed wrong as often as right. */
-static void set_bins(struct heap *heap, unsigned class_index, struct bin bin)
+static void attach(struct heap *heap, unsigned class_index, struct slab_group *group)
 {
     struct bin *const last = &heap->bin[vm_last_bin[class_index]];
     const size_t n = vm_n_bins(class_index), is_several = n > 1, are_four = n > 2;
-    last[0] = bin;
-    *(last - is_several) = bin;
-    *(last - 2 * are_four) = bin;
-    *(last - 3 * are_four) = bin;
-}
-
-static void attach(struct heap *heap, struct slab *slab, size_t group_index)
-{
-    set_bins(heap, slab->class_index, (struct bin){&slab->group[group_index], slab->span.block_bytes});
+    last->group = group;
+    (last - is_several)->group = group;
+    (last - 2 * are_four)->group = group;
+    (last - 3 * are_four)->group = group;
 }
 
 void vm_heap_detach(struct heap *heap, unsigned class_index)
 {
-    set_bins(heap, class_index, (struct bin){&vm_heap_no_blocks, 0});
+    attach(heap, class_index, &vm_heap_no_blocks);
+}
+
+/* The slab's first group with n_blocks free ones. NULL: there is none. */
+VM_INLINE struct slab_group *group_with(struct slab *slab, unsigned n_blocks)
+{
+    const struct slab_group *const end = slab->group + slab->n_groups;
+    for (struct slab_group *group = slab->group; group < end; group++) {
+        vm_word mask = vm_load_relaxed(&group->x_mask);
+        if (mask == 0)
+            continue;
+#pragma GCC unroll 4
+        for (unsigned n = 1; n < n_blocks; n++)
+            mask &= mask - 1;
+        if (mask)
+            return group;
+    }
+    return NULL;
 }
 
 /* Attaches the first group with a free block. False: there is none. */
 static bool attach_any(struct heap *heap, struct slab *slab)
 {
-    for (size_t i = 0; i < slab->n_groups; i++) {
-        if (vm_load_relaxed(&slab->group[i].x_mask) == 0)
-            continue;
-        attach(heap, slab, i);
-        return true;
-    }
-    return false;
+    struct slab_group *const group = group_with(slab, 1);
+    if (group)
+        attach(heap, slab->class_index, group);
+    return group != NULL;
 }
 
 void vm_heap_make_current(struct heap *heap, unsigned class_index, struct slab *slab)
@@ -156,11 +171,10 @@ void vm_heap_unlist_locked(struct heap *heap, struct slab *slab)
     vm_retired_forget(heap, slab);
 }
 
-/* The slab that is current[class] is LISTED again. */
+/* The slab that is current[class] is LISTED again. The caller attaches or detaches the class's bins: H2. */
 static void leave_current(struct heap *heap, unsigned class_index)
 {
     struct slab *const slab = heap->current[class_index];
-    vm_heap_detach(heap, class_index);
     heap->current[class_index] = NULL;
     vm_heap_watch_groups(slab);
     vm_heap_list_locked(heap, slab);
@@ -222,11 +236,11 @@ bool vm_heap_free_own(struct slab *slab, size_t index)
     mask = vm_compound_split(slab, index >> VM_WORD_SHIFT, mask);
     vm_store_release(&group->x_mask, mask);
     if (mask == vm_load_relaxed(&group->x_notify))
-        vm_heap_group_emptied(slab, group);
+        vm_heap_group_emptied(group, slab);
     return true;
 }
 
-void vm_heap_group_emptied(struct slab *slab, struct slab_group *group)
+void vm_heap_group_emptied(struct slab_group *group, struct slab *slab)
 {
     struct heap *const heap = vm_heap_self;
     struct list emptied = {0};
@@ -280,6 +294,7 @@ void vm_heap_settle_locked(struct heap *heap, struct list *emptied)
         struct slab *const slab = heap->current[i];
         if (slab) {
             vm_heap_collect_remote(slab);
+            vm_heap_detach(heap, i);
             leave_current(heap, i);
             move_to_front(heap, slab);
         }
@@ -298,25 +313,12 @@ void vm_heap_settle_locked(struct heap *heap, struct list *emptied)
 
 enum { LOOKS_MAX = 16, ENOUGH_BLOCKS = 4 };
 
-/* Whether a group of the slab has n_blocks free ones. */
-VM_INLINE bool has_free(const struct slab *slab, unsigned n_blocks)
-{
-    for (size_t i = 0; i < slab->n_groups; i++) {
-        vm_word mask = vm_load_relaxed(&slab->group[i].x_mask);
-        for (unsigned n = 1; n < n_blocks; n++)
-            mask &= mask - 1;
-        if (mask)
-            return true;
-    }
-    return false;
-}
-
-/* Whether it is worth taking blocks from the slab. In a large heap, with a block or two in each slab, most of an allocation
-   would be the search for the next one: these wait until they have more. */
-static bool has_enough(const struct heap *heap, const struct slab *slab)
+/* The group for which it is worth taking the slab. In a large heap, with a block or two in each slab, most of an allocation
+   would be the search for the next one: these wait until they have more. NULL: there is none. */
+static struct slab_group *group_with_enough(const struct heap *heap, struct slab *slab)
 {
     const bool is_any_enough = heap->n_listed < VM_LARGE_HEAP_SLABS || slab->n_blocks < VM_WORD_BITS;
-    return is_any_enough ? has_free(slab, 1) : has_free(slab, ENOUGH_BLOCKS);
+    return is_any_enough ? group_with(slab, 1) : group_with(slab, ENOUGH_BLOCKS);
 }
 
 static void prefetch(const struct slab *slab)
@@ -329,17 +331,20 @@ struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index)
 {
     struct list *const list = &heap->slabs[class_index];
     const unsigned n_looks = heap->n_looks[class_index];
-    for (unsigned i = 0; i <= n_looks && list->first; i++) {
-        struct slab *const slab = vm_slab_of_node(list->first);
-        if (has_enough(heap, slab)) {
-            vm_heap_unlist_locked(heap, slab);
-            if (list->first) /* the next search looks there first: both lines of it, if it has one group */
-                prefetch(vm_slab_of_node(list->first));
-            heap->n_looks[class_index] = (uint8_t)(n_looks < LOOKS_MAX / 2 ? 2 * n_looks + 1 : LOOKS_MAX);
-            return slab;
-        }
-        vm_list_move_to_back(list, &slab->span.node);
+    struct list_node *node = list->first;
+    for (unsigned i = 0; i <= n_looks && node; i++, node = node->next) {
+        struct slab *const slab = vm_slab_of_node(node);
+        if (!group_with_enough(heap, slab))
+            continue;
+        vm_list_turn_to(list, node);
+        vm_heap_unlist_locked(heap, slab);
+        if (list->first) /* the next search looks there first: both lines of it, if it has one group */
+            prefetch(vm_slab_of_node(list->first));
+        heap->n_looks[class_index] = (uint8_t)(n_looks < LOOKS_MAX / 2 ? 2 * n_looks + 1 : LOOKS_MAX);
+        return slab;
     }
+    if (node)
+        vm_list_turn_to(list, node);
     heap->n_looks[class_index] = (uint8_t)(n_looks / 2);
     return NULL;
 }
@@ -378,8 +383,10 @@ static bool refill_locked(struct heap *heap, unsigned class_index, struct list *
             vm_heap_settle_slab(heap, used_up, emptied);
     }
     struct slab *const slab = next_slab(heap, class_index, emptied);
-    if (!slab)
+    if (!slab) {
+        vm_heap_detach(heap, class_index);
         return false;
+    }
     vm_heap_make_current(heap, class_index, slab);
     return attach_any(heap, slab);
 }
@@ -523,7 +530,7 @@ static void *take_last_locked(struct heap *heap, unsigned class_index, struct li
     if (block)
         return block;
     struct list_node *node = heap->slabs[class_index].first;
-    while (node && !has_free(vm_slab_of_node(node), 1))
+    while (node && !group_with(vm_slab_of_node(node), 1))
         node = node->next;
     if (!node)
         return NULL;
@@ -579,9 +586,9 @@ void vm_heap_check(struct heap *heap)
             check_slab(heap, slab, slab->class_index, SLAB_CURRENT);
         for (unsigned last = vm_last_bin[i], k = last; i > 0 && k > last - vm_n_bins(i); k--)
             VM_CHECK(heap->bin[k].group == heap->bin[vm_last_bin[i]].group &&
+                     heap->bin[k].block_bytes == vm_class_bytes(i) &&
                      (heap->bin[k].group == &vm_heap_no_blocks ||
-                      (is_own && heap->bin[k].block_bytes == vm_class_bytes(i) &&
-                       heap->bin[k].group >= slab->group &&
+                      (is_own && heap->bin[k].group >= slab->group &&
                        heap->bin[k].group < slab->group + slab->n_groups))); /* H2 */
         for (struct list_node *node = heap->slabs[i].first; node; node = node->next)
             check_slab(heap, vm_slab_of_node(node), i, SLAB_LISTED);

@@ -24,7 +24,7 @@ struct sparse_classes {
 /* What malloc's fast path looks at: where blocks for requests of some size come from. */
 struct bin {
     struct slab_group *group; /* of the class's current slab, or one without blocks */
-    size_t block_bytes;
+    size_t block_bytes;       /* of the class; of a stand-in 0 */
 };
 
 enum heap_state {
@@ -95,7 +95,7 @@ void *vm_heap_alloc_spare(unsigned class_index);
 void vm_heap_free(struct slab *slab, size_t index);
 
 /* The calling thread freed a block, and now all blocks of this group of one of its slabs are free. */
-void vm_heap_group_emptied(struct slab *slab, struct slab_group *group);
+void vm_heap_group_emptied(struct slab_group *group, struct slab *slab);
 
 /*
  * The same for a thread that holds the heap's lock and may act as its owner. What runs empty is moved to

@@ -65,7 +65,7 @@ VM_INLINE void vm_heap_free_fast(void *block)
     }
     vm_store_release(&group->x_mask, mask); /* our use of the block is over: vm_heap_is_slab_done acquires */
     if (VM_UNLIKELY(vm_is_relaxed(&group->x_notify, mask)))
-        vm_heap_group_emptied(slab, group);
+        vm_heap_group_emptied(group, slab);
 }
 
 #endif

@@ -91,6 +91,13 @@ static void push_abandoned(struct heap *heap)
     vm_lock_release(&registry_lock);
 }
 
+static void make_bins(struct heap *heap)
+{
+    for (unsigned i = 0, k = 0; i < VM_N_CLASSES; i++)
+        for (; k <= vm_last_bin[i]; k++)
+            heap->bin[k] = (struct bin){&vm_heap_no_blocks, vm_class_bytes(i)};
+}
+
 static struct heap *create(enum heap_state state)
 {
     struct heap *const heap = vm_meta_alloc(sizeof *heap);
@@ -99,8 +106,7 @@ static struct heap *create(enum heap_state state)
     heap->lock = (struct lock)VM_LOCK_INIT(VM_RANK_HEAP);
     heap->x_state = state;
     vm_retired_forget_regrets(heap);
-    for (unsigned i = 0; i < VM_N_BINS; i++)
-        heap->bin[i] = (struct bin)NO_BIN;
+    make_bins(heap);
     vm_lock_acquire(&registry_lock);
     heap->index = n_heaps++;
     heap->x_next = x_heaps;

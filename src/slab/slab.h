@@ -139,7 +139,7 @@ VM_INLINE bool vm_slab_index(const struct slab *slab, const void *address, size_
 {
     const uint64_t offset = (uint64_t)((uintptr_t)address - (uintptr_t)slab->group[0].base);
     uint64_t quotient;
-    const uint64_t fraction = vm_multiply(offset, slab->reciprocal, &quotient);
+    const uint64_t fraction = vm_multiply(offset, &slab->reciprocal, &quotient);
     *index = (size_t)quotient;
     return fraction < slab->reciprocal && quotient < slab->n_blocks;
 }

@@ -368,7 +368,7 @@ static void emptied_and_taken(void **state)
     vm_list_push_back(&emptied, &slab->span.node);
     vm_lock_release(&heap->lock);
     const uint32_t n_retired = heap->n_retired;
-    vm_heap_group_emptied(slab, &slab->group[0]);
+    vm_heap_group_emptied(&slab->group[0], slab);
     assert_int_equal(heap->n_retired, n_retired);
     assert_false(slab->retired_at);
     const size_t pool_bytes = crew_pool_bytes(), bytes = slab->span.bytes;
