@@ -38,10 +38,9 @@ struct slab_group vm_heap_no_blocks;
 #define NO_BINS NO_BINS_35, NO_BINS_35, NO_BINS_35
 _Static_assert(VM_N_BINS == 105, "NO_BINS makes all bins");
 
-/* Never written once made, but for the taker: all slow paths test for them. Not const, as a heap's pointer is not. The last
-   three are made when they are first needed, as each is about a page of every process. */
+/* Never written once made, but for the taker: all slow paths test for them. Not const, as a heap's pointer is not. The other
+   three (stand_ins.c) are made when they are first needed, as each is about a page of every process. */
 struct heap vm_heap_none = {.bin = {NO_BINS}, .x_state = HEAP_STAND_IN};
-struct heap vm_heap_ended, vm_heap_none_within, vm_heap_ended_within;
 
 static bool has_ended(const struct heap *heap)
 {

@@ -130,8 +130,11 @@ void vm_process_at_fork(void (*in_child)(void));
 bool vm_process_is_fresh_child(void);
 bool vm_process_can_tell_child(void);
 
-/* The page by which it tells, or NULL; 0 is in it in a child that did not look yet. */
+/* The page by which it tells, or NULL; 0 is in it in a child that did not look yet. It is a mapping, or, where memory is
+   bounded, of the library's own data (mark.c). */
 extern uint32_t *vm_process_x_copied_mark;
+enum { VM_OWN_MARK_BYTES = 4 * VM_KIB };
+extern char vm_process_own_mark[VM_OWN_MARK_BYTES];
 
 /* The page size that programs know. */
 size_t vm_process_page_bytes(void);

@@ -67,16 +67,16 @@ void vm_process_at_fork(void (*in_child)(void))
     pthread_atfork(NULL, NULL, in_child);
 }
 
-/* One page that a fork leaves empty in the child: a mapping, or, where memory is bounded, of the library's own data. */
+/* One page that a fork leaves empty in the child. */
 uint32_t *vm_process_x_copied_mark;
-static VM_ALIGNED(4 * VM_KIB) char own_mark[4 * VM_KIB];
 static size_t mark_mapped_bytes;
 
 static void make_copied_mark(void)
 {
     const size_t bytes = vm_max_size(vm_kernel.page_bytes, vm_process_page_bytes()); /* wiped are those */
-    const bool is_own = vm_kernel.memory_bytes && bytes == sizeof own_mark;
-    uint32_t *const mark = is_own ? (void *)own_mark : vm_kernel_map(bytes, bytes, VM_ACCESS_READ_WRITE);
+    const bool is_own = vm_kernel.memory_bytes && bytes == VM_OWN_MARK_BYTES;
+    uint32_t *const mark =
+        is_own ? (void *)vm_process_own_mark : vm_kernel_map(bytes, bytes, VM_ACCESS_READ_WRITE);
     if (!mark)
         return;
     if (syscall(SYS_madvise, mark, bytes, 18L /* MADV_WIPEONFORK, Linux 4.14 */) == 0) {
