@@ -29,7 +29,7 @@ static unsigned length_of(size_t bytes, size_t part_bytes)
 /* Of free blocks, those with which a run of `length` begins. */
 static vm_word runs_of(vm_word free, unsigned length)
 {
-    for (unsigned n = 1, step; n < length; n += step) {
+    for (unsigned n = 1, step; free && n < length; n += step) {
         step = length - n < n ? length - n : n;
         free &= free >> step;
     }
