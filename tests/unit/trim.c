@@ -143,6 +143,14 @@ static void fill_and_free(void *argument)
     worker_heap = vm_heap_self;
 }
 
+static unsigned count_listed_retired(const struct heap *heap)
+{
+    unsigned n = 0;
+    for (uint32_t i = 0; i < heap->n_retired; i++)
+        n += heap->retired[i]->x_state == SLAB_LISTED;
+    return n;
+}
+
 /* Empty slabs that a sleeping thread keeps go, but for those that its next blocks would come from. */
 static void retired_slabs(void **state)
 {
@@ -153,7 +161,7 @@ static void retired_slabs(void **state)
         prepare(sizes[k]);
         crew_do(&worker, fill_and_free, &lot);
     }
-    assert_true(worker_heap->n_retired > N_SIZES);
+    assert_true(count_listed_retired(worker_heap) > 0);
     vm_malloc_trim(0);
     unsigned n_current = 0;
     for (unsigned i = 0; i < VM_N_CLASSES; i++) {
