@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* bits.c - words of bits, rounding, and lists, each against the plainest way to say the same. */
 #include "base/bits.h"
+#include <string.h>
 #include "base/list.h"
 #include "unit.h"
 
@@ -91,6 +92,16 @@ static void assert_list(const struct list *list, struct item *items, const unsig
     assert_ptr_equal(vm_list_last(list), previous);
 }
 
+/* The first ones go to the end, one by one, until `first` is the first. */
+static void turn(unsigned *order, unsigned count, unsigned first)
+{
+    while (order[0] != first) {
+        const unsigned moved = order[0];
+        memmove(order, order + 1, (count - 1) * sizeof *order);
+        order[count - 1] = moved;
+    }
+}
+
 static void lists(void **state)
 {
     (void)state;
@@ -102,7 +113,10 @@ static void lists(void **state)
     assert_null(vm_list_pop_front(&list));
     for (unsigned round = 0; round < 20000; round++) {
         const unsigned which = (unsigned)unit_below(&seed, N_NODES), action = (unsigned)unit_below(&seed, 3);
-        if (in_list[which]) {
+        if (in_list[which] && action == 0) {
+            vm_list_turn_to(&list, &items[which].node);
+            turn(order, count, which);
+        } else if (in_list[which]) {
             vm_list_remove(&list, &items[which].node);
             assert_null(items[which].node.next);
             assert_null(items[which].node.prev);
