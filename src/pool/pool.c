@@ -51,11 +51,13 @@ static bool may_have_private_arenas(void)
     return !vm_kernel.has_break || !vm_kernel_is_memory_little();
 }
 
-/* Whether the newest arena is empty and could hold n_pages: then the kernel refuses memory, not addresses. */
+/* Whether the newest arena is empty and could hold n_pages: then the kernel refuses memory, not addresses. One that was frozen
+   while it grew for the first time holds nothing, in this child of a fork. */
 static bool has_unused_room(size_t n_pages)
 {
     const struct arena *const newest = vm_pool_arena(x_n_arenas - 1);
     return newest && newest->kind == ARENA_PRIVATE_BREAK && vm_load_relaxed(&newest->x_n_pages) == 0 &&
+           !vm_load_relaxed(&newest->x_is_frozen) &&
            (size_t)(newest->limit - newest->start) >> vm_kernel.page_shift >= n_pages;
 }
 

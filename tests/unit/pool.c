@@ -372,6 +372,33 @@ static void grows_on_demand(void **state)
     unit_assert_returns(reserve_little, NULL);
 }
 
+/* The child of a fork, at which another thread made the newest arena grow for the first time. */
+static void lose_newest(void *argument)
+{
+    (void)argument;
+    begin(WITHOUT_BREAK);
+    struct span span = {0};
+    UNIT_REQUIRE(vm_pool_take(&span, 1 << 16, 4096));
+    vm_pool_give(&span, span.bytes);
+    vm_pool_trim(0);
+    struct arena *const newest = vm_pool_arena(n_arenas() - 1);
+    UNIT_REQUIRE(newest->x_n_pages == 0);
+    newest->lock.x_word = 1;
+    newest->lock.x_holder = vm_thread_id() + 1;
+    vm_pool_reset_in_child();
+    UNIT_REQUIRE(newest->x_is_frozen);
+    UNIT_REQUIRE(vm_pool_take(&span, 1 << 16, 4096));
+    UNIT_REQUIRE(vm_pool_arena(span.arena_index) != newest);
+    memset(span.start, 1, span.bytes);
+    vm_pool_check();
+}
+
+static void newest_is_frozen(void **state)
+{
+    (void)state;
+    unit_assert_returns(lose_newest, NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -379,7 +406,7 @@ int main(void)
         cmocka_unit_test(break_is_refused),  cmocka_unit_test(more_arenas),
         cmocka_unit_test(memory_is_refused), cmocka_unit_test(nothing_at_first),
         cmocka_unit_test(few_addresses),     cmocka_unit_test(room_of_newest),
-        cmocka_unit_test(grows_on_demand),
+        cmocka_unit_test(grows_on_demand),   cmocka_unit_test(newest_is_frozen),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }
