@@ -313,12 +313,12 @@ void vm_heap_settle_locked(struct heap *heap, struct list *emptied)
 
 enum { LOOKS_MAX = 16, ENOUGH_BLOCKS = 4 };
 
-/* The group for which it is worth taking the slab. In a large heap, with a block or two in each slab, most of an allocation
-   would be the search for the next one: these wait until they have more. NULL: there is none. */
-static struct slab_group *group_with_enough(const struct heap *heap, struct slab *slab)
+/* Whether it is worth taking blocks from the slab. In a large heap, with a block or two in each slab, most of an allocation
+   would be the search for the next one: these wait until they have more. */
+static bool has_enough(const struct heap *heap, struct slab *slab)
 {
     const bool is_any_enough = heap->n_listed < VM_LARGE_HEAP_SLABS || slab->n_blocks < VM_WORD_BITS;
-    return is_any_enough ? group_with(slab, 1) : group_with(slab, ENOUGH_BLOCKS);
+    return (is_any_enough ? group_with(slab, 1) : group_with(slab, ENOUGH_BLOCKS)) != NULL;
 }
 
 static void prefetch(const struct slab *slab)
@@ -334,7 +334,7 @@ struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index)
     struct list_node *node = list->first;
     for (unsigned i = 0; i <= n_looks && node; i++, node = node->next) {
         struct slab *const slab = vm_slab_of_node(node);
-        if (!group_with_enough(heap, slab))
+        if (!has_enough(heap, slab))
             continue;
         vm_list_turn_to(list, node);
         vm_heap_unlist_locked(heap, slab);

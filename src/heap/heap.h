@@ -94,7 +94,8 @@ void *vm_heap_alloc_spare(unsigned class_index);
 /* Frees block `index` of a slab that the page map knows. Lock: none held. */
 void vm_heap_free(struct slab *slab, size_t index);
 
-/* The calling thread freed a block, and now all blocks of this group of one of its slabs are free. */
+/* The calling thread freed a block, and now all blocks of this group of one of its slabs are free. (In this order, free's
+   fast path need not move the block out of the first argument's register.) */
 void vm_heap_group_emptied(struct slab_group *group, struct slab *slab);
 
 /*
