@@ -94,6 +94,10 @@ enum {
     VM_DIRTY_SHARE_SHIFT = 3, /* 1/8 */
     VM_DIRTY_SPANS_MAX = 8,
 
+    /* Middle blocks that were freed wait for a request of their length: so many, and of so many bytes, in all threads. */
+    VM_QUICK_SLOTS = 7,
+    VM_QUICK_BYTES_MAX = 4 * VM_MIB,
+
     /* Arenas. */
     VM_PRIVATE_ARENA_BYTES = 64 * VM_MIB,
     VM_PRIVATE_ARENA_BYTES_MIN = 1 * VM_MIB,

@@ -131,7 +131,8 @@ struct sums vm_figures_sum(void)
 {
     vm_heap_first_call();
     const struct tally tally = tally_heaps(NULL);
-    struct sums sums = {.n_free = tally.n_free, .large = vm_large_totals()};
+    const struct large_totals large = vm_large_totals();
+    struct sums sums = {.n_free = tally.n_free + large.n_quick, .large = large};
     struct arena_totals all = {0};
     struct arena *arena;
     for (; (arena = vm_pool_arena(sums.n_arenas)); sums.n_arenas++) {
@@ -189,8 +190,8 @@ struct figures *vm_figures_take(void)
         return NULL;
     clear(figures);
     const struct tally tally = tally_heaps(figures);
-    figures->sums.n_free = tally.n_free;
     figures->sums.large = vm_large_totals();
+    figures->sums.n_free = tally.n_free + figures->sums.large.n_quick;
     fill_arenas(figures);
     figures->meta = vm_meta_totals();
     figures->map = vm_pagemap_totals();
@@ -218,7 +219,8 @@ size_t vm_figures_slab_free_bytes(const struct arena_figures *arena)
 size_t vm_figures_unseen_bytes(const struct arena_figures *arena)
 {
     const size_t taken = arena->totals.system_bytes - arena->totals.free_bytes;
-    return taken - vm_min_size(arena->slab_bytes + arena->totals.middle_bytes, taken);
+    const size_t seen = arena->slab_bytes + arena->totals.middle_bytes + arena->totals.quick.bytes;
+    return taken - vm_min_size(seen, taken);
 }
 
 size_t vm_figures_free_bytes(const struct arena_figures *arena)

@@ -2,7 +2,8 @@
 /*
  * info.c - malloc_info: glibc's XML, version 1, line by line, as there are readers that count lines. Under <sizes>
  * stand the free blocks of each class ("from" and "to" are the requests that they serve), then the free spans of
- * each order of the page pool, then as "unsorted" what is left: remainders of slabs. "rest" is their sum.
+ * each order of the page pool, then as "unsorted" what is left: remainders of slabs, and middle blocks that wait for the next
+ * of their length, as glibc's do in the list of that name. "rest" is their sum.
  */
 #include <errno.h>
 #include "base/bits.h"
@@ -52,11 +53,12 @@ static size_t print_sizes(struct printer *printer, const struct arena_figures *a
     }
     const size_t free_bytes = vm_figures_free_bytes(arena);
     const size_t rest = free_bytes - vm_min_size(listed_bytes, free_bytes);
+    const struct quick_totals *const quick = &arena->totals.quick;
     const struct free_line unsorted = {
         .from = 1,
-        .to = vm_max_size(arena->remainder_bytes_max, 1),
+        .to = vm_max_size(vm_max_size(arena->remainder_bytes_max, quick->bytes_max), 1),
         .bytes = rest,
-        .count = rest ? vm_max_size(arena->n_remainders, 1) : 0,
+        .count = rest ? vm_max_size(arena->n_remainders + quick->n, 1) : 0,
     };
     print_free_line(printer, "  <unsorted", &unsorted);
     return n_listed + unsorted.count;

@@ -117,9 +117,7 @@ VM_NOINLINE void vm_free_slow(void *block)
         fill_freed(span, block);
     if (span->kind == SPAN_SLAB && vm_slab_index((struct slab *)span, block, &index))
         vm_heap_free((struct slab *)span, index);
-    else if (span->kind != SPAN_SLAB && span->start == block)
-        vm_large_free(span);
-    else
+    else if (!vm_span_is_block(span, block) || !vm_large_free(span))
         vm_misuse_abort("free", block);
 }
 
@@ -193,7 +191,7 @@ static size_t block_bytes(const char *function, const void *block, struct span *
         vm_misuse_abort(function, block);
     }
     if ((*span)->kind != SPAN_SLAB) {
-        if ((*span)->start != block)
+        if (!vm_span_is_block(*span, block))
             vm_misuse_abort(function, block);
         return (*span)->bytes;
     }

@@ -15,6 +15,7 @@
 /* What the pointer is, as far as it is ours. */
 enum whereabouts {
     PLACE_FREE_BLOCK, /* the start of one */
+    PLACE_FREE_SPAN,  /* the start of a middle block in the quick list */
     PLACE_LIVE_BLOCK, /* the start of one, by now: another thread was quicker */
     PLACE_IN_FREE_BLOCK,
     PLACE_IN_LIVE_BLOCK,
@@ -69,6 +70,9 @@ static struct finding find(const void *pointer)
     struct span *const span = vm_pagemap_search(pointer);
     if (span && span->kind == SPAN_SLAB)
         return look_into_slab((struct slab *)span, pointer);
+    if (span && vm_span_is_quick(span))
+        return (struct finding){span->start == pointer ? PLACE_FREE_SPAN : PLACE_IN_FREE_BLOCK, span->start,
+                                span->bytes};
     if (span)
         return (struct finding){span->start == pointer ? PLACE_LIVE_BLOCK : PLACE_IN_LIVE_BLOCK, span->start,
                                 span->bytes};
@@ -81,7 +85,7 @@ static const char *glibc_wording(const char *function, enum whereabouts place)
     const bool is_free = function[0] == 'f';
     if (is_free && place == PLACE_FREE_BLOCK)
         return "free(): double free detected in tcache 2";
-    if (is_free && place == PLACE_FREE_PAGES)
+    if (is_free && (place == PLACE_FREE_SPAN || place == PLACE_FREE_PAGES))
         return "double free or corruption (!prev)";
     return NULL;
 }
@@ -137,6 +141,7 @@ static void say(struct message *message, const struct finding *finding, const ch
 {
     switch (finding->place) {
     case PLACE_FREE_BLOCK:
+    case PLACE_FREE_SPAN:
         say_whole_block(message, "already free; likely cause: ", finding);
         vm_message_text(message, function[0] == 'f' ? "freed twice" : "used after it was freed");
         break;

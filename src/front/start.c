@@ -15,6 +15,7 @@
 #include "kernel/fault.h"
 #include "kernel/kernel.h"
 #include "large/large.h"
+#include "pool/quick.h"
 #include "vmalloc/vmalloc.h"
 
 static bool has_environment;
@@ -82,6 +83,7 @@ static void make_first_blocks(void)
 {
     vm_free(VM_OPAQUE(vm_malloc(1)));
     vm_free(VM_OPAQUE(vm_malloc(vm_large_policy.x_slab_max + 1)));
+    vm_quick_flush();
 }
 
 VM_CONSTRUCTOR static void start(void)

@@ -52,7 +52,7 @@ static void counts(struct printer *printer, const struct count *count)
 
 /* What all arenas' free bytes are. */
 struct parts {
-    size_t slab_live, middle, slab_free, remainders, unseen, dirty, clean;
+    size_t slab_live, middle, slab_free, remainders, quick, unseen, dirty, clean;
 };
 
 static struct parts add_up(const struct figures *figures)
@@ -64,6 +64,7 @@ static struct parts add_up(const struct figures *figures)
         parts.middle += arena->totals.middle_bytes;
         parts.slab_free += vm_figures_slab_free_bytes(arena);
         parts.remainders += arena->remainder_bytes;
+        parts.quick += arena->totals.quick.bytes;
         parts.unseen += vm_figures_unseen_bytes(arena);
         parts.dirty += arena->totals.dirty_bytes;
         parts.clean +=
@@ -95,6 +96,7 @@ static void print_process(struct printer *printer, const struct figures *figures
     row(printer, "live middle blocks", parts.middle, "in use");
     row(printer, "free blocks in slabs", parts.slab_free, "cached: the threads' next blocks");
     row(printer, "remainders of slabs", parts.remainders, "too little for one block more");
+    row(printer, "free middle blocks", parts.quick, "cached: for the next of their length");
     row(printer, "dirty free pages", parts.dirty, "cached: with contents, until reused or purged");
     row(printer, "clean free pages", parts.clean, "purged or never used: no memory");
     row(printer, "unseen", parts.unseen, "on their way between owners, or lost in a fork");
@@ -201,6 +203,7 @@ static void print_others(struct printer *printer, const struct figures *figures)
     vm_print_text(printer, "\nOther blocks, heaps, metadata, kernel calls:\n");
     counts(printer, (const struct count[]){{"middle blocks", large->n_middle},
                                            {"of bytes", large->middle_bytes},
+                                           {"free ones", large->n_quick},
                                            {"large blocks", large->n_large},
                                            {"of bytes", large->large_bytes},
                                            {0}});

@@ -93,6 +93,7 @@ static void print_arena(struct json *json, const struct arena_figures *arena)
                                           {"slab_free_bytes", vm_figures_slab_free_bytes(arena)},
                                           {"slab_remainder_bytes", arena->remainder_bytes},
                                           {"middle_bytes", totals->middle_bytes},
+                                          {"middle_free_bytes", totals->quick.bytes},
                                           {"free_page_bytes", totals->free_bytes},
                                           {"dirty_page_bytes", totals->dirty_bytes},
                                           {"unseen_bytes", vm_figures_unseen_bytes(arena)},

@@ -26,6 +26,7 @@
 #include "heap/retired.h"
 #include "kernel/kernel.h"
 #include "pool/meta.h"
+#include "pool/quick.h"
 
 struct slab_group vm_heap_no_blocks;
 
@@ -202,6 +203,7 @@ void vm_thread_end(void *argument)
     struct heap *const heap = argument;
     vm_thread_make_stand_ins();
     vm_heap_self = &vm_heap_ended;
+    vm_quick_flush(); /* before the slabs: what it leaves is to be coalesced with them */
     abandon(heap);
     vm_fetch_sub_relaxed(&x_n_own, 1);
 }

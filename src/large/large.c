@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * large.c - see large.h. Owns the counts of large and middle blocks; the blocks themselves are known to the
+ * large.c - see large.h. Owns the counts of large blocks; the blocks themselves are known to the
  * page map alone. No lock: a span belongs to whoever holds its block.
  *
  * Invariants: L1 every span here is found through the page map by its start, and is of the pool iff it is
@@ -13,6 +13,7 @@
 #include "pool/meta.h"
 #include "pool/pagemap.h"
 #include "pool/pool.h"
+#include "pool/quick.h"
 
 struct large_policy vm_large_policy = {
     .x_threshold = VM_DEFAULT_MMAP_THRESHOLD,
@@ -25,7 +26,7 @@ struct large_policy vm_large_policy = {
 struct tally {
     size_t x_n, x_bytes;
 };
-static struct tally large_tally, middle_tally, large_tally_max;
+static struct tally large_tally, large_tally_max;
 
 /* glibc compares what a request takes in its heap: a header of one word more, in units of the alignment. */
 static size_t padded(size_t size)
@@ -59,9 +60,7 @@ static void raise_to(size_t *x_max, size_t value)
 static void count(const struct span *span, size_t n, size_t bytes)
 {
     if (span->kind == SPAN_MIDDLE) {
-        vm_fetch_add_relaxed(&middle_tally.x_n, n);
-        vm_fetch_add_relaxed(&middle_tally.x_bytes, bytes);
-        vm_fetch_add_relaxed(&vm_pool_arena(span->arena_index)->x_middle_bytes, bytes);
+        vm_pool_count_middle(span, n, bytes);
     } else {
         raise_to(&large_tally_max.x_n, vm_fetch_add_relaxed(&large_tally.x_n, n) + n);
         raise_to(&large_tally_max.x_bytes, vm_fetch_add_relaxed(&large_tally.x_bytes, bytes) + bytes);
@@ -96,12 +95,25 @@ static bool pool_pages(struct span *span, size_t bytes, size_t alignment)
     return alignment <= vm_pool_block_bytes_max() && vm_pool_take(span, bytes, alignment);
 }
 
-static void give_pages(struct span *span)
+static void unmap_pages(const struct span *span)
+{
+    if (!vm_kernel_unmap(span->start, span->bytes))
+        vm_kernel_purge(span->start, span->bytes); /* too many mappings: addresses stay, memory goes */
+}
+
+static void give_pages(const struct span *span)
 {
     if (span->kind == SPAN_MIDDLE)
         vm_pool_give(span, span->bytes);
-    else if (!vm_kernel_unmap(span->start, span->bytes))
-        vm_kernel_purge(span->start, span->bytes); /* too many mappings: addresses stay, memory goes */
+    else
+        unmap_pages(span);
+}
+
+static void forget(struct span *span)
+{
+    vm_pagemap_remove(span);
+    count_out(span);
+    vm_meta_free(span, sizeof *span);
 }
 
 static bool wants_mapping(size_t size)
@@ -122,12 +134,17 @@ static bool find_pages(struct span *span, size_t size, size_t alignment)
     return pool_pages(span, bytes, alignment) || map_pages(span, bytes, alignment);
 }
 
-static struct span *create(size_t size, size_t alignment)
+/* A block that the quick list has: the page map knows it, and it is counted. */
+static struct span *reuse(size_t size, size_t alignment)
 {
-    /* Sizes for which rounding overflows, or which no kernel has addresses for, are not worth a call. */
-    if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX - size ||
-        (uint64_t)size + alignment >= (uint64_t)1 << VM_ADDRESS_BITS)
+    const size_t bytes = vm_round_up(size, vm_kernel.page_bytes);
+    if (alignment > vm_kernel.page_bytes || wants_mapping(size))
         return NULL;
+    return vm_quick_take(bytes);
+}
+
+static struct span *make(size_t size, size_t alignment)
+{
     struct span *const span = vm_meta_alloc(sizeof *span);
     if (!span)
         return NULL;
@@ -142,6 +159,16 @@ static struct span *create(size_t size, size_t alignment)
     }
     count_in(span);
     return span;
+}
+
+static struct span *create(size_t size, size_t alignment)
+{
+    /* Sizes for which rounding overflows, or which no kernel has addresses for, are not worth a call. */
+    if (size > PTRDIFF_MAX || alignment > PTRDIFF_MAX - size ||
+        (uint64_t)size + alignment >= (uint64_t)1 << VM_ADDRESS_BITS)
+        return NULL;
+    struct span *const span = reuse(size, alignment);
+    return span ? span : make(size, alignment);
 }
 
 /* --- blocks --------------------------------------------------------------------------------------------- */
@@ -174,20 +201,15 @@ static void adapt_threshold(size_t bytes)
     vm_store_relaxed(&vm_arena_policy.x_trim_threshold, 2 * threshold);
 }
 
-static void forget(struct span *span)
+bool vm_large_free(struct span *span)
 {
-    vm_pagemap_remove(span);
-    count_out(span);
-    vm_meta_free(span, sizeof *span);
-}
-
-void vm_large_free(struct span *span)
-{
-    struct span pages = *span;
+    if (span->kind == SPAN_MIDDLE)
+        return vm_quick_free(span);
+    const struct span pages = *span;
     forget(span);
-    if (pages.kind == SPAN_LARGE)
-        adapt_threshold(pages.bytes);
-    give_pages(&pages);
+    adapt_threshold(pages.bytes);
+    unmap_pages(&pages);
+    return true;
 }
 
 /* Changes the length of a span that keeps its place. */
@@ -239,35 +261,61 @@ void *vm_large_resize(struct span *span, size_t size)
     return span->start;
 }
 
+/* Of middle blocks, with those of the quick list. */
+static struct tally middle_tally(void)
+{
+    struct tally tally = {0};
+    const struct arena *arena;
+    for (size_t index = 0; (arena = vm_pool_arena(index)); index++) {
+        tally.x_n += vm_load_relaxed(&arena->x_n_middle);
+        tally.x_bytes += vm_load_relaxed(&arena->x_middle_bytes);
+    }
+    return tally;
+}
+
 struct large_totals vm_large_totals(void)
 {
+    /* In this order: what is put there in between was freed in between. */
+    const struct quick_totals quick = vm_quick_totals(SPAN_NO_ARENA);
+    const struct tally middle = middle_tally();
     return (struct large_totals){
         .n_large = vm_load_relaxed(&large_tally.x_n),
         .large_bytes = vm_load_relaxed(&large_tally.x_bytes),
         .n_large_max = vm_load_relaxed(&large_tally_max.x_n),
         .large_bytes_max = vm_load_relaxed(&large_tally_max.x_bytes),
-        .n_middle = vm_load_relaxed(&middle_tally.x_n),
-        .middle_bytes = vm_load_relaxed(&middle_tally.x_bytes),
+        .n_middle = middle.x_n - vm_min_size(quick.n, middle.x_n),
+        .middle_bytes = middle.x_bytes - vm_min_size(quick.bytes, middle.x_bytes),
+        .n_quick = quick.n,
+        .quick_bytes = quick.bytes,
     };
 }
 
+/* Of the spans that the page map has: large, middle, and free ones. */
 static void check_span(struct span *span, void *context)
 {
-    struct tally *const tally = context;
+    struct tally *const tally =
+        (struct tally *)context + (span->kind == SPAN_MIDDLE) + vm_span_is_quick(span);
     if (span->kind == SPAN_SLAB)
         return;
     VM_CHECK(span->kind == SPAN_LARGE || span->kind == SPAN_MIDDLE);               /* L1 */
     VM_CHECK(vm_pagemap_find(span->start) == span);                                /* L1 */
     VM_CHECK((span->kind == SPAN_MIDDLE) == (span->arena_index != SPAN_NO_ARENA)); /* L1 */
     VM_CHECK(span->bytes > 0 && span->bytes % vm_kernel.page_bytes == 0);          /* L1 */
-    tally[span->kind == SPAN_LARGE].x_n++;
-    tally[span->kind == SPAN_LARGE].x_bytes += span->bytes;
+    tally->x_n++;
+    tally->x_bytes += span->bytes;
+}
+
+static bool is_tally(const struct tally *tally, size_t n, size_t bytes)
+{
+    return tally->x_n == n && tally->x_bytes == bytes;
 }
 
 void vm_large_check(void)
 {
-    struct tally tally[2] = {0};
+    struct tally tally[3] = {0};
+    const struct large_totals totals = vm_large_totals();
     vm_pagemap_walk(check_span, tally);
-    VM_CHECK(tally[0].x_n == middle_tally.x_n && tally[0].x_bytes == middle_tally.x_bytes); /* L2 */
-    VM_CHECK(tally[1].x_n == large_tally.x_n && tally[1].x_bytes == large_tally.x_bytes);   /* L2 */
+    VM_CHECK(is_tally(&tally[0], totals.n_large, totals.large_bytes));   /* L2 */
+    VM_CHECK(is_tally(&tally[1], totals.n_middle, totals.middle_bytes)); /* L2 */
+    VM_CHECK(is_tally(&tally[2], totals.n_quick, totals.quick_bytes));   /* L2 */
 }

@@ -33,8 +33,9 @@ void *vm_large_alloc(size_t size, size_t alignment);
 /* Same, every byte zero. */
 void *vm_large_alloc_zeroed(size_t size);
 
-/* Frees the block that is the span. Needs: the page map led from the block to the span. */
-void vm_large_free(struct span *span);
+/* Frees the block that is the span. False: it is free already, another thread was quicker. Needs: the page map led from the
+   block to the span. */
+bool vm_large_free(struct span *span);
 
 /* Resizes the block without copying: in place, or by moving its mapping. NULL: not possible, nothing
    changed. */
@@ -43,6 +44,7 @@ void *vm_large_resize(struct span *span, size_t size);
 struct large_totals {
     size_t n_large, large_bytes, n_large_max, large_bytes_max; /* mappings now, and the most ever */
     size_t n_middle, middle_bytes;
+    size_t n_quick, quick_bytes; /* free, in the quick list */
 };
 
 /* Counts of the moment; each is true, together they may be apart by the calls in flight. */

@@ -331,6 +331,45 @@ static bool fill_span_locked(struct arena *arena, uint32_t index, size_t n_pages
     return true;
 }
 
+/* Bytes that a trim leaves below the break. Dirty pages wait there for the heap to grow again, but not in small heaps; of
+   too many some wait if they are there for large spans. */
+static size_t trim_pad(const struct arena *arena)
+{
+    const size_t pad = vm_load_relaxed(&vm_arena_policy.x_top_pad);
+    if (!vm_load_relaxed(&vm_arena_policy.x_is_trim_lazy))
+        return pad;
+    size_t n_waiting = vm_dirty_worth(arena);
+    if (n_waiting < vm_dirty_min())
+        return pad;
+    if (vm_load_relaxed(&arena->x_n_dirty) > n_waiting)
+        n_waiting = n_waiting > vm_load_relaxed(&arena->x_n_pages) - vm_load_relaxed(&arena->x_n_free)
+                        ? n_waiting - n_waiting / 8
+                        : 0;
+    return vm_max_size(pad, vm_pages_to_bytes(n_waiting));
+}
+
+/* So many bytes free at the break make a trim due; no arena has as many as it may be at most. */
+static size_t trim_due(const struct arena *arena)
+{
+    const size_t due = vm_max_size(vm_load_relaxed(&vm_arena_policy.x_trim_threshold), trim_pad(arena) + 1);
+    return vm_min_size(due, SIZE_MAX / 2);
+}
+
+size_t vm_arena_until_trim(const struct arena *arena)
+{
+    const size_t due = trim_due(arena);
+    return due - vm_min_size(vm_pages_to_bytes(vm_load_relaxed(&arena->x_n_top)), due);
+}
+
+/* Counts the pages free at the break. Returns whether they make a trim due. */
+static bool count_top_locked(struct arena *arena)
+{
+    const size_t enough = vm_bytes_to_pages(trim_due(arena));
+    vm_store_relaxed(&arena->x_n_top,
+                     vm_buddy_top_free(&arena->buddy, (uint32_t)vm_min_size(enough, arena->buddy.n_pages)));
+    return arena->x_n_top >= enough;
+}
+
 bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span)
 {
     if (n_pages >= VM_BUDDY_NONE || vm_load_relaxed(&arena->x_is_frozen))
@@ -340,6 +379,7 @@ bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, st
     if (index == VM_BUDDY_NONE)
         index = take_new_locked(arena, n_pages, align_order);
     const bool done = fill_span_locked(arena, index, n_pages, span);
+    count_top_locked(arena);
     vm_lock_release(&arena->lock);
     return done;
 }
@@ -373,31 +413,6 @@ static void give_pages_locked(struct arena *arena, uint32_t index, uint32_t n_pa
     }
 }
 
-/* Bytes that a trim leaves below the break. Dirty pages wait there for the heap to grow again, but not in small heaps; of
-   too many some wait if they are there for large spans. */
-static size_t trim_pad(const struct arena *arena)
-{
-    const size_t pad = vm_load_relaxed(&vm_arena_policy.x_top_pad);
-    if (!vm_load_relaxed(&vm_arena_policy.x_is_trim_lazy))
-        return pad;
-    size_t n_waiting = vm_dirty_worth(arena);
-    if (n_waiting < vm_dirty_min())
-        return pad;
-    if (arena->x_n_dirty > n_waiting)
-        n_waiting = n_waiting > arena->x_n_pages - arena->x_n_free ? n_waiting - n_waiting / 8 : 0;
-    return vm_max_size(pad, vm_pages_to_bytes(n_waiting));
-}
-
-static bool is_trim_due(const struct arena *arena, size_t pad)
-{
-    const size_t threshold = vm_load_relaxed(&vm_arena_policy.x_trim_threshold);
-    if (threshold == SIZE_MAX)
-        return false;
-    const size_t enough = vm_bytes_to_pages(vm_min_size(vm_max_size(threshold, pad + 1), SIZE_MAX / 2));
-    return enough <= arena->buddy.n_free_pages &&
-           vm_buddy_top_free(&arena->buddy, (uint32_t)enough) >= enough;
-}
-
 void vm_arena_give(struct arena *arena, const struct span *span, size_t dirty_bytes)
 {
     if (vm_load_relaxed(&arena->x_is_frozen)) {
@@ -410,9 +425,8 @@ void vm_arena_give(struct arena *arena, const struct span *span, size_t dirty_by
     give_pages_locked(arena, index, (uint32_t)(span->bytes >> vm_kernel.page_shift),
                       (uint32_t)vm_bytes_to_pages(vm_min_size(dirty_bytes, span->bytes)));
     const char *const end_before = arena->break_end;
-    const size_t pad = trim_pad(arena);
-    if (is_trim_due(arena, pad))
-        trim_locked(arena, pad);
+    if (count_top_locked(arena) && trim_locked(arena, trim_pad(arena)))
+        count_top_locked(arena);
     const char *const end = arena->break_end;
     vm_lock_release(&arena->lock);
     vm_pagemap_forget(end, end_before);

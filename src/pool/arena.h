@@ -13,6 +13,7 @@
 #include "base/lock.h"
 #include "kernel/kernel.h"
 #include "pool/place.h"
+#include "pool/quick.h"
 #include "pool/span.h"
 
 enum arena_kind { ARENA_PROCESS_BREAK, ARENA_PRIVATE_BREAK };
@@ -51,13 +52,16 @@ struct arena {
     bool is_inherited;  /* by a fork child: the kernel may remember an older break than we do */
     struct arena_turn turn, last_turn;
     struct arena_counts counts;
+    VM_ALIGNED(VM_CACHE_LINE)
     bool x_is_frozen;   /* fork child: another thread was changing it; never used again, never given to */
     uint32_t x_n_pages; /* pages that are ours; this and the next two for readers without the lock */
     uint32_t x_n_free;  /* of these, free */
     uint32_t x_n_dirty; /* of the free ones, with contents */
     uint32_t x_n_pages_max;
+    uint32_t
+        x_n_top; /* free at the break, when something was taken or given last; counted up to what makes a trim due */
     uint32_t x_n_live_recent, x_n_reused_recent; /* the more of this turn and the last */
-    size_t x_middle_bytes; /* of its taken pages, those that are middle blocks: counted by large/large.c */
+    size_t x_n_middle, x_middle_bytes; /* middle blocks among its taken pages, with those of the quick list */
     struct place_group own_group[VM_ARENA_GROUPS]; /* for the first pages */
 };
 
@@ -101,6 +105,9 @@ void vm_arena_give_tail(struct arena *arena, struct span *span, size_t bytes);
    held. */
 size_t vm_arena_purge(struct arena *arena, size_t n_keep);
 
+/* So many bytes more at the break make a trim due: 0 if one is. Lock: none needed. */
+size_t vm_arena_until_trim(const struct arena *arena);
+
 /* Moves the break down, keeping `pad` bytes free below it. Returns whether it moved. */
 bool vm_arena_trim(struct arena *arena, size_t pad);
 
@@ -112,7 +119,8 @@ struct arena_totals {
     size_t foreign_bytes;                  /* between start and break, but others' */
     size_t reserved_bytes;                 /* private break: addresses above the break, inaccessible */
     size_t record_bytes;                   /* mapped for records.h */
-    size_t middle_bytes;                   /* in middle blocks: read beside the others, by as much apart */
+    size_t middle_bytes;       /* in live middle blocks: read beside the others, by as much apart */
+    struct quick_totals quick; /* free middle blocks: the same */
     uint32_t n_free_of_order[VM_N_ORDERS]; /* free blocks */
     struct arena_counts counts;
 };

@@ -4,6 +4,7 @@
  */
 #include "pool/dirty.h"
 #include "base/check.h"
+#include "pool/quick.h"
 
 static vm_word *word_of(struct place_group *group, uint32_t index)
 {
@@ -92,6 +93,35 @@ uint32_t vm_dirty_next(const struct arena *arena, uint32_t index, uint32_t end)
     return index < end ? index : end;
 }
 
+static size_t minus(size_t a, size_t b)
+{
+    return a - vm_min_size(a, b);
+}
+
+/* Pages in the quick list. */
+static size_t quick_pages(const struct arena *arena)
+{
+    return vm_quick_totals(arena->index).bytes >> vm_kernel.page_shift;
+}
+
+static size_t live_pages(const struct arena *arena)
+{
+    const size_t n_taken = vm_load_relaxed(&arena->x_n_pages) - vm_load_relaxed(&arena->x_n_free);
+    return minus(n_taken, quick_pages(arena));
+}
+
+static size_t live_middle_pages(const struct arena *arena)
+{
+    return minus(vm_load_relaxed(&arena->x_middle_bytes) >> vm_kernel.page_shift, quick_pages(arena));
+}
+
+/* How many more than the live ones may be resident, for what was live of late. */
+static size_t pages_below_recent(const struct arena *arena, size_t n_live)
+{
+    const size_t n_recent = vm_max_size(vm_load_relaxed(&arena->x_n_live_recent), n_live);
+    return n_recent + (n_recent >> VM_DIRTY_SHARE_SHIFT) - n_live;
+}
+
 /*
  * Dirty free pages will likely be used again, and until then are RSS that nobody uses. They may stay while all of the arena
  * that is resident is not more than 9/8 of what was live of late: a program that frees and allocates around one size of
@@ -100,12 +130,10 @@ uint32_t vm_dirty_next(const struct arena *arena, uint32_t index, uint32_t end)
  */
 size_t vm_dirty_worth(const struct arena *arena)
 {
-    const size_t n_live = vm_load_relaxed(&arena->x_n_pages) - vm_load_relaxed(&arena->x_n_free);
-    const size_t n_recent = vm_max_size(vm_load_relaxed(&arena->x_n_live_recent), n_live);
-    const size_t n_reused = vm_load_relaxed(&arena->x_n_reused_recent);
-    const size_t n_large = vm_load_relaxed(&arena->x_middle_bytes) >> vm_kernel.page_shift;
-    return vm_min_size(n_recent + (n_recent >> VM_DIRTY_SHARE_SHIFT) - n_live,
-                       vm_max_size(n_live, vm_min_size(n_reused, VM_DIRTY_SPANS_MAX * n_large)));
+    const size_t n_live = live_pages(arena), n_reused = vm_load_relaxed(&arena->x_n_reused_recent);
+    const size_t n_large = VM_DIRTY_SPANS_MAX * live_middle_pages(arena);
+    return vm_min_size(pages_below_recent(arena, n_live),
+                       vm_max_size(n_live, vm_min_size(n_reused, n_large)));
 }
 
 size_t vm_dirty_min(void)
@@ -116,4 +144,17 @@ size_t vm_dirty_min(void)
 size_t vm_dirty_max(const struct arena *arena)
 {
     return vm_max_size(vm_dirty_min(), vm_dirty_worth(arena));
+}
+
+/*
+ * Whoever puts a block into the quick list asks nobody: what is live becomes less by it, and the bounds that follow from that
+ * are to hold all the same. The bound of what was live of late is an eighth higher: else there is no room between two purges.
+ */
+size_t vm_dirty_room(const struct arena *arena)
+{
+    const size_t n_used = quick_pages(arena) + vm_load_relaxed(&arena->x_n_dirty), n_live = live_pages(arena);
+    const size_t n_below = pages_below_recent(arena, n_live);
+    const size_t n_room =
+        vm_min_size(minus(n_below + (n_below >> VM_DIRTY_SHARE_SHIFT), n_used), minus(n_live, n_used) / 2);
+    return vm_max_size(minus(vm_dirty_min(), n_used), n_room);
 }

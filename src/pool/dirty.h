@@ -3,7 +3,7 @@
  * dirty.h - which free pages of an arena may have contents: RSS that nobody uses, and pages that calloc has to clear.
  *
  * One bit a page, in the groups of place.h, which also count theirs: clean groups are passed over at once. Cost: a step a
- * word of bits. Needs, all but the last two: the arena's lock, and pages that exist.
+ * word of bits. Needs, all but the last four: the arena's lock, and pages that exist.
  */
 #ifndef VM_POOL_DIRTY_H
 #define VM_POOL_DIRTY_H
@@ -27,5 +27,8 @@ size_t vm_dirty_min(void);
 /* How many this one may keep, and how many of them for what is live in it: see dirty.c. Lock: none needed. */
 size_t vm_dirty_max(const struct arena *arena);
 size_t vm_dirty_worth(const struct arena *arena);
+
+/* How many more it may keep, the blocks of the quick list counted among them. Lock: none needed. */
+size_t vm_dirty_room(const struct arena *arena);
 
 #endif

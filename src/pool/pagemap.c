@@ -11,14 +11,22 @@
 #include "kernel/kernel.h"
 #include "pool/meta.h"
 
-/* A granule that several spans start in, one slot a page. */
+/* A granule in which more than one span starts, one slot a page. */
 struct split {
     struct split *next_free;
     uint32_t n_used;
     struct span *x_span[];
 };
 
-enum { SPLIT_TAG = 1 }; /* set in a leaf's entry that points to a split, not to a span */
+/* What a leaf's entry says in the low bits of its pointer: nothing, if it is to the span of the whole granule. */
+enum {
+    SPLIT_TAG = 1,  /* to a split */
+    SINGLE_TAG = 2, /* to the only span that starts here; the other bits are the page that it starts in */
+    PAGE_SHIFT = 2,
+    TAG_MASK = VM_META_UNIT - 1,
+};
+_Static_assert((VM_GRANULE >> VM_PAGE_SHIFT_MIN) <= (TAG_MASK >> PAGE_SHIFT) + 1,
+               "room for each page's number");
 
 struct leaf {
     uintptr_t x_entry[VM_LEAF_ENTRIES];
@@ -65,17 +73,27 @@ static uintptr_t *entry_of(uintptr_t address)
     return leaf ? &leaf->x_entry[address >> VM_GRANULE_SHIFT & (VM_LEAF_ENTRIES - 1)] : NULL;
 }
 
+static uintptr_t single_entry(const struct span *span)
+{
+    return (uintptr_t)span | SINGLE_TAG | page_in_granule((uintptr_t)span->start) << PAGE_SHIFT;
+}
+
+/* The span of this page of the granule, or that starts in it. */
+static struct span *span_in_page(uintptr_t entry, size_t page)
+{
+    const uintptr_t tags = entry & TAG_MASK;
+    if (tags & SPLIT_TAG)
+        return vm_load_acquire(&((struct split *)(entry - SPLIT_TAG))->x_span[page]);
+    return tags && tags >> PAGE_SHIFT != page ? NULL : (struct span *)(entry - tags);
+}
+
 struct span *vm_pagemap_find(const void *address)
 {
     struct span **const window = vm_load_acquire(&x_window);
     if (VM_UNLIKELY(window) && is_in_window((uintptr_t)address))
         return vm_load_acquire(slot_of(window, (uintptr_t)address));
-    uintptr_t *const entry = entry_of((uintptr_t)address);
-    const uintptr_t value = entry ? vm_load_acquire(entry) : 0;
-    if (!(value & SPLIT_TAG))
-        return (struct span *)value;
-    struct split *const split = (struct split *)(value - SPLIT_TAG);
-    return vm_load_acquire(&split->x_span[page_in_granule((uintptr_t)address)]);
+    const uintptr_t *const entry = entry_of((uintptr_t)address);
+    return entry ? span_in_page(vm_load_acquire(entry), page_in_granule((uintptr_t)address)) : NULL;
 }
 
 /* Writes an entry that exists. */
@@ -105,38 +123,59 @@ static uintptr_t *entry_made_locked(uintptr_t address)
     return entry_of(address);
 }
 
-static bool add_split_locked(struct span *span)
+static void enter_split_locked(struct split *split, struct span *span)
 {
-    uintptr_t *const entry = entry_made_locked((uintptr_t)span->start);
-    if (!entry)
-        return false;
-    uintptr_t value = vm_load_relaxed(entry);
-    if (!value) {
-        struct split *split = free_splits;
-        if (split)
-            free_splits = split->next_free;
-        else if (!(split = vm_meta_alloc(sizeof *split +
-                                         (VM_GRANULE >> vm_kernel.page_shift) * sizeof *split->x_span)))
-            return false;
-        value = (uintptr_t)split + SPLIT_TAG;
-        write_entry_locked((uintptr_t)span->start, value);
-    }
-    VM_ASSERT(value & SPLIT_TAG);
-    struct split *const split = (struct split *)(value - SPLIT_TAG);
     split->n_used++;
     vm_store_release(&split->x_span[page_in_granule((uintptr_t)span->start)], span);
-    return true;
 }
 
-static void remove_split_locked(struct span *span)
+/* The split of an entry that has one, or that is single until now. NULL: no memory. */
+static struct split *split_made_locked(const uintptr_t *entry)
 {
-    uintptr_t *const entry = entry_of((uintptr_t)span->start);
-    struct split *const split = (struct split *)(vm_load_relaxed(entry) - SPLIT_TAG);
-    struct span **const slot = &split->x_span[page_in_granule((uintptr_t)span->start)];
+    const uintptr_t value = vm_load_relaxed(entry);
+    if (value & SPLIT_TAG)
+        return (struct split *)(value - SPLIT_TAG);
+    struct split *split = free_splits;
+    if (split)
+        free_splits = split->next_free;
+    else if (!(split = vm_meta_alloc(sizeof *split +
+                                     (VM_GRANULE >> vm_kernel.page_shift) * sizeof *split->x_span)))
+        return NULL;
+    struct span *const first = (struct span *)(value - (value & TAG_MASK));
+    enter_split_locked(split, first);
+    write_entry_locked((uintptr_t)first->start, (uintptr_t)split + SPLIT_TAG);
+    return split;
+}
+
+static bool add_start_locked(struct span *span)
+{
+    const uintptr_t *const entry = entry_made_locked((uintptr_t)span->start);
+    if (!entry)
+        return false;
+    if (!vm_load_relaxed(entry)) {
+        write_entry_locked((uintptr_t)span->start, single_entry(span));
+        return true;
+    }
+    struct split *const split = split_made_locked(entry);
+    if (split)
+        enter_split_locked(split, span);
+    return split != NULL;
+}
+
+static void remove_start_locked(const struct span *span)
+{
+    const uintptr_t start = (uintptr_t)span->start, value = vm_load_relaxed(entry_of(start));
+    if (!(value & SPLIT_TAG)) {
+        VM_ASSERT(value == single_entry(span));
+        write_entry_locked(start, 0);
+        return;
+    }
+    struct split *const split = (struct split *)(value - SPLIT_TAG);
+    struct span **const slot = &split->x_span[page_in_granule(start)];
     if (vm_load_relaxed(slot) == span)
         vm_store_release(slot, NULL);
     if (--split->n_used == 0) {
-        write_entry_locked((uintptr_t)span->start, 0);
+        write_entry_locked(start, 0);
         split->next_free = free_splits;
         free_splits = split;
     }
@@ -214,7 +253,7 @@ static void leave_near(const struct span *slab)
     }
 }
 
-static bool is_split(const struct span *span)
+static bool is_start_alone(const struct span *span)
 {
     return span->kind != SPAN_SLAB && vm_kernel.page_bytes < VM_GRANULE;
 }
@@ -223,7 +262,7 @@ bool vm_pagemap_add(struct span *span)
 {
     vm_lock_acquire(&map_lock);
     const bool done = is_in_window((uintptr_t)span->start) ? add_in_window_locked(span)
-                      : is_split(span)                     ? add_split_locked(span)
+                      : is_start_alone(span)               ? add_start_locked(span)
                                                            : add_whole_locked(span);
     if (done && span->kind == SPAN_SLAB)
         enter_near(span);
@@ -236,8 +275,8 @@ void vm_pagemap_remove(struct span *span)
     vm_lock_acquire(&map_lock);
     if (is_in_window((uintptr_t)span->start))
         remove_in_window_locked(span);
-    else if (is_split(span))
-        remove_split_locked(span);
+    else if (is_start_alone(span))
+        remove_start_locked(span);
     else
         remove_whole_locked(span);
     if (span->kind == SPAN_SLAB)
@@ -301,11 +340,8 @@ void vm_pagemap_forget(const char *start, const char *end)
 /* The highest span that starts in the granule of `entry`, below or at `address`. */
 static struct span *span_in_granule(uintptr_t entry, uintptr_t address)
 {
-    if (!(entry & SPLIT_TAG))
-        return (struct span *)entry;
-    struct split *const split = (struct split *)(entry - SPLIT_TAG);
     for (size_t page = VM_GRANULE >> vm_kernel.page_shift; page-- > 0;) {
-        struct span *const span = vm_load_acquire(&split->x_span[page]);
+        struct span *const span = span_in_page(entry, page);
         if (span && (uintptr_t)span->start <= address)
             return span;
     }
@@ -356,11 +392,9 @@ void vm_pagemap_walk(void (*visit)(struct span *span, void *context), void *cont
         for (size_t i = 0; leaf && i < VM_LEAF_ENTRIES; i++) {
             const uintptr_t entry = vm_load_acquire(&leaf->x_entry[i]);
             const size_t n_pages = (size_t)VM_GRANULE >> vm_kernel.page_shift,
-                         n_slots = entry & SPLIT_TAG ? n_pages : (size_t)(entry != 0);
+                         n_slots = entry & TAG_MASK ? n_pages : (size_t)(entry != 0);
             for (size_t slot = 0; slot < n_slots; slot++) {
-                struct span *const span =
-                    entry & SPLIT_TAG ? vm_load_acquire(&((struct split *)(entry - SPLIT_TAG))->x_span[slot])
-                                      : (struct span *)entry;
+                struct span *const span = span_in_page(entry, slot);
                 if (span && span != last)
                     visit(span, context);
                 last = span ? span : last;

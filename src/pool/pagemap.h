@@ -4,6 +4,7 @@
  * no lock and follows no pointer that is not ours, whatever the address is.
  *
  *   root[address >> 30] -> leaf[address >> 14] -> span of the whole granule (16 KiB), or
+ *                                               -> the one span that starts in it, or
  *                                               -> split granule -> span that starts in this page of it
  *
  * Slabs cover whole granules, and every granule of theirs leads to them. Other spans are found by their first

@@ -10,6 +10,7 @@
 #include "kernel/kernel.h"
 #include "pool/dirty.h"
 #include "pool/meta.h"
+#include "pool/quick.h"
 
 static struct lock pool_lock = VM_LOCK_INIT(VM_RANK_POOL);
 static struct arena first_arena;
@@ -90,8 +91,26 @@ static void purge_some(struct arena *arena, size_t n_more)
         vm_arena_purge(arena, n_dirty - n_dirty / 8);
 }
 
+/* In the quick list there may be as much as may be dirty, but no more than leaves the break where it is: it may lie there. The
+   list is one for all arenas; the one that was changed last counts. */
+static void set_quick_room(const struct arena *arena)
+{
+    const size_t bytes = vm_quick_totals(arena->index).bytes;
+    const size_t most = vm_min_size(vm_arena_until_trim(arena), vm_kernel_share(VM_QUICK_BYTES_MAX, 5) + 1);
+    vm_quick_set_room(
+        vm_min_size(most - vm_min_size(bytes + 1, most), vm_pages_to_bytes(vm_dirty_room(arena))));
+}
+
+void vm_pool_count_middle(const struct span *span, size_t n, size_t bytes)
+{
+    struct arena *const arena = vm_pool_arena(span->arena_index);
+    vm_fetch_add_relaxed(&arena->x_n_middle, n);
+    vm_fetch_add_relaxed(&arena->x_middle_bytes, bytes);
+}
+
 bool vm_pool_take(struct span *span, size_t bytes, size_t alignment)
 {
+    vm_quick_flush();
     const size_t n_pages = bytes >> vm_kernel.page_shift;
     const unsigned align_order = vm_ceil_log2(vm_max_size(alignment >> vm_kernel.page_shift, 1));
     VM_ASSERT(n_pages > 0 && align_order <= VM_ORDER_MAX);
@@ -104,6 +123,7 @@ bool vm_pool_take(struct span *span, size_t bytes, size_t alignment)
                 continue;
             if (bytes <= VM_SLAB_BYTES_MAX)
                 purge_some(arena, vm_load_relaxed(&arena->x_n_pages) - n_before);
+            set_quick_room(arena);
             return true;
         }
         /* With some slack, as a new arena's first pages may be needed for alignment. */
@@ -111,36 +131,52 @@ bool vm_pool_take(struct span *span, size_t bytes, size_t alignment)
     return false;
 }
 
+/* The pages of the quick list, which no purge reaches, are taken for dirty ones. */
 static void purge_if_due(struct arena *arena)
 {
-    const size_t n_max = vm_dirty_max(arena);
-    if (vm_load_relaxed(&arena->x_n_dirty) > n_max)
-        vm_arena_purge(arena,
-                       n_max - n_max / 8); /* some more, so that not each free is a call to the kernel */
+    const size_t n_max = vm_dirty_max(arena),
+                 n_quick = vm_quick_totals(arena->index).bytes >> vm_kernel.page_shift;
+    const size_t n_keep = n_max - n_max / 8; /* some more go, so that not each free is a call to the kernel */
+    if (vm_load_relaxed(&arena->x_n_dirty) + n_quick > n_max)
+        vm_arena_purge(arena, n_keep - vm_min_size(n_quick, n_keep));
+}
+
+/* After pages were given back. By now the quick list may hold more than the arena may keep, or what keeps a trim from being due:
+   then it goes, which comes back here, but with less each time. */
+static void settle(struct arena *arena)
+{
+    const size_t bytes = vm_quick_totals(arena->index).bytes;
+    if (bytes && (vm_bytes_to_pages(bytes) > vm_dirty_max(arena) || bytes >= vm_arena_until_trim(arena)))
+        vm_quick_flush();
+    purge_if_due(arena);
+    set_quick_room(arena);
 }
 
 void vm_pool_give(const struct span *span, size_t dirty_bytes)
 {
     struct arena *const arena = vm_pool_arena(span->arena_index);
     vm_arena_give(arena, span, dirty_bytes);
-    purge_if_due(arena);
+    settle(arena);
 }
 
 bool vm_pool_extend(struct span *span, size_t bytes)
 {
-    return vm_arena_extend(vm_pool_arena(span->arena_index), span, bytes >> vm_kernel.page_shift);
+    struct arena *const arena = vm_pool_arena(span->arena_index);
+    const size_t n_pages = bytes >> vm_kernel.page_shift;
+    return vm_arena_extend(arena, span, n_pages) ||
+           (vm_quick_flush() && vm_arena_extend(arena, span, n_pages));
 }
 
 void vm_pool_give_tail(struct span *span, size_t bytes)
 {
     struct arena *const arena = vm_pool_arena(span->arena_index);
     vm_arena_give_tail(arena, span, bytes);
-    purge_if_due(arena);
+    settle(arena);
 }
 
 bool vm_pool_trim(size_t pad)
 {
-    bool done = false;
+    bool done = vm_quick_flush();
     struct arena *arena;
     for (size_t index = 0; (arena = vm_pool_arena(index)); index++) {
         done |= vm_arena_trim(arena, arena->kind == ARENA_PROCESS_BREAK ? pad : 0);
@@ -152,6 +188,7 @@ bool vm_pool_trim(size_t pad)
 void vm_pool_reset_in_child(void)
 {
     vm_lock_reset_in_child(&pool_lock);
+    vm_quick_reset_in_child();
     struct arena *arena;
     for (size_t index = 0; (arena = vm_pool_arena(index)); index++)
         vm_arena_reset_in_child(arena);

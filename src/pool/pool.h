@@ -35,6 +35,9 @@ size_t vm_pool_block_bytes_max(void);
    back. */
 bool vm_pool_trim(size_t pad);
 
+/* Counts middle blocks in the span's arena, or out of it, modulo 2^N. */
+void vm_pool_count_middle(const struct span *span, size_t n, size_t bytes);
+
 /* Sums over all arenas, supplied by pool/totals.c. */
 struct pool_totals {
     size_t n_arenas;

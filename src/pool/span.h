@@ -3,6 +3,7 @@
 #ifndef VM_POOL_SPAN_H
 #define VM_POOL_SPAN_H
 
+#include "base/atomic.h"
 #include "base/compiler.h"
 #include "base/list.h"
 
@@ -22,7 +23,22 @@ struct span {
     uint16_t arena_index;  /* SPAN_NO_ARENA: not from the pool */
     uint8_t kind;          /* enum span_kind */
     uint8_t is_zeroed;     /* fresh from the pool: every byte is zero */
-    uint32_t block_bytes;  /* of a slab: bytes of each of its blocks */
+    union {
+        uint32_t block_bytes; /* of a slab: bytes of each of its blocks */
+        uint32_t x_is_quick;  /* of a middle block: it is free, see quick.h */
+    };
 };
+
+/* Whether the span is one block, and a free one. */
+VM_INLINE bool vm_span_is_quick(const struct span *span)
+{
+    return span->kind == SPAN_MIDDLE && vm_load_relaxed(&span->x_is_quick);
+}
+
+/* Whether the span is a live block that starts here. */
+VM_INLINE bool vm_span_is_block(const struct span *span, const void *block)
+{
+    return span->kind >= SPAN_MIDDLE && span->start == block && !vm_span_is_quick(span);
+}
 
 #endif

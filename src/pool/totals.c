@@ -2,6 +2,7 @@
 /* totals.c - what arenas and pool are made of, for statistics. Owns nothing; takes each arena's lock in turn, which
    does not count among the acquisitions that it reports. */
 #include "pool/pool.h"
+#include "pool/quick.h"
 #include "pool/records.h"
 
 /* Addresses between start and break that somebody else's sbrk took. */
@@ -9,6 +10,15 @@ static size_t foreign_bytes(const struct arena *arena)
 {
     return vm_pages_to_bytes(arena->n_alien) -
            vm_pages_to_bytes(vm_bytes_to_pages((size_t)(arena->start - arena->base)));
+}
+
+/* Sets what middle blocks are. The counts run on meanwhile. */
+static void count_middle(const struct arena *arena, struct arena_totals *totals)
+{
+    totals->quick =
+        vm_quick_totals(arena->index); /* first: what is put there meanwhile was freed meanwhile */
+    const size_t bytes = vm_load_relaxed(&arena->x_middle_bytes);
+    totals->middle_bytes = bytes - vm_min_size(totals->quick.bytes, bytes);
 }
 
 static struct arena_totals totals_locked(const struct arena *arena)
@@ -23,9 +33,9 @@ static struct arena_totals totals_locked(const struct arena *arena)
         .foreign_bytes = foreign_bytes(arena),
         .reserved_bytes = arena->limit ? (size_t)(arena->limit - arena->break_end) : 0,
         .record_bytes = vm_records_bytes(arena),
-        .middle_bytes = vm_load_relaxed(&arena->x_middle_bytes),
         .counts = arena->counts,
     };
+    count_middle(arena, &totals);
     for (unsigned order = 0; order < VM_N_ORDERS; order++)
         totals.n_free_of_order[order] = buddy->list[order].count;
     return totals;
@@ -35,14 +45,15 @@ static struct arena_totals totals_locked(const struct arena *arena)
 static struct arena_totals totals_frozen(const struct arena *arena)
 {
     const size_t system_bytes = vm_pages_to_bytes(vm_load_relaxed(&arena->x_n_pages));
-    return (struct arena_totals){
+    struct arena_totals totals = {
         .system_bytes = system_bytes,
         .system_bytes_max = vm_pages_to_bytes(vm_load_relaxed(&arena->x_n_pages_max)),
         .free_bytes = vm_min_size(vm_pages_to_bytes(vm_load_relaxed(&arena->x_n_free)), system_bytes),
         .reserved_bytes = arena->limit ? (size_t)(arena->limit - arena->break_end) : 0,
         .record_bytes = vm_records_bytes(arena),
-        .middle_bytes = vm_load_relaxed(&arena->x_middle_bytes),
     };
+    count_middle(arena, &totals);
+    return totals;
 }
 
 struct arena_totals vm_arena_totals(struct arena *arena)

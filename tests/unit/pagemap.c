@@ -11,6 +11,7 @@
 #include <string.h>
 #include "base/bits.h"
 #include "kernel/kernel.h"
+#include "pool/meta.h"
 #include "unit.h"
 
 static bool is_refusing;
@@ -38,7 +39,7 @@ static char *at(uint64_t address)
 
 /* Room for what a slab's descriptor has behind its span: vm_pagemap_near promises that it can be read. */
 union descriptor {
-    struct span span;
+    VM_ALIGNED(VM_META_UNIT) struct span span;
     char room[256];
 };
 

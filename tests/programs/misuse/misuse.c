@@ -322,13 +322,28 @@ static void case_double_free_owner_dead(void)
     do_free(block);
 }
 
+/* A middle block waits for a request of its length, and is known as long. */
 static void case_double_free_middle(void)
+{
+    block_of(40 * KIB);
+    void *block = block_of(40 * KIB);
+    block_of(40 * KIB);
+    announce("double free or corruption (!prev)\nvmalloc: free(%p): this block of %zu bytes is already free; "
+             "likely cause: freed twice\n",
+             block, do_usable(block));
+    do_free(block);
+    do_free(block);
+}
+
+/* Any that takes other pages sends it back to the pool. */
+static void case_double_free_middle_gone(void)
 {
     block_of(40 * KIB);
     void *block = block_of(40 * KIB);
     block_of(40 * KIB);
     announce_gone("free", block);
     do_free(block);
+    block_of(100 * KIB);
     do_free(block);
 }
 
@@ -765,7 +780,20 @@ static void case_free_pages(void)
         blocks[i] = block_of(100 * KIB);
     announce_gone("free", blocks[2] + 8192);
     do_free(blocks[2]);
+    block_of(110 * KIB);
     do_free(blocks[2] + 8192);
+}
+
+static void case_inside_free_middle(void)
+{
+    char *block = block_of(100 * KIB);
+    block_of(100 * KIB);
+    announce(
+        "free(): invalid pointer\nvmalloc: free(%p): points 8192 bytes into a free block of %zu bytes at %p; "
+        "likely cause: an offset into a block that was freed\n",
+        (void *)(block + 8192), do_usable(block), (void *)block);
+    do_free(block);
+    do_free(block + 8192);
 }
 
 /* The message stays in memory for who looks at the core. */
@@ -1254,6 +1282,7 @@ static const struct misuse_case {
     {"double-free-twice-in-other-thread", case_double_free_twice_in_other_thread, BY_ABORT},
     {"double-free-owner-dead", case_double_free_owner_dead, BY_ABORT},
     {"double-free-middle", case_double_free_middle, BY_ABORT},
+    {"double-free-middle-gone", case_double_free_middle_gone, BY_ABORT},
     {"double-free-large", case_double_free_large, BY_ABORT},
     {"double-free-aligned", case_double_free_aligned, BY_ABORT},
     {"double-free-in-child", case_double_free_in_child, BY_ABORT},
@@ -1307,6 +1336,7 @@ static const struct misuse_case {
 #endif
     {"argument", case_argument, BY_ABORT},
     {"free-pages", case_free_pages, BY_ABORT},
+    {"inside-free-middle", case_inside_free_middle, BY_ABORT},
 #if !defined(API_STATIC_LINK)
     {"message-kept", case_message_kept, BY_HANDLER},
 #endif

@@ -116,6 +116,7 @@ static void compare_ours(const api_mallinfo2_struct *quiet)
               quiet->uordblks);
     EXPECT_EQ(report_number(words.text, "\n  free blocks in slabs ") +
                   report_number(words.text, "\n  remainders of slabs ") +
+                  report_number(words.text, "\n  free middle blocks ") +
                   report_number(words.text, "\n  dirty free pages ") +
                   report_number(words.text, "\n  clean free pages "),
               quiet->fordblks);

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * quick.c - see quick.h. Owns the list, two cache lines.
+ *
+ *   x_span of a slot   who may act                   next
+ *   NULL               any thread that frees         TAKEN, while it writes x_what; then the span, not its own any more
+ *   TAKEN              the same thread               the span
+ *   a span             any thread                    NULL, and the span is the thread's own
+ *
+ * x_what tells of the span what a search asks for, so that no descriptor is looked at. x_room is a hint: when two threads
+ * change it at once, one of the changes is lost until the next vm_quick_set_room.
+ */
+#include "pool/quick.h"
+#include "base/atomic.h"
+#include "pool/meta.h"
+#include "pool/pagemap.h"
+#include "pool/pool.h"
+
+struct slot {
+    struct span *x_span;
+    size_t x_what; /* bytes, whole pages, and the number of the arena */
+};
+
+static VM_ALIGNED(VM_CACHE_LINE) struct {
+    size_t x_room;
+    struct slot slot[VM_QUICK_SLOTS];
+} list;
+
+/* In a slot that a thread is filling. */
+#define TAKEN ((struct span *)(void *)&list)
+
+enum { ARENA_MASK = (1 << VM_PAGE_SHIFT_MIN) - 1 };
+_Static_assert(VM_N_ARENAS_MAX - 1 <= ARENA_MASK, "an arena's number is below a page's bytes");
+
+void vm_quick_set_room(size_t bytes)
+{
+    vm_store_relaxed(&list.x_room, bytes);
+}
+
+/* Puts the span into an empty slot. False: another thread was quicker. */
+static bool put_into(struct slot *slot, struct span *span)
+{
+    struct span *expected = NULL;
+    if (!vm_compare_exchange(&slot->x_span, &expected, TAKEN))
+        return false;
+    vm_store_relaxed(&slot->x_what, span->bytes | span->arena_index);
+    /* The block's last use is over, and x_what is written: pairs with the acquire in content, and the exchange in take_from. */
+    vm_store_release(&slot->x_span, span);
+    return true;
+}
+
+/* False: there is no room. */
+static bool put(struct span *span)
+{
+    const size_t bytes = span->bytes, room = vm_load_relaxed(&list.x_room);
+    if (bytes > room)
+        return false;
+    for (struct slot *slot = list.slot; slot < list.slot + VM_QUICK_SLOTS; slot++) {
+        if (vm_load_relaxed(&slot->x_span) || !put_into(slot, span))
+            continue;
+        vm_store_relaxed(&list.x_room, room - bytes);
+        return true;
+    }
+    return false;
+}
+
+/* What is in the slot, NULL or TAKEN too. */
+static struct span *look(const struct slot *slot)
+{
+    return vm_load_acquire(&slot->x_span);
+}
+
+/* The bytes of what is in the slot, and the number of its arena; 0: nothing. */
+static size_t content(const struct slot *slot)
+{
+    const struct span *const span = look(slot);
+    return span && span != TAKEN ? vm_load_relaxed(&slot->x_what) : 0;
+}
+
+static struct span *take_from(struct slot *slot)
+{
+    struct span *span = look(slot);
+    if (!span || span == TAKEN || !vm_compare_exchange(&slot->x_span, &span, NULL))
+        return NULL;
+    vm_store_relaxed(&list.x_room, vm_load_relaxed(&list.x_room) + span->bytes);
+    return span;
+}
+
+static void release(struct span *span)
+{
+    const struct span pages = *span;
+    vm_pagemap_remove(span);
+    vm_pool_count_middle(span, (size_t)0 - 1, (size_t)0 - span->bytes);
+    vm_meta_free(span, sizeof *span);
+    vm_pool_give(&pages, pages.bytes);
+}
+
+static struct span *revive(struct span *span)
+{
+    span->is_zeroed = false;
+    vm_store_relaxed(&span->x_is_quick, 0);
+    return span;
+}
+
+struct span *vm_quick_take(size_t bytes)
+{
+    for (struct slot *slot = list.slot; slot < list.slot + VM_QUICK_SLOTS; slot++) {
+        struct span *const span = (content(slot) & ~(size_t)ARENA_MASK) == bytes ? take_from(slot) : NULL;
+        if (span && span->bytes != bytes)
+            release(span); /* another thread put it there in the meantime */
+        else if (span)
+            return revive(span);
+    }
+    return NULL;
+}
+
+bool vm_quick_flush(void)
+{
+    bool done = false;
+    for (struct slot *slot = list.slot; slot < list.slot + VM_QUICK_SLOTS; slot++) {
+        struct span *const span = take_from(slot);
+        if (span)
+            release(span);
+        done |= span != NULL;
+    }
+    return done;
+}
+
+bool vm_quick_free(struct span *span)
+{
+    if (vm_exchange(&span->x_is_quick, 1))
+        return false;
+    if (put(span))
+        return true;
+    vm_quick_flush(); /* of the frees in a row only a few are slow, then */
+    release(span);
+    return true;
+}
+
+struct quick_totals vm_quick_totals(size_t arena_index)
+{
+    struct quick_totals totals = {0};
+    for (const struct slot *slot = list.slot; slot < list.slot + VM_QUICK_SLOTS; slot++) {
+        const size_t what = content(slot), bytes = what & ~(size_t)ARENA_MASK;
+        if (bytes == 0 || (arena_index != SPAN_NO_ARENA && arena_index != (what & ARENA_MASK)))
+            continue;
+        totals.n++;
+        totals.bytes += bytes;
+        totals.bytes_max = vm_max_size(totals.bytes_max, bytes);
+    }
+    return totals;
+}
+
+void vm_quick_reset_in_child(void)
+{
+    for (struct slot *slot = list.slot; slot < list.slot + VM_QUICK_SLOTS; slot++)
+        if (look(slot) == TAKEN)
+            vm_store_relaxed(&slot->x_span, NULL); /* by a thread that is not here: its block is lost */
+}

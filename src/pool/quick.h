@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * quick.h - the quick list: middle blocks that were freed last, whole, for the next request of the same length.
+ *
+ * To coalesce a block with its neighbours, and to cut it out of them again, takes three locks each time; a buffer that comes
+ * and goes needs none of it (deferred coalescing: P. R. Wilson and others, Dynamic Storage Allocation: A Survey and Critical
+ * Review, IWMM 1995). The list is one for all threads, and short; its pages count as dirty ones. It is emptied before any
+ * pages are taken, so that they are sought among all that are free, coalesced.
+ *
+ *   a middle block          who may act                      next
+ *   live                    the first to set x_is_quick      in a slot, if there is room; else it is none any more
+ *   in a slot, x_is_quick   who takes it out of the slot     live, x_is_quick being 0 again; or it is none any more
+ *
+ * Lock: none.
+ */
+#ifndef VM_POOL_QUICK_H
+#define VM_POOL_QUICK_H
+
+#include "pool/span.h"
+
+/* Frees a MIDDLE span: into the list, or, if that is full, for good, with all that is in it. False: it is free already, another
+   thread was quicker. Lock: none held. */
+bool vm_quick_free(struct span *span);
+
+/* Out of the list: a MIDDLE span of this length. NULL: there is none. */
+struct span *vm_quick_take(size_t bytes);
+
+/* Frees what is in the list for good. Returns whether there was anything. Lock: none held. */
+bool vm_quick_flush(void);
+
+/* So many bytes more may be put from now on. Nothing, until this was called. */
+void vm_quick_set_room(size_t bytes);
+
+struct quick_totals {
+    size_t n, bytes, bytes_max; /* blocks, their bytes, and those of the longest */
+};
+
+/* What is in the list at this moment, of one arena, or with SPAN_NO_ARENA of all. */
+struct quick_totals vm_quick_totals(size_t arena_index);
+
+/* For a fork child: see front/fork.c. */
+void vm_quick_reset_in_child(void);
+
+#endif

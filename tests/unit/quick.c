@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* quick.c - the quick list: what comes back out of it, what it may hold, who empties it, and threads that share it. */
+#include "pool/quick.h"
+#include <pthread.h>
+#include <string.h>
+#include "kernel/kernel.h"
+#include "large/large.h"
+#include "pool/dirty.h"
+#include "pool/pagemap.h"
+#include "pool/pool.h"
+#include "unit.h"
+
+enum { BYTES = 160 * VM_KIB, SMALL_BYTES = 40 * VM_KIB };
+
+/* Blocks of up to 1 GiB come from the pool; half a MiB is free below the break before it moves. */
+static void begin(void)
+{
+    unit_start(unit_backend());
+    vm_large_policy.x_is_dynamic = false;
+    vm_large_set_threshold((size_t)1 << 30);
+    vm_store_relaxed(&vm_arena_policy.x_trim_threshold, 512 * VM_KIB);
+    vm_large_free(vm_pagemap_find(vm_large_alloc(BYTES, 1))); /* the first one tells how much room there is */
+    vm_quick_flush();
+}
+
+static void *got(size_t bytes)
+{
+    void *const block = vm_large_alloc(bytes, 1);
+    UNIT_REQUIRE(block);
+    return block;
+}
+
+static void give(void *block)
+{
+    UNIT_REQUIRE(vm_large_free(vm_pagemap_find(block)));
+}
+
+static struct quick_totals totals(void)
+{
+    return vm_quick_totals(SPAN_NO_ARENA);
+}
+
+static void check_all(void)
+{
+    vm_large_check();
+    vm_pool_check();
+}
+
+static void come_and_go(void *argument)
+{
+    (void)argument;
+    begin();
+    char *const block = got(BYTES), *const other = got(SMALL_BYTES);
+    const uint64_t n_before = vm_pool_arena(0)->counts.n_locked;
+    for (unsigned i = 0; i < 100; i++) {
+        memset(block, 1, BYTES);
+        give(block);
+        UNIT_REQUIRE(totals().n == 1 && totals().bytes == BYTES && totals().bytes_max == BYTES);
+        UNIT_REQUIRE(vm_large_totals().n_middle == 1 && vm_large_totals().middle_bytes == SMALL_BYTES);
+        UNIT_REQUIRE(got(BYTES - i) == block);
+        UNIT_REQUIRE(totals().n == 0 && vm_large_totals().n_middle == 2);
+    }
+    UNIT_REQUIRE(vm_pool_arena(0)->counts.n_locked == n_before); /* none of it asked the arena */
+    give(block);
+    check_all();
+    unsigned char *const zeroed = vm_large_alloc_zeroed(BYTES);
+    UNIT_REQUIRE((char *)zeroed == block && unit_is_filled(zeroed, BYTES, 0));
+    give(zeroed);
+    UNIT_REQUIRE(vm_large_alloc(BYTES, 1 << 20) != block); /* aligned as nobody in the list has to be */
+    give(other);
+    check_all();
+}
+
+static void comes_and_goes(void **state)
+{
+    (void)state;
+    unit_assert_returns(come_and_go, NULL);
+}
+
+/* A request of another length empties the list first; its pages are free then, and coalesced. */
+static void make_way(void *argument)
+{
+    (void)argument;
+    begin();
+    char *const low = got(SMALL_BYTES), *const high = got(SMALL_BYTES), *const last = got(SMALL_BYTES);
+    give(low);
+    give(high);
+    UNIT_REQUIRE(totals().n == 2);
+    UNIT_REQUIRE(got(2 * SMALL_BYTES) == low && totals().n == 0);
+    give(low);
+    UNIT_REQUIRE(totals().bytes == 2 * SMALL_BYTES);
+    struct span span = {.kind = SPAN_SLAB};
+    UNIT_REQUIRE(vm_pool_take(&span, vm_pool_granule(), vm_pool_granule()) && totals().n == 0);
+    UNIT_REQUIRE(span.start >= low && span.start < last);
+    vm_pool_give(&span, 0);
+    /* A block grows over one that waits behind it. */
+    char *const first = got(SMALL_BYTES), *const second = got(SMALL_BYTES);
+    UNIT_REQUIRE(first == low && second == high);
+    give(second);
+    UNIT_REQUIRE(vm_large_resize(vm_pagemap_find(first), 2 * SMALL_BYTES) == first && totals().n == 0);
+    give(first);
+    UNIT_REQUIRE(totals().n == 1 && vm_quick_flush() && totals().n == 0 && !vm_quick_flush());
+    /* What gets a mapping does not come from the list. */
+    give(got(BYTES));
+    vm_large_set_threshold(BYTES / 2);
+    void *const mapped = got(BYTES);
+    UNIT_REQUIRE(vm_large_totals().n_large == 1 && totals().n == 1);
+    give(mapped);
+    give(last);
+    UNIT_REQUIRE(vm_pool_trim(0) && totals().n == 0);
+    check_all();
+}
+
+static void makes_way(void **state)
+{
+    (void)state;
+    unit_assert_returns(make_way, NULL);
+}
+
+/* As many blocks as there are slots, as many bytes as leave the break where it is, and as may be dirty. */
+static void stay_small(void *argument)
+{
+    (void)argument;
+    begin();
+    char *blocks[40];
+    for (unsigned i = 0; i < 40; i++)
+        blocks[i] = got(SMALL_BYTES);
+    for (unsigned i = 0; i < 40; i++) {
+        give(blocks[i]);
+        UNIT_REQUIRE(totals().n <= VM_QUICK_SLOTS && totals().bytes < 512 * VM_KIB);
+        const struct arena *const arena = vm_pool_arena(0);
+        UNIT_REQUIRE(totals().bytes >> vm_kernel.page_shift <= vm_dirty_max(arena) + vm_dirty_max(arena) / 8);
+        check_all();
+    }
+    for (unsigned i = 0; i < 7; i++)
+        blocks[i] = got(BYTES);
+    for (unsigned i = 0; i < 7; i++) {
+        give(blocks[i]);
+        UNIT_REQUIRE(totals().bytes <= 3 * BYTES); /* four are more than the trim threshold */
+    }
+    vm_quick_flush();
+    vm_store_relaxed(&vm_arena_policy.x_trim_threshold, 0);
+    vm_store_relaxed(&vm_arena_policy.x_top_pad, 0);
+    give(got(BYTES)); /* from here on there is no room */
+    for (unsigned i = 0; i < 10; i++) {
+        give(got(BYTES));
+        UNIT_REQUIRE(totals().n == 0);
+    }
+    check_all();
+}
+
+static void stays_small(void **state)
+{
+    (void)state;
+    unit_assert_returns(stay_small, NULL);
+}
+
+/* --- threads ----------------------------------------------------------------------------------------------- */
+
+static char *x_waiting[8];
+static uint32_t x_wrong;
+
+static bool is_whole(const char *block, size_t bytes)
+{
+    return block[0] == block[bytes - 1];
+}
+
+/* Allocates blocks of three lengths, marks both ends, and leaves them to whoever comes by; frees what it finds. */
+static void *exchange(void *argument)
+{
+    uint64_t seed = (uintptr_t)argument;
+    const unsigned n_rounds = unit_is_slow() ? 2000 : 50000;
+    for (unsigned i = 0; i < n_rounds; i++) {
+        const size_t bytes = SMALL_BYTES * (1 + unit_below(&seed, 3));
+        char *const block = vm_large_alloc(bytes, 1);
+        if (!block)
+            continue;
+        block[0] = block[bytes - 1] = (char)unit_below(&seed, 100);
+        char *const found = vm_exchange(&x_waiting[unit_below(&seed, 8)], block);
+        struct span *const span = found ? vm_pagemap_find(found) : NULL;
+        if (found && !(span && is_whole(found, span->bytes) && vm_large_free(span)))
+            vm_fetch_add_relaxed(&x_wrong, 1);
+        if (unit_below(&seed, 1000) == 0)
+            vm_quick_flush();
+    }
+    return NULL;
+}
+
+static void share(void *argument)
+{
+    (void)argument;
+    begin();
+    pthread_t threads[4];
+    for (uintptr_t i = 0; i < 4; i++)
+        UNIT_REQUIRE(pthread_create(&threads[i], NULL, exchange, (void *)(i + 1)) == 0);
+    for (unsigned i = 0; i < 4; i++)
+        pthread_join(threads[i], NULL);
+    UNIT_REQUIRE(x_wrong == 0);
+    check_all();
+    for (unsigned i = 0; i < 8; i++)
+        if (x_waiting[i])
+            give(x_waiting[i]);
+    vm_quick_flush();
+    UNIT_REQUIRE(vm_large_totals().n_middle == 0 && vm_large_totals().middle_bytes == 0 && totals().n == 0);
+    check_all();
+}
+
+static void is_shared(void **state)
+{
+    (void)state;
+    unit_assert_returns(share, NULL);
+}
+
+/* Two threads free one block at the same moment: one of them succeeds. */
+static pthread_barrier_t both;
+static struct span *x_contended;
+static uint32_t x_n_freed;
+
+static void *free_it(void *argument)
+{
+    (void)argument;
+    for (unsigned i = 0; i < (unit_is_slow() ? 100 : 2000); i++) {
+        pthread_barrier_wait(&both);
+        struct span *const span = vm_load_relaxed(&x_contended);
+        pthread_barrier_wait(&both);
+        vm_fetch_add_relaxed(&x_n_freed, vm_large_free(span));
+        pthread_barrier_wait(&both);
+    }
+    return NULL;
+}
+
+static void free_twice(void *argument)
+{
+    (void)argument;
+    begin();
+    pthread_t threads[2];
+    pthread_barrier_init(&both, NULL, 3);
+    for (unsigned i = 0; i < 2; i++)
+        UNIT_REQUIRE(pthread_create(&threads[i], NULL, free_it, NULL) == 0);
+    for (unsigned i = 0; i < (unit_is_slow() ? 100 : 2000); i++) {
+        vm_store_relaxed(&x_contended, vm_pagemap_find(got(BYTES)));
+        pthread_barrier_wait(&both);
+        pthread_barrier_wait(&both);
+        pthread_barrier_wait(&both);
+        UNIT_REQUIRE(vm_load_relaxed(&x_n_freed) == i + 1 && totals().n == 1);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    check_all();
+}
+
+static void is_freed_once(void **state)
+{
+    (void)state;
+    unit_assert_returns(free_twice, NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(comes_and_goes), cmocka_unit_test(makes_way),     cmocka_unit_test(stays_small),
+        cmocka_unit_test(is_shared),      cmocka_unit_test(is_freed_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
