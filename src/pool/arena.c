@@ -341,10 +341,8 @@ static size_t trim_pad(const struct arena *arena)
     size_t n_waiting = vm_dirty_worth(arena);
     if (n_waiting < vm_dirty_min())
         return pad;
-    if (vm_load_relaxed(&arena->x_n_dirty) > n_waiting)
-        n_waiting = n_waiting > vm_load_relaxed(&arena->x_n_pages) - vm_load_relaxed(&arena->x_n_free)
-                        ? n_waiting - n_waiting / 8
-                        : 0;
+    if (vm_dirty_used(arena) > n_waiting)
+        n_waiting = n_waiting > vm_dirty_live(arena) ? n_waiting - n_waiting / 8 : 0;
     return vm_max_size(pad, vm_pages_to_bytes(n_waiting));
 }
 

@@ -98,21 +98,25 @@ static size_t minus(size_t a, size_t b)
     return a - vm_min_size(a, b);
 }
 
-/* Pages in the quick list. */
+/* Pages in the quick list, which are not live, though they are taken. */
 static size_t quick_pages(const struct arena *arena)
 {
     return vm_quick_totals(arena->index).bytes >> vm_kernel.page_shift;
 }
 
-static size_t live_pages(const struct arena *arena)
+size_t vm_dirty_used(const struct arena *arena)
 {
-    const size_t n_taken = vm_load_relaxed(&arena->x_n_pages) - vm_load_relaxed(&arena->x_n_free);
-    return minus(n_taken, quick_pages(arena));
+    return vm_load_relaxed(&arena->x_n_dirty) + quick_pages(arena);
 }
 
-static size_t live_middle_pages(const struct arena *arena)
+static size_t live_pages(const struct arena *arena, size_t n_quick)
 {
-    return minus(vm_load_relaxed(&arena->x_middle_bytes) >> vm_kernel.page_shift, quick_pages(arena));
+    return minus(vm_load_relaxed(&arena->x_n_pages) - vm_load_relaxed(&arena->x_n_free), n_quick);
+}
+
+size_t vm_dirty_live(const struct arena *arena)
+{
+    return live_pages(arena, quick_pages(arena));
 }
 
 /* How many more than the live ones may be resident, for what was live of late. */
@@ -130,10 +134,12 @@ static size_t pages_below_recent(const struct arena *arena, size_t n_live)
  */
 size_t vm_dirty_worth(const struct arena *arena)
 {
-    const size_t n_live = live_pages(arena), n_reused = vm_load_relaxed(&arena->x_n_reused_recent);
-    const size_t n_large = VM_DIRTY_SPANS_MAX * live_middle_pages(arena);
-    return vm_min_size(pages_below_recent(arena, n_live),
-                       vm_max_size(n_live, vm_min_size(n_reused, n_large)));
+    const size_t n_quick = quick_pages(arena), n_live = live_pages(arena, n_quick);
+    const size_t n_reused = vm_load_relaxed(&arena->x_n_reused_recent);
+    const size_t n_middle = vm_load_relaxed(&arena->x_middle_bytes) >> vm_kernel.page_shift;
+    return vm_min_size(
+        pages_below_recent(arena, n_live),
+        vm_max_size(n_live, vm_min_size(n_reused, VM_DIRTY_SPANS_MAX * minus(n_middle, n_quick))));
 }
 
 size_t vm_dirty_min(void)
@@ -152,7 +158,8 @@ size_t vm_dirty_max(const struct arena *arena)
  */
 size_t vm_dirty_room(const struct arena *arena)
 {
-    const size_t n_used = quick_pages(arena) + vm_load_relaxed(&arena->x_n_dirty), n_live = live_pages(arena);
+    const size_t n_quick = quick_pages(arena), n_live = live_pages(arena, n_quick);
+    const size_t n_used = n_quick + vm_load_relaxed(&arena->x_n_dirty);
     const size_t n_below = pages_below_recent(arena, n_live);
     const size_t n_room =
         vm_min_size(minus(n_below + (n_below >> VM_DIRTY_SHARE_SHIFT), n_used), minus(n_live, n_used) / 2);

@@ -28,6 +28,10 @@ size_t vm_dirty_min(void);
 size_t vm_dirty_max(const struct arena *arena);
 size_t vm_dirty_worth(const struct arena *arena);
 
+/* How many it has, and how many pages are live: the blocks of the quick list are dirty, and not live. Lock: none needed. */
+size_t vm_dirty_used(const struct arena *arena);
+size_t vm_dirty_live(const struct arena *arena);
+
 /* How many more it may keep, the blocks of the quick list counted among them. Lock: none needed. */
 size_t vm_dirty_room(const struct arena *arena);
 

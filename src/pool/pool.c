@@ -91,16 +91,6 @@ static void purge_some(struct arena *arena, size_t n_more)
         vm_arena_purge(arena, n_dirty - n_dirty / 8);
 }
 
-/* In the quick list there may be as much as may be dirty, but no more than leaves the break where it is: it may lie there. The
-   list is one for all arenas; the one that was changed last counts. */
-static void set_quick_room(const struct arena *arena)
-{
-    const size_t bytes = vm_quick_totals(arena->index).bytes;
-    const size_t most = vm_min_size(vm_arena_until_trim(arena), vm_kernel_share(VM_QUICK_BYTES_MAX, 5) + 1);
-    vm_quick_set_room(
-        vm_min_size(most - vm_min_size(bytes + 1, most), vm_pages_to_bytes(vm_dirty_room(arena))));
-}
-
 void vm_pool_count_middle(const struct span *span, size_t n, size_t bytes)
 {
     struct arena *const arena = vm_pool_arena(span->arena_index);
@@ -108,9 +98,8 @@ void vm_pool_count_middle(const struct span *span, size_t n, size_t bytes)
     vm_fetch_add_relaxed(&arena->x_middle_bytes, bytes);
 }
 
-bool vm_pool_take(struct span *span, size_t bytes, size_t alignment)
+static bool take(struct span *span, size_t bytes, size_t alignment)
 {
-    vm_quick_flush();
     const size_t n_pages = bytes >> vm_kernel.page_shift;
     const unsigned align_order = vm_ceil_log2(vm_max_size(alignment >> vm_kernel.page_shift, 1));
     VM_ASSERT(n_pages > 0 && align_order <= VM_ORDER_MAX);
@@ -123,7 +112,6 @@ bool vm_pool_take(struct span *span, size_t bytes, size_t alignment)
                 continue;
             if (bytes <= VM_SLAB_BYTES_MAX)
                 purge_some(arena, vm_load_relaxed(&arena->x_n_pages) - n_before);
-            set_quick_room(arena);
             return true;
         }
         /* With some slack, as a new arena's first pages may be needed for alignment. */
@@ -131,25 +119,45 @@ bool vm_pool_take(struct span *span, size_t bytes, size_t alignment)
     return false;
 }
 
-/* The pages of the quick list, which no purge reaches, are taken for dirty ones. */
-static void purge_if_due(struct arena *arena)
+/* In the quick list there may be as much as may be dirty, but no more than leaves the break where it is: it may lie there. The
+   list is one for all arenas; the one that was changed last counts. */
+static void set_quick_room(const struct arena *arena)
 {
-    const size_t n_max = vm_dirty_max(arena),
-                 n_quick = vm_quick_totals(arena->index).bytes >> vm_kernel.page_shift;
+    const size_t bytes = vm_quick_totals(arena->index).bytes;
+    const size_t most = vm_min_size(vm_arena_until_trim(arena), vm_kernel_share(VM_QUICK_BYTES_MAX, 5) + 1);
+    vm_quick_set_room(
+        vm_min_size(most - vm_min_size(bytes + 1, most), vm_pages_to_bytes(vm_dirty_room(arena))));
+}
+
+static void purge_if_due(struct arena *arena, size_t n_max, size_t n_quick)
+{
     const size_t n_keep = n_max - n_max / 8; /* some more go, so that not each free is a call to the kernel */
     if (vm_load_relaxed(&arena->x_n_dirty) + n_quick > n_max)
         vm_arena_purge(arena, n_keep - vm_min_size(n_quick, n_keep));
 }
 
-/* After pages were given back. By now the quick list may hold more than the arena may keep, or what keeps a trim from being due:
-   then it goes, which comes back here, but with less each time. */
+/* After pages were given back. Those of the quick list, which no purge reaches, are taken for dirty ones. By now they may be more
+   than the arena may keep, or keep a trim from being due: then they go, which comes back here, but with less each time. */
 static void settle(struct arena *arena)
 {
-    const size_t bytes = vm_quick_totals(arena->index).bytes;
-    if (bytes && (vm_bytes_to_pages(bytes) > vm_dirty_max(arena) || bytes >= vm_arena_until_trim(arena)))
+    const size_t bytes = vm_quick_totals(arena->index).bytes, n_quick = bytes >> vm_kernel.page_shift;
+    const size_t n_max = vm_dirty_max(arena);
+    if (VM_UNLIKELY(bytes && (n_quick > n_max || bytes >= vm_arena_until_trim(arena))))
         vm_quick_flush();
-    purge_if_due(arena);
+    else
+        purge_if_due(arena, n_max, n_quick);
     set_quick_room(arena);
+}
+
+bool vm_pool_take(struct span *span, size_t bytes, size_t alignment)
+{
+    vm_quick_flush();
+    if (!take(span, bytes, alignment))
+        return false;
+    if (span->kind == SPAN_MIDDLE)
+        set_quick_room(
+            vm_pool_arena(span->arena_index)); /* there is more: it took dirty pages, or some at the break */
+    return true;
 }
 
 void vm_pool_give(const struct span *span, size_t dirty_bytes)

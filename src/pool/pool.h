@@ -11,7 +11,7 @@
 
 /*
  * Takes `bytes`, whole pages, aligned to `alignment` (a power of two up to the largest order's block), and
- * fills in start, bytes, arena and is_zeroed of the span. False: out of memory.
+ * fills in start, bytes, arena and is_zeroed of the span, which may say that it is MIDDLE. False: out of memory.
  */
 bool vm_pool_take(struct span *span, size_t bytes, size_t alignment);
 

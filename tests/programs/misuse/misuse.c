@@ -322,12 +322,19 @@ static void case_double_free_owner_dead(void)
     do_free(block);
 }
 
-/* A middle block waits for a request of its length, and is known as long. */
+/* A middle block that waits, once it is freed, for a request of its length, and is known as long: if a trim is far, and the
+   allocator has found out by another's free. */
+static char *block_that_waits(size_t n_bytes)
+{
+    enum { TRIM_THRESHOLD = -1 }; /* glibc's M_TRIM_THRESHOLD, which not every C library's header has */
+    REQUIRE(api_mallopt(TRIM_THRESHOLD, 64 * MIB) == 1);
+    do_free(block_of(n_bytes));
+    return block_of(n_bytes);
+}
+
 static void case_double_free_middle(void)
 {
-    block_of(40 * KIB);
-    void *block = block_of(40 * KIB);
-    block_of(40 * KIB);
+    void *block = block_that_waits(40 * KIB);
     announce("double free or corruption (!prev)\nvmalloc: free(%p): this block of %zu bytes is already free; "
              "likely cause: freed twice\n",
              block, do_usable(block));
@@ -786,8 +793,7 @@ static void case_free_pages(void)
 
 static void case_inside_free_middle(void)
 {
-    char *block = block_of(100 * KIB);
-    block_of(100 * KIB);
+    char *block = block_that_waits(100 * KIB);
     announce(
         "free(): invalid pointer\nvmalloc: free(%p): points 8192 bytes into a free block of %zu bytes at %p; "
         "likely cause: an offset into a block that was freed\n",
@@ -963,6 +969,7 @@ static void case_realloc_freed_middle(void)
     block_of(40 * KIB);
     announce_gone("realloc", block);
     do_free(block);
+    block_of(100 * KIB);
     do_realloc(block, 100);
 }
 
