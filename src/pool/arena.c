@@ -377,7 +377,8 @@ bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, st
     if (index == VM_BUDDY_NONE)
         index = take_new_locked(arena, n_pages, align_order);
     const bool done = fill_span_locked(arena, index, n_pages, span);
-    count_top_locked(arena);
+    if (done && span->kind == SPAN_MIDDLE) /* more of them may wait now; for slabs it is not worth looking */
+        count_top_locked(arena);
     vm_lock_release(&arena->lock);
     return done;
 }

@@ -114,9 +114,20 @@ struct span *vm_quick_take(size_t bytes)
     return NULL;
 }
 
+/* The usual answer, and a quick one: all slots are looked at without a branch. */
+static bool is_empty(void)
+{
+    uintptr_t any = 0;
+    for (size_t i = 0; i < VM_QUICK_SLOTS; i++)
+        any |= (uintptr_t)vm_load_relaxed(&list.slot[i].x_span);
+    return any == 0;
+}
+
 bool vm_quick_flush(void)
 {
     bool done = false;
+    if (VM_LIKELY(is_empty()))
+        return false;
     for (struct slot *slot = list.slot; slot < list.slot + VM_QUICK_SLOTS; slot++) {
         struct span *const span = take_from(slot);
         if (span)
@@ -140,6 +151,8 @@ bool vm_quick_free(struct span *span)
 struct quick_totals vm_quick_totals(size_t arena_index)
 {
     struct quick_totals totals = {0};
+    if (VM_LIKELY(is_empty()))
+        return totals;
     for (const struct slot *slot = list.slot; slot < list.slot + VM_QUICK_SLOTS; slot++) {
         const size_t what = content(slot), bytes = what & ~(size_t)ARENA_MASK;
         if (bytes == 0 || (arena_index != SPAN_NO_ARENA && arena_index != (what & ARENA_MASK)))
