@@ -7,6 +7,9 @@
  *
  * Invariants: M1 a chunk is in the list of its size iff it has a free object and is not being swept;
  * M2 n_used is the number of bits set; M3 an empty chunk belongs to no size and is in the empty list.
+ *
+ * In a fork child the lists may be half changed, by a thread that is not there: new ones begin, of the next generation. The
+ * chunks of the old ones wait until one of their objects is freed, and come into the new ones then.
  */
 #include "pool/meta.h"
 #include "base/bits.h"
@@ -26,9 +29,10 @@ enum {
 struct chunk {
     struct list_node node;
     uint32_t object_bytes, n_objects, n_used;
-    uint32_t is_swept; /* its pages are being purged: in no list meanwhile */
-    uint64_t touched;  /* pages that objects were on since they were purged: a bit each */
-    vm_word x_taken[]; /* n_words(): a sweeper reads it while others clear bits */
+    uint16_t is_swept;   /* its pages are being purged: in no list meanwhile */
+    uint16_t generation; /* of the lists that it is in */
+    uint64_t touched;    /* pages that objects were on since they were purged: a bit each */
+    vm_word x_taken[];   /* n_words(): a sweeper reads it while others clear bits */
 };
 
 _Static_assert(CHUNK_BYTES >> VM_PAGE_SHIFT_MIN <= 64, "a bit of `touched` for each page");
@@ -39,6 +43,7 @@ static struct list empty_chunks;
 static char *region_next, *region_end;   /* what is left of the last region */
 static size_t chunk_bytes, region_bytes; /* set with the first region */
 static size_t mapped_bytes, used_bytes;
+static uint16_t generation; /* of the lists */
 
 static size_t n_words(void)
 {
@@ -96,6 +101,7 @@ static struct chunk *chunk_with_room_locked(size_t object_bytes)
     chunk->object_bytes = (uint32_t)object_bytes;
     chunk->n_objects = (uint32_t)((chunk_bytes - first_object()) / object_bytes);
     chunk->n_used = 0;
+    chunk->generation = generation;
     vm_list_push_front(list, &chunk->node);
     return chunk;
 }
@@ -225,6 +231,23 @@ static void file_locked(struct chunk *chunk)
     }
 }
 
+static uint32_t count_used(const struct chunk *chunk)
+{
+    uint32_t n_bits = 0;
+    for (size_t i = 0; i < n_words(); i++)
+        n_bits += vm_bits_count(chunk->x_taken[i]);
+    return n_bits;
+}
+
+/* The chunk is in no list of this generation, and of what it says nothing but which objects are taken is sure; and whether it is
+   being swept: by this thread, which will list it, or by one that is not here. */
+static void inherit_locked(struct chunk *chunk)
+{
+    chunk->generation = generation;
+    chunk->n_used = count_used(chunk);
+    chunk->touched = UINT64_MAX >> (64 - (chunk_bytes >> vm_kernel.page_shift));
+}
+
 void vm_meta_free(void *object, size_t bytes)
 {
     const size_t object_bytes = vm_round_up(bytes, VM_META_UNIT);
@@ -235,15 +258,18 @@ void vm_meta_free(void *object, size_t bytes)
     struct chunk *const chunk = (struct chunk *)vm_round_down((uintptr_t)object, chunk_bytes);
     const size_t index = ((size_t)((char *)object - (char *)chunk) - first_object()) / object_bytes;
     vm_lock_acquire(&meta_lock);
+    const bool is_inherited = chunk->generation != generation;
+    if (VM_UNLIKELY(is_inherited))
+        inherit_locked(chunk);
     VM_ASSERT(chunk->object_bytes == object_bytes && chunk->n_used > 0);
     VM_ASSERT(chunk->x_taken[index / VM_WORD_BITS] >> (index % VM_WORD_BITS) & 1);
     vm_word *const taken = &chunk->x_taken[index / VM_WORD_BITS];
     vm_store_relaxed(taken, *taken & ~((vm_word)1 << (index % VM_WORD_BITS)));
     used_bytes -= object_bytes;
-    const bool was_full = chunk->n_used-- == chunk->n_objects;
+    const bool was_listed = chunk->n_used-- < chunk->n_objects && !is_inherited;
     bool sweeping = false;
     if (!chunk->is_swept) {
-        if (!was_full)
+        if (was_listed)
             vm_list_remove(&chunks_of_size[object_bytes / VM_META_UNIT], &chunk->node);
         sweeping = is_worth_sweeping(chunk);
         chunk->is_swept = sweeping;
@@ -255,6 +281,8 @@ void vm_meta_free(void *object, size_t bytes)
         return;
     sweep(chunk);
     vm_lock_acquire(&meta_lock);
+    if (VM_UNLIKELY(chunk->generation != generation))
+        inherit_locked(chunk);
     chunk->is_swept = false;
     file_locked(chunk);
     vm_lock_release(&meta_lock);
@@ -309,6 +337,7 @@ void vm_meta_reset_in_child(void)
         chunks_of_size[size] = (struct list){0};
     empty_chunks = (struct list){0};
     region_next = region_end = NULL;
+    generation = (uint16_t)(generation + 1);
 }
 
 void vm_meta_check(void)
@@ -317,10 +346,9 @@ void vm_meta_check(void)
     for (unsigned size = 1; size < N_SIZES; size++) {
         for (struct list_node *node = chunks_of_size[size].first; node; node = node->next) {
             const struct chunk *const chunk = VM_CONTAINER(node, struct chunk, node);
-            uint32_t n_bits = 0;
-            for (size_t i = 0; i < n_words(); i++)
-                n_bits += vm_bits_count(chunk->x_taken[i]);
+            const uint32_t n_bits = count_used(chunk);
             VM_CHECK(chunk->object_bytes == size * VM_META_UNIT);           /* M1 */
+            VM_CHECK(chunk->generation == generation);                      /* M1 */
             VM_CHECK(!chunk->is_swept && chunk->n_used < chunk->n_objects); /* M1 */
             VM_CHECK(n_bits == chunk->n_used && n_bits > 0);                /* M2 M3 */
         }

@@ -154,9 +154,8 @@ bool vm_pool_take(struct span *span, size_t bytes, size_t alignment)
     vm_quick_flush();
     if (!take(span, bytes, alignment))
         return false;
-    if (span->kind == SPAN_MIDDLE)
-        set_quick_room(
-            vm_pool_arena(span->arena_index)); /* there is more: it took dirty pages, or some at the break */
+    if (span->kind == SPAN_MIDDLE) /* it took dirty pages, or some at the break: more may wait */
+        set_quick_room(vm_pool_arena(span->arena_index));
     return true;
 }
 

@@ -251,7 +251,7 @@ static void checker(void **state)
     (void)state;
     size_t offset = 0;
     unit_assert_returns(check_spoiled, &offset);
-    /* Behind the list's node: object_bytes, n_objects, n_used; then is_swept and touched; then the bits. */
+    /* Behind the list's node: object_bytes, n_objects, n_used; then is_swept, the generation and touched; then the bits. */
     const size_t offsets[] = {sizeof(struct list_node), sizeof(struct list_node) + 8,
                               sizeof(struct list_node) + 24};
     for (size_t i = 0; i < 3; i++) {
@@ -278,15 +278,66 @@ static void *use_up(void *argument)
     return NULL;
 }
 
+/* Of a size with few objects a chunk: some chunks are full, others have room, when the process forks. */
+enum { N_INHERITED = 200, INHERITED_BYTES = 4096 };
+static unsigned char *inherited[N_INHERITED];
+
+static void take_inherited(void)
+{
+    uint64_t seed = 7;
+    for (unsigned i = 0; i < N_INHERITED; i++)
+        UNIT_REQUIRE(inherited[i] = vm_meta_alloc(INHERITED_BYTES));
+    for (unsigned i = 0; i < N_INHERITED / 4; i++) {
+        const size_t k = unit_below(&seed, N_INHERITED);
+        if (inherited[k])
+            vm_meta_free(inherited[k], INHERITED_BYTES);
+        inherited[k] = NULL;
+    }
+    for (unsigned i = 0; i < N_INHERITED; i++)
+        if (inherited[i])
+            memset(inherited[i], (int)i, INHERITED_BYTES);
+}
+
+/* In any order, while others are taken; nobody gets one that is still there. */
+static void free_inherited(void)
+{
+    unsigned char *mine[N_INHERITED];
+    unsigned n_mine = 0;
+    for (unsigned i = 0; i < N_INHERITED; i++) {
+        const unsigned k = i * 77 % N_INHERITED;
+        if (!inherited[k])
+            continue;
+        UNIT_REQUIRE(unit_is_filled(inherited[k], INHERITED_BYTES, (unsigned char)k));
+        vm_meta_free(inherited[k], INHERITED_BYTES);
+        UNIT_REQUIRE(mine[n_mine] = vm_meta_alloc(INHERITED_BYTES));
+        memset(mine[n_mine++], 0xEE, INHERITED_BYTES);
+        vm_meta_check();
+    }
+    while (n_mine)
+        vm_meta_free(mine[--n_mine], INHERITED_BYTES);
+    vm_meta_check();
+}
+
+/* As if the thread that is not here had been between taking a chunk out of its list and putting it back: the links, which are
+   the first words of a chunk, are NULL. */
+static void tear_lists(void)
+{
+    for (unsigned i = 0; i < N_INHERITED; i++)
+        if (inherited[i])
+            memset((void *)((uintptr_t)inherited[i] & ~(uintptr_t)(64 * VM_KIB - 1)), 0, 2 * sizeof(void *));
+}
+
 static void use_in_child(void *argument)
 {
     backend.map = map;
+    tear_lists();
     vm_meta_reset_in_child();
     unsigned char *const object = vm_meta_alloc(100);
     UNIT_REQUIRE(object && object != argument && unit_is_filled(object, 100, 0));
     UNIT_REQUIRE(unit_is_filled(argument, 100, 0x77)); /* what was there stays */
     vm_meta_free(argument, 100);
     vm_meta_free(object, 100);
+    free_inherited();
     vm_meta_check();
 }
 
@@ -298,6 +349,7 @@ static void child_of_fork(void **state)
     pthread_barrier_init(&over, NULL, 2);
     unsigned char *const object = vm_meta_alloc(100);
     memset(object, 0x77, 100);
+    take_inherited();
     backend.map = wait_in_map;
     assert_int_equal(pthread_create(&thread, NULL, use_up, NULL), 0);
     pthread_barrier_wait(&inside);
@@ -306,6 +358,7 @@ static void child_of_fork(void **state)
     pthread_barrier_wait(&over);
     pthread_join(thread, NULL);
     vm_meta_free(object, 100);
+    free_inherited();
     vm_meta_check();
 }
 
