@@ -117,6 +117,7 @@ static void add_arena(struct sums *sums, const struct arena_totals *totals)
 {
     sums->system_bytes += totals->system_bytes;
     sums->system_bytes_max += totals->system_bytes_max;
+    sums->n_free += totals->quick.n;
     for (unsigned order = 0; order < VM_N_ORDERS; order++)
         sums->n_free += totals->n_free_of_order[order];
 }
@@ -131,8 +132,7 @@ struct sums vm_figures_sum(void)
 {
     vm_heap_first_call();
     const struct tally tally = tally_heaps(NULL);
-    const struct large_totals large = vm_large_totals();
-    struct sums sums = {.n_free = tally.n_free + large.n_quick, .large = large};
+    struct sums sums = {.n_free = tally.n_free, .large = vm_large_totals()};
     struct arena_totals all = {0};
     struct arena *arena;
     for (; (arena = vm_pool_arena(sums.n_arenas)); sums.n_arenas++) {
@@ -190,8 +190,8 @@ struct figures *vm_figures_take(void)
         return NULL;
     clear(figures);
     const struct tally tally = tally_heaps(figures);
+    figures->sums.n_free = tally.n_free;
     figures->sums.large = vm_large_totals();
-    figures->sums.n_free = tally.n_free + figures->sums.large.n_quick;
     fill_arenas(figures);
     figures->meta = vm_meta_totals();
     figures->map = vm_pagemap_totals();

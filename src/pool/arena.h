@@ -52,14 +52,13 @@ struct arena {
     bool is_inherited;  /* by a fork child: the kernel may remember an older break than we do */
     struct arena_turn turn, last_turn;
     struct arena_counts counts;
-    VM_ALIGNED(VM_CACHE_LINE)
+    VM_ALIGNED(VM_CACHE_LINE) /* what is read without the lock, not on its line */
     bool x_is_frozen;   /* fork child: another thread was changing it; never used again, never given to */
     uint32_t x_n_pages; /* pages that are ours; this and the next two for readers without the lock */
     uint32_t x_n_free;  /* of these, free */
     uint32_t x_n_dirty; /* of the free ones, with contents */
     uint32_t x_n_pages_max;
-    uint32_t
-        x_n_top; /* free at the break, when something was taken or given last; counted up to what makes a trim due */
+    uint32_t x_n_top; /* free at the break of late: see count_top_locked */
     uint32_t x_n_live_recent, x_n_reused_recent; /* the more of this turn and the last */
     size_t x_n_middle, x_middle_bytes; /* middle blocks among its taken pages, with those of the quick list */
     struct place_group own_group[VM_ARENA_GROUPS]; /* for the first pages */

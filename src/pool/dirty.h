@@ -3,7 +3,7 @@
  * dirty.h - which free pages of an arena may have contents: RSS that nobody uses, and pages that calloc has to clear.
  *
  * One bit a page, in the groups of place.h, which also count theirs: clean groups are passed over at once. Cost: a step a
- * word of bits. Needs, all but the last four: the arena's lock, and pages that exist.
+ * word of bits. Needs, all but the last six: the arena's lock, and pages that exist.
  */
 #ifndef VM_POOL_DIRTY_H
 #define VM_POOL_DIRTY_H

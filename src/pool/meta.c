@@ -239,8 +239,8 @@ static uint32_t count_used(const struct chunk *chunk)
     return n_bits;
 }
 
-/* The chunk is in no list of this generation, and of what it says nothing but which objects are taken is sure; and whether it is
-   being swept: by this thread, which will list it, or by one that is not here. */
+/* The chunk is in no list of this generation. Of what it says only this is sure: which objects are taken, and whether it is
+   being swept, by this thread, which will list it, or by one that is not here. */
 static void inherit_locked(struct chunk *chunk)
 {
     chunk->generation = generation;

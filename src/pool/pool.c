@@ -136,8 +136,8 @@ static void purge_if_due(struct arena *arena, size_t n_max, size_t n_quick)
         vm_arena_purge(arena, n_keep - vm_min_size(n_quick, n_keep));
 }
 
-/* After pages were given back. Those of the quick list, which no purge reaches, are taken for dirty ones. By now they may be more
-   than the arena may keep, or keep a trim from being due: then they go, which comes back here, but with less each time. */
+/* After pages were given back. Those of the quick list, which no purge reaches, are taken for dirty ones. By now they may be
+   more than the arena may keep, or keep a trim from being due: then they go, which comes back here, with less each time. */
 static void settle(struct arena *arena)
 {
     const size_t bytes = vm_quick_totals(arena->index).bytes, n_quick = bytes >> vm_kernel.page_shift;

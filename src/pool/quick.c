@@ -44,7 +44,7 @@ static bool put_into(struct slot *slot, struct span *span)
     if (!vm_compare_exchange(&slot->x_span, &expected, TAKEN))
         return false;
     vm_store_relaxed(&slot->x_what, span->bytes | span->arena_index);
-    /* The block's last use is over, and x_what is written: pairs with the acquire in content, and the exchange in take_from. */
+    /* The block's last use is over, and x_what is written: pairs with the acquire in look. */
     vm_store_release(&slot->x_span, span);
     return true;
 }

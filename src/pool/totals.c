@@ -12,11 +12,11 @@ static size_t foreign_bytes(const struct arena *arena)
            vm_pages_to_bytes(vm_bytes_to_pages((size_t)(arena->start - arena->base)));
 }
 
-/* Sets what middle blocks are. The counts run on meanwhile. */
+/* Sets what middle blocks are. The counts run on meanwhile; in this order, what is put into the list in between was freed in
+   between. */
 static void count_middle(const struct arena *arena, struct arena_totals *totals)
 {
-    totals->quick =
-        vm_quick_totals(arena->index); /* first: what is put there meanwhile was freed meanwhile */
+    totals->quick = vm_quick_totals(arena->index);
     const size_t bytes = vm_load_relaxed(&arena->x_middle_bytes);
     totals->middle_bytes = bytes - vm_min_size(totals->quick.bytes, bytes);
 }
