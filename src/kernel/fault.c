@@ -239,7 +239,7 @@ static void fault_start(struct vm_kernel_backend *self)
     vm_oplog_begin(inner);
 }
 
-static struct vm_kernel_backend fault_backend = {
+static const struct vm_kernel_backend calls = {
     .start = fault_start,
     .break_grow = fault_break_grow,
     .break_trim = fault_break_trim,
@@ -257,7 +257,9 @@ static struct vm_kernel_backend fault_backend = {
 
 struct vm_kernel_backend *vm_fault_interpose(struct vm_kernel_backend *backend)
 {
+    static struct vm_kernel_backend fault_backend; /* a copy, as starts that need none write no page for it */
     inner = backend;
+    fault_backend = calls;
     fault_backend.name = backend->name;
     return &fault_backend;
 }

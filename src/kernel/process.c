@@ -62,9 +62,19 @@ bool vm_process_at_thread_exit(void *argument)
     return done;
 }
 
+#ifdef __GLIBC__
+/* What its pthread_atfork is (Linux Standard Base, libc interfaces): that is a static function, which the linker puts behind
+   all of our code, and each start would map the page there and its neighbours. */
+int __register_atfork(void (*prepare)(void), void (*parent)(void), void (*child)(void), void *dso_handle);
+extern void *__dso_handle;
+#define REGISTER_AT_FORK(child) __register_atfork(NULL, NULL, child, __dso_handle)
+#else
+#define REGISTER_AT_FORK(child) pthread_atfork(NULL, NULL, child)
+#endif
+
 void vm_process_at_fork(void (*in_child)(void))
 {
-    pthread_atfork(NULL, NULL, in_child);
+    REGISTER_AT_FORK(in_child);
 }
 
 /* One page that a fork leaves empty in the child. */
