@@ -362,10 +362,12 @@ size_t vm_arena_until_trim(const struct arena *arena)
 /* Counts the pages free at the break. Returns whether they make a trim due. */
 static bool count_top_locked(struct arena *arena)
 {
+    const uint32_t n_pages = arena->buddy.n_pages;
     const size_t enough = vm_bytes_to_pages(trim_due(arena));
-    vm_store_relaxed(&arena->x_n_top,
-                     vm_buddy_top_free(&arena->buddy, (uint32_t)vm_min_size(enough, arena->buddy.n_pages)));
-    return arena->x_n_top >= enough;
+    const uint32_t n_top = vm_buddy_top_free(&arena->buddy, (uint32_t)vm_min_size(enough, n_pages));
+    vm_store_relaxed(&arena->x_n_top, n_top);
+    vm_store_relaxed(&arena->x_top, page_address(arena, n_pages - n_top));
+    return n_top >= enough;
 }
 
 bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span)

@@ -59,6 +59,7 @@ struct arena {
     uint32_t x_n_dirty; /* of the free ones, with contents */
     uint32_t x_n_pages_max;
     uint32_t x_n_top;                            /* free at the break of late: see count_top_locked */
+    const char *x_top;                           /* where these begin */
     uint32_t x_n_live_recent, x_n_reused_recent; /* the more of this turn and the last */
     size_t x_n_middle, x_middle_bytes; /* middle blocks among its taken pages, with those of the quick list */
     struct place_group own_group[VM_ARENA_GROUPS]; /* for the first pages */

@@ -119,14 +119,15 @@ static bool take(struct span *span, size_t bytes, size_t alignment)
     return false;
 }
 
-/* In the quick list there may be as much as may be dirty, but no more than leaves the break where it is: it may lie there. The
-   list is one for all arenas; the one that was changed last counts. */
+/* In the quick list there may be as much as may be dirty. What is free at the break, and what waits right below it, and so may
+   come to it, is less than makes a trim due. The list is one for all arenas; the one that was changed last counts. */
 static void set_quick_room(const struct arena *arena)
 {
-    const size_t bytes = vm_quick_totals(arena->index).bytes;
-    const size_t most = vm_min_size(vm_arena_until_trim(arena), vm_kernel_share(VM_QUICK_BYTES_MAX, 5) + 1);
-    vm_quick_set_room(
-        vm_min_size(most - vm_min_size(bytes + 1, most), vm_pages_to_bytes(vm_dirty_room(arena))));
+    const size_t used = vm_quick_totals(arena->index).bytes, until_trim = vm_arena_until_trim(arena);
+    const size_t most = until_trim ? vm_kernel_share(VM_QUICK_BYTES_MAX, 5) : 0;
+    const size_t room = vm_min_size(most - vm_min_size(used, most), vm_pages_to_bytes(vm_dirty_room(arena)));
+    vm_quick_set_room(room, until_trim - vm_min_size(used + 1, until_trim),
+                      used ? NULL : vm_load_relaxed(&arena->x_top));
 }
 
 static void purge_if_due(struct arena *arena, size_t n_max, size_t n_quick)

@@ -7,8 +7,8 @@
  *   TAKEN              the same thread               the span
  *   a span             any thread                    NULL, and the span is the thread's own
  *
- * x_what tells of the span what a search asks for, so that no descriptor is looked at. x_room is a hint: when two threads
- * change it at once, one of the changes is lost until the next vm_quick_set_room.
+ * x_what tells of the span what a search asks for, so that no descriptor is looked at. What the list says of room is a hint:
+ * when two threads change it at once, one of the changes is lost until the next vm_quick_set_room.
  */
 #include "pool/quick.h"
 #include "base/atomic.h"
@@ -22,7 +22,8 @@ struct slot {
 };
 
 static VM_ALIGNED(VM_CACHE_LINE) struct {
-    size_t x_room;
+    int32_t x_room, x_top_room; /* KiB that may be put anywhere, and at the top: see vm_quick_set_room */
+    const char *x_top;
     struct slot slot[VM_QUICK_SLOTS];
 } list;
 
@@ -32,9 +33,23 @@ static VM_ALIGNED(VM_CACHE_LINE) struct {
 enum { ARENA_MASK = (1 << VM_PAGE_SHIFT_MIN) - 1 };
 _Static_assert(VM_N_ARENAS_MAX - 1 <= ARENA_MASK, "an arena's number is below a page's bytes");
 
-void vm_quick_set_room(size_t bytes)
+/* No room is for the half of the most that this gives. */
+static int32_t kib(size_t bytes)
 {
-    vm_store_relaxed(&list.x_room, bytes);
+    return (int32_t)(vm_min_size(bytes, (size_t)2 * VM_QUICK_BYTES_MAX) / VM_KIB);
+}
+
+void vm_quick_set_room(size_t bytes, size_t top_bytes, const char *top)
+{
+    vm_store_relaxed(&list.x_room, kib(bytes));
+    vm_store_relaxed(&list.x_top_room, kib(top_bytes));
+    vm_store_relaxed(&list.x_top, top);
+}
+
+static void change_room(int32_t n_kib)
+{
+    vm_store_relaxed(&list.x_room, vm_load_relaxed(&list.x_room) + n_kib);
+    vm_store_relaxed(&list.x_top_room, vm_load_relaxed(&list.x_top_room) + n_kib);
 }
 
 /* Puts the span into an empty slot. False: another thread was quicker. */
@@ -52,13 +67,17 @@ static bool put_into(struct slot *slot, struct span *span)
 /* False: there is no room. */
 static bool put(struct span *span)
 {
-    const size_t bytes = span->bytes, room = vm_load_relaxed(&list.x_room);
-    if (bytes > room)
+    const char *const top = vm_load_relaxed(&list.x_top);
+    const bool is_at_top = !top || span->start + span->bytes == top;
+    const int32_t n_kib = kib(span->bytes);
+    if (n_kib > vm_load_relaxed(&list.x_room) || (is_at_top && n_kib > vm_load_relaxed(&list.x_top_room)))
         return false;
     for (struct slot *slot = list.slot; slot < list.slot + VM_QUICK_SLOTS; slot++) {
         if (vm_load_relaxed(&slot->x_span) || !put_into(slot, span))
             continue;
-        vm_store_relaxed(&list.x_room, room - bytes);
+        change_room(-n_kib);
+        if (is_at_top)
+            vm_store_relaxed(&list.x_top, NULL);
         return true;
     }
     return false;
@@ -82,7 +101,7 @@ static struct span *take_from(struct slot *slot)
     struct span *span = look(slot);
     if (!span || span == TAKEN || !vm_compare_exchange(&slot->x_span, &span, NULL))
         return NULL;
-    vm_store_relaxed(&list.x_room, vm_load_relaxed(&list.x_room) + span->bytes);
+    change_room(kib(span->bytes));
     return span;
 }
 

@@ -28,8 +28,12 @@ struct span *vm_quick_take(size_t bytes);
 /* Frees what is in the list for good. Returns whether there was anything. Lock: none held. */
 bool vm_quick_flush(void);
 
-/* So many bytes more may be put from now on. Nothing, until this was called. */
-void vm_quick_set_room(size_t bytes);
+/*
+ * So many bytes more may be put from now on; nothing, until this was called. A block that ends at `top` only as long as all
+ * that is put from now on is no more than `top_bytes`, and once there is such a block in the list, or if `top` is NULL, the
+ * same holds for all blocks.
+ */
+void vm_quick_set_room(size_t bytes, size_t top_bytes, const char *top);
 
 struct quick_totals {
     size_t n, bytes, bytes_max; /* blocks, their bytes, and those of the longest */

@@ -117,7 +117,15 @@ static void makes_way(void **state)
     unit_assert_returns(make_way, NULL);
 }
 
-/* As many blocks as there are slots, as many bytes as leave the break where it is, and as may be dirty. */
+enum { ENOUGH_BYTES = 512 * VM_KIB }; /* make a trim due: see begin */
+
+/* What is free at the break, or would be if it was not in the list, and lay there. */
+static size_t bytes_at_break(void)
+{
+    return vm_arena_totals(vm_pool_arena(0)).top_free_bytes + totals().bytes;
+}
+
+/* As many blocks as there are slots, as many bytes as may be dirty, and at the break as many as leave it where it is. */
 static void stay_small(void *argument)
 {
     (void)argument;
@@ -127,16 +135,22 @@ static void stay_small(void *argument)
         blocks[i] = got(SMALL_BYTES);
     for (unsigned i = 0; i < 40; i++) {
         give(blocks[i]);
-        UNIT_REQUIRE(totals().n <= VM_QUICK_SLOTS && totals().bytes < 512 * VM_KIB);
+        UNIT_REQUIRE(totals().n <= VM_QUICK_SLOTS);
         const struct arena *const arena = vm_pool_arena(0);
         UNIT_REQUIRE(totals().bytes >> vm_kernel.page_shift <= vm_dirty_max(arena) + vm_dirty_max(arena) / 8);
         check_all();
     }
+    UNIT_REQUIRE(bytes_at_break() < ENOUGH_BYTES);
     for (unsigned i = 0; i < 7; i++)
         blocks[i] = got(BYTES);
-    for (unsigned i = 0; i < 7; i++) {
+    for (unsigned i = 0; i < 7; i++)
         give(blocks[i]);
-        UNIT_REQUIRE(totals().bytes <= 3 * BYTES); /* four are more than the trim threshold */
+    UNIT_REQUIRE(bytes_at_break() < ENOUGH_BYTES);
+    for (unsigned i = 0; i < 7; i++)
+        blocks[i] = got(BYTES);
+    for (unsigned i = 7; i-- > 0;) {
+        give(blocks[i]);
+        UNIT_REQUIRE(bytes_at_break() < ENOUGH_BYTES);
     }
     vm_quick_flush();
     vm_store_relaxed(&vm_arena_policy.x_trim_threshold, 0);
@@ -153,6 +167,37 @@ static void stays_small(void **state)
 {
     (void)state;
     unit_assert_returns(stay_small, NULL);
+}
+
+/* With as much free at the break as there may be without a trim: a block that lies elsewhere waits. One right below the break
+   does not, and what waits goes with it. */
+static void wait_elsewhere(void *argument)
+{
+    (void)argument;
+    begin();
+    const struct arena *const arena = vm_pool_arena(0);
+    vm_store_relaxed(&vm_arena_policy.x_trim_threshold, vm_load_relaxed(&vm_arena_policy.x_top_pad));
+    char *const low = got(BYTES), *last;
+    const uint64_t n_grown = arena->counts.n_grown;
+    do
+        last = got(BYTES);
+    while (arena->counts.n_grown == n_grown);
+    const uint64_t n_locked = arena->counts.n_locked, n_trimmed = arena->counts.n_trimmed;
+    for (unsigned i = 0; i < 10; i++) {
+        give(low);
+        UNIT_REQUIRE(totals().n == 1 && got(BYTES) == low);
+    }
+    UNIT_REQUIRE(arena->counts.n_locked == n_locked);
+    give(low);
+    give(last);
+    UNIT_REQUIRE(totals().n == 0 && arena->counts.n_trimmed == n_trimmed + 1);
+    check_all();
+}
+
+static void waits_elsewhere(void **state)
+{
+    (void)state;
+    unit_assert_returns(wait_elsewhere, NULL);
 }
 
 /* --- threads ----------------------------------------------------------------------------------------------- */
@@ -258,8 +303,8 @@ static void is_freed_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(comes_and_goes), cmocka_unit_test(makes_way),     cmocka_unit_test(stays_small),
-        cmocka_unit_test(is_shared),      cmocka_unit_test(is_freed_once),
+        cmocka_unit_test(comes_and_goes),  cmocka_unit_test(makes_way), cmocka_unit_test(stays_small),
+        cmocka_unit_test(waits_elsewhere), cmocka_unit_test(is_shared), cmocka_unit_test(is_freed_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
