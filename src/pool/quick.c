@@ -33,7 +33,7 @@ static VM_ALIGNED(VM_CACHE_LINE) struct {
 enum { ARENA_MASK = (1 << VM_PAGE_SHIFT_MIN) - 1 };
 _Static_assert(VM_N_ARENAS_MAX - 1 <= ARENA_MASK, "an arena's number is below a page's bytes");
 
-/* No room is for the half of the most that this gives. */
+/* Of lengths that there is never room for, all the same. */
 static int32_t kib(size_t bytes)
 {
     return (int32_t)(vm_min_size(bytes, (size_t)2 * VM_QUICK_BYTES_MAX) / VM_KIB);

@@ -125,6 +125,12 @@ static size_t bytes_at_break(void)
     return vm_arena_totals(vm_pool_arena(0)).top_free_bytes + totals().bytes;
 }
 
+static bool is_within_dirty_bound(void)
+{
+    const size_t n_max = vm_dirty_max(vm_pool_arena(0));
+    return totals().bytes >> vm_kernel.page_shift <= n_max + n_max / 8;
+}
+
 /* As many blocks as there are slots, as many bytes as may be dirty, and at the break as many as leave it where it is. */
 static void stay_small(void *argument)
 {
@@ -135,16 +141,17 @@ static void stay_small(void *argument)
         blocks[i] = got(SMALL_BYTES);
     for (unsigned i = 0; i < 40; i++) {
         give(blocks[i]);
-        UNIT_REQUIRE(totals().n <= VM_QUICK_SLOTS);
-        const struct arena *const arena = vm_pool_arena(0);
-        UNIT_REQUIRE(totals().bytes >> vm_kernel.page_shift <= vm_dirty_max(arena) + vm_dirty_max(arena) / 8);
+        UNIT_REQUIRE(totals().n <= VM_QUICK_SLOTS && totals().bytes < ENOUGH_BYTES);
+        UNIT_REQUIRE(is_within_dirty_bound());
         check_all();
     }
     UNIT_REQUIRE(bytes_at_break() < ENOUGH_BYTES);
     for (unsigned i = 0; i < 7; i++)
         blocks[i] = got(BYTES);
-    for (unsigned i = 0; i < 7; i++)
+    for (unsigned i = 0; i < 7; i++) {
         give(blocks[i]);
+        UNIT_REQUIRE(is_within_dirty_bound());
+    }
     UNIT_REQUIRE(bytes_at_break() < ENOUGH_BYTES);
     for (unsigned i = 0; i < 7; i++)
         blocks[i] = got(BYTES);
