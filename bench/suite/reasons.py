@@ -13,6 +13,8 @@ REASONS = {
         "phases": "Compound blocks (0030), in part: a tenth more time than without them, for 1.19 of glibc's memory in place of 1.55",
         "pipeline": "The consumers' first look at a message takes half as long again as with mimalloc, the library itself as long; and its "
         "threads wait for each other more often: 90,000 changes between them, mimalloc's 67,000 (0047)",
+        "python-objects": "Its blocks die in the order in which they came: a new one is in no cache, where tcmalloc hands out the one that "
+        "was freed last. Half of the wait is hidden (0041)",
         "trees": "The trees are as quick as with the peers, the graph's exchanges of edges are not: blocks come from other lines than those "
         "that were just freed, but that is not all of it (0047)",
     },

@@ -135,9 +135,11 @@ VM_INLINE struct slab_group *group_with(struct slab *slab, unsigned n_blocks)
 static bool attach_any(struct heap *heap, struct slab *slab)
 {
     struct slab_group *const group = group_with(slab, 1);
-    if (group)
-        attach(heap, slab->class_index, group);
-    return group != NULL;
+    if (!group)
+        return false;
+    attach(heap, slab->class_index, group);
+    vm_slab_prefetch(slab, group);
+    return true;
 }
 
 void vm_heap_make_current(struct heap *heap, unsigned class_index, struct slab *slab)

@@ -155,6 +155,16 @@ VM_INLINE struct slab_group *vm_slab_group(struct slab *slab, size_t index)
     return &slab->group[index >> VM_WORD_SHIFT];
 }
 
+/* Asks for the first line of the free blocks that follow the group's first: in a large heap they are in no cache. As many as
+   a refill gives there; where neighbours are free, the processor foresees the others. */
+VM_INLINE void vm_slab_prefetch(const struct slab *slab, const struct slab_group *group)
+{
+    enum { N_BLOCKS = 7 };
+    vm_word mask = vm_load_relaxed(&group->x_mask);
+    for (unsigned n = 0; n < N_BLOCKS && (mask &= mask - 1) != 0; n++)
+        __builtin_prefetch(group->base + vm_bits_lowest(mask) * slab->span.block_bytes, 1);
+}
+
 VM_INLINE vm_word vm_slab_bit(size_t index)
 {
     return (vm_word)1 << (index & (VM_WORD_BITS - 1));
