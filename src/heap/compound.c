@@ -105,17 +105,23 @@ static bool is_suitable(unsigned class_index, unsigned part_class)
            length * part_bytes - bytes <= bytes >> WASTE_SHIFT;
 }
 
-/* Whether one of the next slabs of the class is sparse: then it is the first. */
-static bool sample_class(struct heap *heap, unsigned class_index)
+/* A sparse slab with a run of `length` blocks, one of the next n_looks of the list: then it is the first. NULL: none is. */
+static struct slab *find_sparse(struct list *list, unsigned n_looks, unsigned length)
 {
-    struct list *const list = &heap->slabs[class_index];
-    for (unsigned n = 0; n < N_SAMPLED && list->first; n++) {
-        struct slab *const slab = vm_slab_of_node(list->first);
-        if (is_sparse(slab))
-            return true;
-        vm_list_move_to_back(list, &slab->span.node);
+    struct list_node *node = list->first;
+    struct slab *found = NULL;
+    for (unsigned n = 0; n < n_looks && node && !found; n++) {
+        struct slab *const slab = vm_slab_of_node(node);
+        size_t index;
+        vm_slab_prefetch(node->next);
+        if (find_run(slab, length, &index) && is_sparse(slab))
+            found = slab;
+        else
+            node = node->next;
     }
-    return false;
+    if (node)
+        vm_list_turn_to(list, node);
+    return found;
 }
 
 static void sample_if_due(struct heap *heap)
@@ -125,34 +131,32 @@ static void sample_if_due(struct heap *heap)
     heap->sparse.n_vain = 0;
     for (unsigned i = 1; i < VM_N_CLASSES; i++) {
         vm_word *const word = &heap->sparse.bits[i >> VM_WORD_SHIFT];
-        *word = (*word & ~vm_slab_bit(i)) | (sample_class(heap, i) ? vm_slab_bit(i) : 0);
+        if (i + 1 < VM_N_CLASSES)
+            vm_slab_prefetch(heap->slabs[i + 1].first);
+        *word = (*word & ~vm_slab_bit(i)) | (find_sparse(&heap->slabs[i], N_SAMPLED, 1) ? vm_slab_bit(i) : 0);
     }
 }
 
-/* A slab of part_class with a run for a block of the class. NULL: none was found. */
-static struct slab *find_in_class(struct heap *heap, unsigned class_index, unsigned part_class)
+/* The first class of those in a word of sparse.bits. */
+static unsigned class_of_bits(unsigned word_index, vm_word bits)
 {
-    struct list *const list = &heap->slabs[part_class];
-    const unsigned length = length_of(vm_class_bytes(class_index), vm_class_bytes(part_class));
-    for (unsigned n = 0; n < N_LOOKS && list->first; n++) {
-        struct slab *const slab = vm_slab_of_node(list->first);
-        size_t index;
-        if (find_run(slab, length, &index) && is_sparse(slab))
-            return slab;
-        vm_list_move_to_back(list, &slab->span.node);
-    }
-    return NULL;
+    return word_index * VM_WORD_BITS + (unsigned)vm_bits_lowest(bits);
 }
 
+/* A sparse slab with room for a block of the class. NULL: none was found. */
 static struct slab *find_host(struct heap *heap, unsigned class_index)
 {
     enum { N_WORDS = sizeof heap->sparse.bits / sizeof *heap->sparse.bits };
+    const size_t bytes = vm_class_bytes(class_index);
     struct slab *host = NULL;
     for (unsigned i = 0; i < N_WORDS && !host; i++)
         for (vm_word bits = heap->sparse.bits[i]; bits && !host; bits &= bits - 1) {
-            const unsigned part_class = i * VM_WORD_BITS + (unsigned)vm_bits_lowest(bits);
+            const unsigned part_class = class_of_bits(i, bits);
+            if (bits & (bits - 1))
+                vm_slab_prefetch(heap->slabs[class_of_bits(i, bits & (bits - 1))].first);
             if (is_suitable(class_index, part_class))
-                host = find_in_class(heap, class_index, part_class);
+                host = find_sparse(&heap->slabs[part_class], N_LOOKS,
+                                   length_of(bytes, vm_class_bytes(part_class)));
         }
     return host;
 }

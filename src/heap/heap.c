@@ -138,7 +138,7 @@ static bool attach_any(struct heap *heap, struct slab *slab)
     if (!group)
         return false;
     attach(heap, slab->class_index, group);
-    vm_slab_prefetch(slab, group);
+    vm_slab_prefetch_blocks(slab, group);
     return true;
 }
 
@@ -323,12 +323,6 @@ static bool has_enough(const struct heap *heap, struct slab *slab)
     return (is_any_enough ? group_with(slab, 1) : group_with(slab, ENOUGH_BLOCKS)) != NULL;
 }
 
-static void prefetch(const struct slab *slab)
-{
-    __builtin_prefetch(slab, 1);
-    __builtin_prefetch(&slab->x_fast_heap, 1);
-}
-
 struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index)
 {
     struct list *const list = &heap->slabs[class_index];
@@ -336,12 +330,11 @@ struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index)
     struct list_node *node = list->first;
     for (unsigned i = 0; i <= n_looks && node; i++, node = node->next) {
         struct slab *const slab = vm_slab_of_node(node);
+        vm_slab_prefetch(node->next);
         if (!has_enough(heap, slab))
             continue;
         vm_list_turn_to(list, node);
         vm_heap_unlist_locked(heap, slab);
-        if (list->first) /* the next search looks there first: both lines of it, if it has one group */
-            prefetch(vm_slab_of_node(list->first));
         heap->n_looks[class_index] = (uint8_t)(n_looks < LOOKS_MAX / 2 ? 2 * n_looks + 1 : LOOKS_MAX);
         return slab;
     }

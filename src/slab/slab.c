@@ -95,10 +95,9 @@ void vm_slab_destroy(struct slab *slab)
 
 bool vm_slab_can_recast(const struct slab *slab, unsigned class_index)
 {
-    const unsigned n_groups = n_groups_of(slab->span.bytes, vm_class_bytes(class_index));
-    return slab->span.bytes >= vm_class_slab_bytes_least(class_index) &&
-           slab->span.bytes <= vm_class_slab_bytes(class_index) &&
-           vm_round_up(descriptor_bytes(n_groups), VM_META_UNIT) ==
+    const size_t bytes = slab->span.bytes;
+    return bytes >= vm_class_slab_bytes_least(class_index) && bytes <= vm_class_slab_bytes(class_index) &&
+           vm_round_up(descriptor_bytes(n_groups_of(bytes, vm_class_bytes(class_index))), VM_META_UNIT) ==
                vm_round_up(vm_slab_descriptor_bytes(slab), VM_META_UNIT);
 }
 

@@ -155,9 +155,19 @@ VM_INLINE struct slab_group *vm_slab_group(struct slab *slab, size_t index)
     return &slab->group[index >> VM_WORD_SHIFT];
 }
 
+/* Asks for the descriptor of the slab whose place in a list this is: both lines of it, if it has one group. */
+VM_INLINE void vm_slab_prefetch(const struct list_node *node)
+{
+    if (!node)
+        return;
+    const struct slab *const slab = VM_CONTAINER(node, const struct slab, span.node);
+    __builtin_prefetch(slab, 1);
+    __builtin_prefetch(&slab->x_fast_heap, 1);
+}
+
 /* Asks for the first line of the free blocks that follow the group's first: in a large heap they are in no cache. As many as
    a refill gives there; where neighbours are free, the processor foresees the others. */
-VM_INLINE void vm_slab_prefetch(const struct slab *slab, const struct slab_group *group)
+VM_INLINE void vm_slab_prefetch_blocks(const struct slab *slab, const struct slab_group *group)
 {
     enum { N_BLOCKS = 7 };
     vm_word mask = vm_load_relaxed(&group->x_mask);
