@@ -2,9 +2,8 @@
 /*
  * heap.c - see heap.h: the owner's slow paths. A malloc that finds its bin empty looks, in this order:
  * another group of the current slab, or another run of the host that is in its place; remote frees of the current
- * slab; the queue of remote frees; the other slabs of the class; a retired slab; a slab of a larger class or, in a
- * large heap, a host; a slab of an abandoned heap; the pool. The first and the last two without the heap's lock,
- * the others under it.
+ * slab; the queue of remote frees; the other slabs of the class; a retired slab; a host; a slab of an abandoned
+ * heap; the pool. The first and the last two without the heap's lock, the others under it.
  *
  * Slabs with free blocks are not kept apart from full ones: a free would have to tell when it is a slab's
  * first. Instead the list of a class is searched in turn, a few slabs at a time, and fewer after each search
@@ -18,7 +17,6 @@
  */
 #include "heap/heap.h"
 #include "base/check.h"
-#include "heap/borrow.h"
 #include "heap/compound.h"
 #include "heap/heap_fast.h"
 #include "heap/perturb.h"
@@ -427,16 +425,15 @@ static void *take_from_current(struct heap *heap, unsigned class_index)
     return take_attached(heap, class_index);
 }
 
-/* The same, or a block of a larger class, or, if the heap is large enough to be worth the search, a compound block. */
+/* The same, or a compound block, if the heap is large enough to be worth the search. */
 static void *take_any_locked(struct heap *heap, unsigned class_index, struct list *emptied)
 {
     void *block = vm_compound_take(heap, class_index);
     if (!block)
         block = take_locked(heap, class_index, emptied);
-    if (block)
+    if (block || heap->n_listed < VM_COMPOUND_HEAP_SLABS)
         return block;
-    return heap->n_listed < VM_COMPOUND_HEAP_SLABS ? vm_borrow_take(heap, class_index)
-                                                   : vm_compound_take_from_next(heap, class_index);
+    return vm_compound_take_from_next(heap, class_index);
 }
 
 /* A block of what the heap has. NULL: there is none, and *n_owned says how many slabs the class has. */

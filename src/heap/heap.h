@@ -71,7 +71,6 @@ struct heap {
     size_t n_listed;                    /* in all of these lists */
     uint8_t n_looks[VM_N_CLASSES];      /* how many of them the next search looks at: see find_listed */
     struct sparse_classes sparse;       /* where to look for hosts */
-    uint8_t n_borrowed[VM_CLASS_OF_SMALL_MAX]; /* blocks of larger classes that served it: borrow.h */
 };
 
 /*

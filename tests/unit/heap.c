@@ -420,15 +420,6 @@ static void recasting(void **state)
     settle();
 }
 
-/* Whether the slab is one of the class, one that it borrows from, or its host. */
-static bool may_serve(const struct slab *slab, unsigned class_index)
-{
-    const size_t bytes = vm_class_bytes(class_index);
-    return slab->span.block_bytes == bytes ||
-           (slab->span.block_bytes > bytes && slab->span.block_bytes <= 2 * bytes) ||
-           heap->current[class_index] == slab;
-}
-
 /* Random blocks of all classes at once. */
 static void random_blocks(void **state)
 {
@@ -451,7 +442,9 @@ static void random_blocks(void **state)
             mine[i].stamp = (unsigned char)step;
             mine[i].block = alloc(mine[i].size);
             assert_non_null(mine[i].block);
-            assert_true(may_serve(slab_of(mine[i].block), vm_class_of(mine[i].size)));
+            const struct slab *const slab = slab_of(mine[i].block);
+            const size_t bytes = vm_class_bytes(vm_class_of(mine[i].size));
+            assert_true(slab->span.block_bytes == bytes || heap->current[vm_class_of(mine[i].size)] == slab);
             memset(mine[i].block, mine[i].stamp, mine[i].size);
         }
         if (step % 64 == 0) {
