@@ -6,8 +6,8 @@
  * it comes from and however early: in the loader, before constructors, before the C library has an
  * environment. Nothing here allocates, opens a file (but for an operation log) or looks up a symbol. What is to be done
  * depends on what the allocator lives in: start.c for a process, bare.c for a machine without an operating system. States
- * of x_state: 0 -> 1 by the thread that wins the exchange, 1 -> 2 by the same thread (release, pairs with the
- * acquire in vm_heap_first_call); others wait for 2.
+ * of x_state: NOT_SET_UP -> IS_BEING_SET_UP by the thread that wins the exchange, -> IS_SET_UP by the same thread (release,
+ * pairs with the acquire in vm_heap_first_call); others wait for that.
  */
 #include "base/atomic.h"
 #include "front/front.h"
@@ -18,7 +18,10 @@
 #include "large/large.h"
 #include "pool/arena.h"
 
-static uint32_t x_state;
+enum { NOT_SET_UP = 1, IS_BEING_SET_UP, IS_SET_UP };
+
+/* Not 0 at first, as that would put it on a page that is read before it is written: a page fault more at each start. */
+static uint32_t x_state = NOT_SET_UP;
 static uintptr_t x_starter;
 
 void vm_front_fit_to_memory(void)
@@ -31,20 +34,20 @@ void vm_front_fit_to_memory(void)
 
 VM_COLD static void set_up(void)
 {
-    uint32_t expected = 0;
-    if (!vm_compare_exchange(&x_state, &expected, 1)) {
-        while (vm_load_acquire(&x_state) == 1 && vm_load_relaxed(&x_starter) != vm_thread_id())
+    uint32_t expected = NOT_SET_UP;
+    if (!vm_compare_exchange(&x_state, &expected, IS_BEING_SET_UP)) {
+        while (vm_load_acquire(&x_state) == IS_BEING_SET_UP && vm_load_relaxed(&x_starter) != vm_thread_id())
             vm_cpu_relax();
         return;
     }
     vm_store_relaxed(&x_starter, vm_thread_id());
     vm_front_set_up();
-    vm_store_release(&x_state, 2);
+    vm_store_release(&x_state, IS_SET_UP);
 }
 
 void vm_heap_first_call(void)
 {
-    if (VM_UNLIKELY(vm_load_acquire(&x_state) != 2))
+    if (VM_UNLIKELY(vm_load_acquire(&x_state) != IS_SET_UP))
         set_up();
 }
 

@@ -15,7 +15,6 @@
 #include "kernel/fault.h"
 #include "kernel/kernel.h"
 #include "large/large.h"
-#include "pool/quick.h"
 #include "vmalloc/vmalloc.h"
 
 static bool has_environment;
@@ -54,7 +53,8 @@ void vm_front_set_up(void)
     vm_kernel_start(vm_backend_choose());
     vm_process_start(thread_ended);
     vm_lock_waiter.forked = vm_fork_repair;
-    vm_front_fit_to_memory();
+    if (vm_kernel.memory_bytes) /* otherwise the policies are right as they begin */
+        vm_front_fit_to_memory();
     has_environment = vm_tune_read_environment();
     leave_break_to_other_malloc();
     const char *const trace = has_environment ? vm_tune_text(TUNE_KEY_TRACE) : NULL;
@@ -74,47 +74,45 @@ static void add_identity(struct message *message)
     vm_message_region(message, &region);
 }
 
-/*
- * The main thread's heap, the first arena on the process's break and what else a first block needs, before the
- * program begins: so nobody takes it for the program's own memory, and a program that moves the break itself
- * finds ours below.
- */
-static void make_first_blocks(void)
+VM_NORETURN static void end_by_check(void)
 {
-    vm_free(VM_OPAQUE(vm_malloc(1)));
-    vm_free(VM_OPAQUE(vm_malloc(vm_large_policy.x_slab_max + 1)));
-    vm_quick_flush();
+    const bool in_effect = vm_front_is_process_malloc();
+    struct message message = {0};
+    vm_message_text(&message, "vmalloc: ");
+    vm_message_text(&message,
+                    in_effect ? "in effect: " : "not in effect: malloc of the process is another one's");
+    if (in_effect)
+        add_identity(&message);
+    vm_message_text(&message, ", pid ");
+    vm_message_unsigned(&message, (uint64_t)vm_process_id());
+    vm_message_text(&message, "\n");
+    vm_report_send(&message);
+    vm_process_exit_now(in_effect ? 0 : 1);
 }
 
+static void introduce(void)
+{
+    struct message message = {0};
+    vm_message_text(&message, "vmalloc: ");
+    add_identity(&message);
+    vm_message_text(&message, "\n");
+    vm_report_send(&message);
+    vm_tune_report();
+}
+
+/* What a program needs that allocates nothing, and no more: no heap, no arena, no page of constants (tests/lint/start-pages). */
 VM_CONSTRUCTOR static void start(void)
 {
     vm_heap_first_call();
     if (!has_environment) /* another library's constructor allocated before the C library was set up */
         has_environment = vm_tune_read_environment();
-    make_first_blocks();
     vm_process_at_fork(vm_fork_in_child);
-    struct message message = {0};
-    vm_message_text(&message, "vmalloc: ");
-    if (vm_front_settings.is_check) {
-        const bool in_effect = vm_front_is_process_malloc();
-        vm_message_text(&message,
-                        in_effect ? "in effect: " : "not in effect: malloc of the process is another one's");
-        if (in_effect)
-            add_identity(&message);
-        vm_message_text(&message, ", pid ");
-        vm_message_unsigned(&message, (uint64_t)vm_process_id());
-        vm_message_text(&message, "\n");
-        vm_report_send(&message);
-        vm_process_exit_now(in_effect ? 0 : 1);
-    }
+    if (vm_front_settings.is_check)
+        end_by_check();
     if (vm_front_settings.stats != STATS_NONE || vm_fault_plan.n_rules)
         vm_process_keep_error_file();
-    if (vm_front_settings.is_verbose) {
-        add_identity(&message);
-        vm_message_text(&message, "\n");
-        vm_report_send(&message);
-        vm_tune_report();
-    }
+    if (vm_front_settings.is_verbose)
+        introduce();
 }
 
 VM_DESTRUCTOR static void stop(void)
