@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * launch.c - runs one command on a preloaded library and reports what it took: `launch FD PRELOAD COMMAND ARGS...`.
+ * launch.c - runs one command on a preloaded library and reports what it took: `launch [--at-exit] FD PRELOAD COMMAND ARGS...`.
  *
  * A process that execs begins with the peak resident set of the process that it was forked from. A large starter, such
  * as an interpreter, would so hide the peak of every small program; this one is smaller than all of them. It is not
@@ -9,6 +9,10 @@
  * To the descriptor FD, which the command does not inherit, go lines "key=value": seconds by the clock, cpu (user and
  * system, with all children that were waited for), rss_peak (KiB, the largest single process among them). Signals that
  * ask for an end are passed on. Ends as the command ended: with its status, or by its signal.
+ *
+ * The kernel's count of the peak may be hundreds of KiB off (since Linux 6.2 each processor keeps a part of it to itself). With
+ * --at-exit the command is traced, and stopped once more as it ends: rss_exit is what is resident then, in KiB, counted page by
+ * page. It costs time; seconds and cpu are of no use then.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -16,8 +20,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -48,14 +55,55 @@ static double seconds_of(struct timeval time)
 }
 
 /* In the child: becomes the command. */
-_Noreturn static void become(const char *preload, char **command)
+_Noreturn static void become(const char *preload, char **command, bool is_traced)
 {
+    if (is_traced && ptrace(PTRACE_TRACEME, 0, NULL, NULL) != 0) {
+        perror("launch: ptrace");
+        _exit(CANNOT_START);
+    }
     if (*preload != '\0') {
         setenv("LD_PRELOAD", preload, 1);
     }
     execvp(command[0], command);
     perror(command[0]);
     _exit(CANNOT_START);
+}
+
+/* KiB that are resident; -1: not to be had. */
+static long resident(pid_t pid)
+{
+    char name[64], line[256];
+    snprintf(name, sizeof name, "/proc/%d/smaps_rollup", (int)pid);
+    FILE *const file = fopen(name, "r");
+    long kib = -1;
+    while (file && kib < 0 && fgets(line, sizeof line, file)) {
+        sscanf(line, "Rss: %ld kB", &kib);
+    }
+    if (file) {
+        fclose(file);
+    }
+    return kib;
+}
+
+/* Lets a traced command run until it ends. Returns what was resident then. */
+static long follow(pid_t pid)
+{
+    long kib = -1;
+    int status;
+    const void *const options = (void *)(long)PTRACE_O_TRACEEXIT; /* a number, by the interface */
+    while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
+        const bool is_exit = status >> 16 == PTRACE_EVENT_EXIT, is_own = WSTOPSIG(status) == SIGTRAP;
+        if (is_exit) {
+            kib = resident(pid);
+        }
+        ptrace(PTRACE_SETOPTIONS, pid, NULL, options);
+        ptrace(is_exit ? PTRACE_DETACH : PTRACE_CONT, pid, NULL,
+               (void *)(long)(is_own ? 0 : WSTOPSIG(status)));
+        if (is_exit) {
+            break;
+        }
+    }
+    return kib;
 }
 
 /* Ends this process as the child ended. */
@@ -73,8 +121,11 @@ static int end_like(int status)
 
 int main(int argc, char **argv)
 {
+    const bool is_traced = argc > 1 && strcmp(argv[1], "--at-exit") == 0;
+    argv += is_traced;
+    argc -= is_traced;
     if (argc < 4) {
-        fputs("usage: launch FD PRELOAD COMMAND ARGS...\n", stderr);
+        fputs("usage: launch [--at-exit] FD PRELOAD COMMAND ARGS...\n", stderr);
         return 2;
     }
     int report = atoi(argv[1]);
@@ -97,12 +148,13 @@ int main(int argc, char **argv)
     }
     if (pid == 0) {
         sigprocmask(SIG_SETMASK, &before, NULL);
-        become(argv[2], argv + 3);
+        become(argv[2], argv + 3, is_traced);
     }
     child = pid;
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     sigprocmask(SIG_SETMASK, &before, NULL);
+    long exit_kib = is_traced ? follow(pid) : -1;
     int status;
     struct rusage usage;
     while (wait4(pid, &status, 0, &usage) < 0) {
@@ -114,5 +166,8 @@ int main(int argc, char **argv)
     child = 0;
     dprintf(report, "seconds=%.6f\ncpu=%.6f\nrss_peak=%ld\n", now() - start,
             seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime), usage.ru_maxrss);
+    if (exit_kib >= 0) {
+        dprintf(report, "rss_exit=%ld\n", exit_kib);
+    }
     return end_like(status);
 }

@@ -389,7 +389,7 @@ BARS = (
     Bar("heap-sizes", "replacing a block, heaps of 1 KiB to 1 GiB, dearest to cheapest, ratio to looks", 1.5, "", heap_factor),
     Bar("idle-threads", "left of each of 10,000 threads that allocate once", 4096, "bytes", idle_thread),
     Bar("startup-time", f"a start of true, processor time above {BASE}'s", 200, "µs", startup("cpu", 1e6)),
-    Bar("startup-memory", f"a start of true, peak RSS above {BASE}'s", 150, "KiB", startup("rss_peak", 1)),
+    Bar("startup-memory", f"a start of true, RSS at its end above {BASE}'s", 150, "KiB", startup("rss_exit", 1)),
 )  # fmt: skip
 
 

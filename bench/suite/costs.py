@@ -10,6 +10,8 @@ from .statistic import differences
 
 STARTS, QUICK_STARTS = 100, 50
 
+STARTUP_KEYS = ("cpu", "seconds", "rss_exit", "rss_peak")
+
 
 def startup(machinery, _jobs, allocators, quick, progress):
     """`true`, again and again on each library in turn; a row a start."""
@@ -24,6 +26,8 @@ def startup(machinery, _jobs, allocators, quick, progress):
                 row = {"name": "true", "allocator": allocator.name, "round": number + 1}
                 try:
                     row.update(machinery.run(allocator, ["true"], timeout=60).check("true").figures)
+                    traced = machinery.run(allocator, ["true"], timeout=60, at_exit=True).check("true").figures
+                    row["rss_exit"] = traced["rss_exit"]
                 except Failure as failure:
                     row["failure"] = str(failure)
                     failed.add(allocator.name)
@@ -32,10 +36,10 @@ def startup(machinery, _jobs, allocators, quick, progress):
 
 
 def startup_differences(by_allocator, base):
-    """{allocator: {"cpu", "seconds", "rss_peak"}} of {allocator: rows}: medians of what each start takes more than that of the
+    """{allocator: {"cpu", "seconds", "rss_exit", "rss_peak"}} of {allocator: rows}: medians of what each start takes more than that of the
     base in its turn, with their intervals."""
     return {
-        name: {key: differences(rows, by_allocator[base], key) for key in ("cpu", "seconds", "rss_peak")}
+        name: {key: differences(rows, by_allocator[base], key) for key in STARTUP_KEYS}
         for name, rows in by_allocator.items()
         if name != base and base in by_allocator
     }

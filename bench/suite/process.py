@@ -20,7 +20,7 @@ def key_values(text):
 
 @dataclass
 class Outcome:
-    """How a command ended. The figures are those of launch.c: seconds, cpu, rss_peak."""
+    """How a command ended. The figures are those of launch.c: seconds, cpu, rss_peak, and rss_exit if it was asked for."""
 
     status: int
     stdout: str
@@ -66,21 +66,21 @@ class Machinery:
             "TMPDIR": str(work),
         }
 
-    def run(self, allocator, command, timeout=600, cwd=None, env=None, stdin=None, pass_fds=()):
+    def run(self, allocator, command, timeout=600, cwd=None, env=None, stdin=None, pass_fds=(), at_exit=False):
         """Runs a command to its end. A command that takes too long is ended, with all it started."""
-        with self.start(allocator, command, cwd, env, stdin, pass_fds) as running:
+        with self.start(allocator, command, cwd, env, stdin, pass_fds, at_exit) as running:
             try:
                 return running.finish(timeout)
             except subprocess.TimeoutExpired:
                 raise Failure(f"not ready after {timeout} seconds") from None
 
-    def start(self, allocator, command, cwd=None, env=None, stdin=None, pass_fds=()):
+    def start(self, allocator, command, cwd=None, env=None, stdin=None, pass_fds=(), at_exit=False):
         """Starts a command; a Running, which is a context manager."""
         reading, writing = os.pipe()
         try:
             preload = allocator.path if allocator else ""
             process = subprocess.Popen(
-                [self.launch_program, str(writing), preload, *map(str, command)],
+                [self.launch_program, *(["--at-exit"] if at_exit else []), str(writing), preload, *map(str, command)],
                 cwd=cwd or self.work,
                 env={**self.environment, **(env or {})},
                 stdin=stdin or subprocess.DEVNULL,

@@ -150,14 +150,15 @@ def of_costs(results):
 def startup(results):
     more = costs.startup_differences(rows_by_name(results, "startup").get("true", {}), BASE)
     rows = [
-        (name, [amount(one["cpu"], 1e6), amount(one["seconds"], 1e6), amount(one["rss_peak"], 1)])
+        (name, [amount(one["cpu"], 1e6), amount(one["seconds"], 1e6), amount(one["rss_exit"], 1), amount(one["rss_peak"], 1)])
         for name, one in more.items()
     ]
     return Table(
         "Start-up",
         f"What a library adds to a process that only starts and ends (`true`), above {BASE} preloaded alike: medians over starts that "
-        "follow each other in turn.",
-        ["", "processor time, µs", "by the clock, µs", "peak RSS, KiB"],
+        "follow each other in turn. RSS at the end is counted page by page, in starts of their own; the kernel's count of the peak is "
+        "rough, as each processor keeps a part of it to itself.",
+        ["", "processor time, µs", "by the clock, µs", "RSS at the end, KiB", "peak RSS by the kernel's count, KiB"],
         rows,
     )
 
