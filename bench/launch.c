@@ -85,25 +85,16 @@ static long resident(pid_t pid)
     return kib;
 }
 
-/* Lets a traced command run until it ends. Returns what was resident then. */
-static long follow(pid_t pid)
+/* Lets a traced command that has stopped go on. At its very end this sets *kib to what is resident. */
+static void go_on(pid_t pid, int status, long *kib)
 {
-    long kib = -1;
-    int status;
-    const void *const options = (void *)(long)PTRACE_O_TRACEEXIT; /* a number, by the interface */
-    while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
-        const bool is_exit = status >> 16 == PTRACE_EVENT_EXIT, is_own = WSTOPSIG(status) == SIGTRAP;
-        if (is_exit) {
-            kib = resident(pid);
-        }
-        ptrace(PTRACE_SETOPTIONS, pid, NULL, options);
-        ptrace(is_exit ? PTRACE_DETACH : PTRACE_CONT, pid, NULL,
-               (void *)(long)(is_own ? 0 : WSTOPSIG(status)));
-        if (is_exit) {
-            break;
-        }
+    const long options = PTRACE_O_TRACEEXIT;
+    const int signal_number = WSTOPSIG(status) == SIGTRAP ? 0 : WSTOPSIG(status);
+    if (status >> 16 == PTRACE_EVENT_EXIT) {
+        *kib = resident(pid);
     }
-    return kib;
+    ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)options); /* a number, by the interface */
+    ptrace(PTRACE_CONT, pid, NULL, (void *)(long)signal_number);
 }
 
 /* Ends this process as the child ended. */
@@ -154,15 +145,20 @@ int main(int argc, char **argv)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     sigprocmask(SIG_SETMASK, &before, NULL);
-    long exit_kib = is_traced ? follow(pid) : -1;
+    long exit_kib = -1;
     int status;
     struct rusage usage;
-    while (wait4(pid, &status, 0, &usage) < 0) {
-        if (errno != EINTR) {
-            perror("launch: wait4");
-            return 2;
+    do {
+        while (wait4(pid, &status, 0, &usage) < 0) {
+            if (errno != EINTR) {
+                perror("launch: wait4");
+                return 2;
+            }
         }
-    }
+        if (WIFSTOPPED(status)) {
+            go_on(pid, status, &exit_kib);
+        }
+    } while (WIFSTOPPED(status));
     child = 0;
     dprintf(report, "seconds=%.6f\ncpu=%.6f\nrss_peak=%ld\n", now() - start,
             seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime), usage.ru_maxrss);

@@ -36,8 +36,8 @@ def startup(machinery, _jobs, allocators, quick, progress):
 
 
 def startup_differences(by_allocator, base):
-    """{allocator: {"cpu", "seconds", "rss_exit", "rss_peak"}} of {allocator: rows}: medians of what each start takes more than that of the
-    base in its turn, with their intervals."""
+    """{allocator: {key of STARTUP_KEYS: figures}} of {allocator: rows}: medians of what each start takes more than that of the base
+    in its turn, with their intervals."""
     return {
         name: {key: differences(rows, by_allocator[base], key) for key in STARTUP_KEYS}
         for name, rows in by_allocator.items()

@@ -26,6 +26,8 @@ static uintptr_t x_starter;
 
 void vm_front_fit_to_memory(void)
 {
+    if (!vm_kernel.memory_bytes)
+        return; /* the policies are right as they begin */
     vm_arena_policy.x_top_pad = vm_kernel_share(VM_DEFAULT_TOP_PAD, 6);
     vm_arena_policy.x_trim_threshold = vm_kernel_share(VM_DEFAULT_TRIM_THRESHOLD, 4);
     vm_heap_policy.retired_bytes_max = vm_kernel_share(VM_RETIRED_BYTES_MAX, 5);

@@ -14,7 +14,6 @@
 #include "heap/thread.h"
 #include "kernel/fault.h"
 #include "kernel/kernel.h"
-#include "large/large.h"
 #include "vmalloc/vmalloc.h"
 
 static bool has_environment;
@@ -53,8 +52,7 @@ void vm_front_set_up(void)
     vm_kernel_start(vm_backend_choose());
     vm_process_start(thread_ended);
     vm_lock_waiter.forked = vm_fork_repair;
-    if (vm_kernel.memory_bytes) /* otherwise the policies are right as they begin */
-        vm_front_fit_to_memory();
+    vm_front_fit_to_memory();
     has_environment = vm_tune_read_environment();
     leave_break_to_other_malloc();
     const char *const trace = has_environment ? vm_tune_text(TUNE_KEY_TRACE) : NULL;

@@ -49,6 +49,7 @@ static void look_at_start(void *argument)
     struct figures *const figures = require_sums();
     UNIT_REQUIRE(!vm_pool_arena(0) && figures->sums.system_bytes == 0);
     UNIT_REQUIRE(figures->n_live_heaps == 0);
+    UNIT_REQUIRE(figures->metadata_bytes == figures->mark_bytes);
     vm_figures_drop(figures);
 }
 
