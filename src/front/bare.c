@@ -22,6 +22,11 @@ void vm_front_set_up(void)
     vm_store_relaxed(&vm_large_policy.x_is_dynamic, !vm_kernel.grows_on_demand);
 }
 
+void vm_heap_expect_threads(void)
+{
+    /* There is no fork. */
+}
+
 void *vm_kernel_thread_switch(void *to)
 {
     struct heap *const from = vm_heap_self;

@@ -50,6 +50,9 @@ bool vm_backend_was_read(void);
 
 /* --- tune.c, tune_read.c --- */
 
+/* Whether anything in the environment could be a setting. */
+bool vm_tune_is_spoken_to(void);
+
 /* Reads the environment. Called once, while the allocator is set up; and again if that was so early that
    there was none: then it returns false. What mallopt set meanwhile stays. */
 bool vm_tune_read_environment(void);

@@ -149,8 +149,17 @@ VM_INLINE void *cleared(void *block, size_t bytes)
     return block;
 }
 
+/* Up to how many bytes calloc is fast: 0 until its first call. The C library's first pthread_create makes one, before there is a
+   second thread, and its pthread_atfork, which holds the lock that expecting threads takes, makes none. */
+static size_t x_calloc_fast_max;
+
 VM_NOINLINE static void *calloc_slow(size_t bytes)
 {
+    if (VM_UNLIKELY(vm_load_relaxed(&x_calloc_fast_max) == 0)) {
+        vm_heap_first_call();
+        vm_heap_expect_threads();
+        vm_store_relaxed(&x_calloc_fast_max, VM_SMALL_MAX);
+    }
     if (VM_UNLIKELY(vm_heap_self->taker != NULL))
         return vm_heap_self->taker->calloc(bytes);
     if (bytes <= vm_load_relaxed(&vm_large_policy.x_slab_max)) {
@@ -173,7 +182,7 @@ void *vm_calloc(size_t count, size_t size)
     size_t bytes;
     if (VM_UNLIKELY(__builtin_mul_overflow(count, size, &bytes)))
         return out_of_memory();
-    if (VM_UNLIKELY(bytes > VM_SMALL_MAX))
+    if (VM_UNLIKELY(bytes > vm_load_relaxed(&x_calloc_fast_max)))
         return calloc_slow(bytes);
     const struct bin *const bin = vm_heap_small_bin(bytes);
     const vm_word mask = vm_load_relaxed(&bin->group->x_mask);

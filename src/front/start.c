@@ -26,11 +26,16 @@ static void thread_ended(void *argument)
     vm_kernel_thread_ended();
 }
 
+/* Asked once, and early: a wrapper of malloc before us would see a call of free within its own. */
 bool vm_front_is_process_malloc(void)
 {
-    vm_store_relaxed(&vm_front_x_null_was_freed, false);
-    vm_process_have_null_freed();
-    return vm_load_relaxed(&vm_front_x_null_was_freed);
+    static enum { UNKNOWN, IS_NOT, IS } answer;
+    if (answer == UNKNOWN) {
+        vm_store_relaxed(&vm_front_x_null_was_freed, false);
+        vm_process_have_null_freed();
+        answer = vm_load_relaxed(&vm_front_x_null_was_freed) ? IS : IS_NOT;
+    }
+    return answer == IS;
 }
 
 /*
@@ -98,13 +103,33 @@ static void introduce(void)
     vm_tune_report();
 }
 
-/* What a program needs that allocates nothing, and no more: no heap, no arena, no page of constants (tests/lint/start-pages). */
+void vm_heap_expect_threads(void)
+{
+    static uint32_t x_is_done;
+    if (!vm_load_relaxed(&x_is_done) && !vm_exchange(&x_is_done, 1))
+        vm_process_at_fork(vm_fork_in_child);
+}
+
+/*
+ * Whether the first call can set up, and the first calloc expect threads, so that a program pays for what it uses
+ * (tests/lint/start-pages, docs/decisions/0034). There must be one thread until then: another could fork meanwhile, and its
+ * child would wait for a set-up that nobody goes on with.
+ */
+static bool can_wait_for_calls(void)
+{
+    return vm_process_threads_allocate() && vm_front_is_process_malloc();
+}
+
 VM_CONSTRUCTOR static void start(void)
 {
+    if (!vm_tune_is_spoken_to() && can_wait_for_calls()) {
+        vm_process_ignore_environment(); /* what the program makes of it is no setting */
+        return;
+    }
     vm_heap_first_call();
+    vm_heap_expect_threads();
     if (!has_environment) /* another library's constructor allocated before the C library was set up */
         has_environment = vm_tune_read_environment();
-    vm_process_at_fork(vm_fork_in_child);
     if (vm_front_settings.is_check)
         end_by_check();
     if (vm_front_settings.stats != STATS_NONE || vm_fault_plan.n_rules)

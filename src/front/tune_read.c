@@ -15,17 +15,20 @@ static const char tunables_name[] = "GLIBC_TUNABLES";
 static const char own_prefix[] = "VMALLOC_", conf_name[] = "VMALLOC_CONF";
 enum { OWN_PREFIX_LENGTH = sizeof own_prefix - 1 };
 
-/* Whether any entry could be meant for us. By letters in the code, so that a start without settings touches no constants. */
-static bool is_spoken_to(char *const *entries)
+/* By letters in the code, so that a start without settings touches no constants. */
+static bool could_be_ours(const char *name)
 {
-    for (; entries && *entries; entries++) {
-        const char *const name = *entries;
-        if ((name[0] == 'V' && name[1] == 'M' && name[2] == 'A') || /* VMALLOC_ */
-            (name[0] == 'M' && name[1] == 'A' && name[2] == 'L') || /* MALLOC_ */
-            (name[0] == 'G' && name[1] == 'L' && name[2] == 'I'))   /* GLIBC_TUNABLES */
-            return true;
-    }
-    return false;
+    return (name[0] == 'V' && name[1] == 'M' && name[2] == 'A') || /* VMALLOC_ */
+           (name[0] == 'M' && name[1] == 'A' && name[2] == 'L') || /* MALLOC_ */
+           (name[0] == 'G' && name[1] == 'L' && name[2] == 'I');   /* GLIBC_TUNABLES */
+}
+
+bool vm_tune_is_spoken_to(void)
+{
+    char *const *entries = vm_process_entries();
+    while (entries && *entries && !could_be_ours(*entries))
+        entries++;
+    return entries && *entries;
 }
 
 /* --- complaints ----------------------------------------------------------------------------------------- */
@@ -319,7 +322,7 @@ static struct piece own_variable(struct message *name, const char *key)
 
 const char *vm_tune_text(const char *key)
 {
-    if (!is_spoken_to(vm_process_entries()))
+    if (!vm_tune_is_spoken_to())
         return NULL;
     struct message name = {0};
     const char *const text = vm_process_environment(own_variable(&name, key).start);
@@ -345,7 +348,7 @@ void vm_tune_refuse_text(const char *key, const struct scan_complaint *complaint
 bool vm_tune_read_environment(void)
 {
     char *const *const entries = vm_process_entries();
-    if (!is_spoken_to(entries))
+    if (!vm_tune_is_spoken_to())
         return entries != NULL;
     const enum on_error on_error = find_strictness();
     read_glibc_variables();

@@ -218,6 +218,8 @@ struct heap *vm_thread_enter(void)
         return NULL;
     if (has_ended(heap))
         return adopt_or_create();
+    if (vm_thread_heaps()) /* not the first thread */
+        vm_heap_expect_threads();
     if (!claim_own())
         return shared_heap();
     heap = adopt_or_create();

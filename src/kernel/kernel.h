@@ -109,9 +109,15 @@ VM_INLINE size_t vm_kernel_share(size_t most, unsigned shift)
    rights. NULL: the C library has no environment yet. */
 char *const *vm_process_entries(void);
 
+/* From now on there are no entries. */
+void vm_process_ignore_environment(void);
+
 /* A value of the environment, or NULL; always NULL in set-user-id programs. The text belongs to the
    environment. */
 const char *vm_process_environment(const char *name);
+
+/* Whether the C library calls calloc for each thread that begins: before the first call there is one thread. */
+bool vm_process_threads_allocate(void);
 
 /* What the program's file is called, as it was started: the last part of its path. */
 const char *vm_process_program(void);
@@ -120,11 +126,11 @@ const char *vm_process_program(void);
    allocate. False: it will not be called. */
 bool vm_process_at_thread_exit(void *argument);
 
-/* Calls `in_child` in the child after each fork. Called from a constructor only: the C library may
-   allocate. */
+/* Calls `in_child` in the child after each fork, and makes the mark by which vm_process_is_fresh_child tells. Called once. The C
+   library may allocate, and waits for a fork that is under way in another thread, but not in the same one. */
 void vm_process_at_fork(void (*in_child)(void));
 
-/* True once in each fork child: the process was copied since the last call. Threads that only share memory
+/* True once in each fork child: the process was copied since the last call, or since vm_process_at_fork. Threads that only share memory
    under another process number (vfork, clone) are not taken for one. False for ever where the kernel cannot
    tell. */
 bool vm_process_is_fresh_child(void);

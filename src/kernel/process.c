@@ -24,10 +24,17 @@ extern char **environ;
 #define FUTEX_WAIT_PRIVATE 128L
 #define FUTEX_WAKE_PRIVATE 129L
 
+static bool ignores_environment;
+
+void vm_process_ignore_environment(void)
+{
+    ignores_environment = true;
+}
+
 char *const *vm_process_entries(void)
 {
-    static char *const none[] = {NULL};
-    return getauxval(AT_SECURE) ? none : environ;
+    static char *none[1]; /* not const: among the constants nothing else is looked at */
+    return ignores_environment || getauxval(AT_SECURE) ? none : environ;
 }
 
 const char *vm_process_environment(const char *name)
@@ -72,9 +79,13 @@ extern void *__dso_handle;
 #define REGISTER_AT_FORK(child) pthread_atfork(NULL, NULL, child)
 #endif
 
-void vm_process_at_fork(void (*in_child)(void))
+bool vm_process_threads_allocate(void)
 {
-    REGISTER_AT_FORK(in_child);
+#ifdef __GLIBC__ /* the vector of its thread-local storage */
+    return true;
+#else
+    return false;
+#endif
 }
 
 /* One page that a fork leaves empty in the child. */
@@ -96,6 +107,14 @@ static void make_copied_mark(void)
     } else if (!is_own) {
         vm_kernel_unmap(mark, bytes);
     }
+}
+
+void vm_process_at_fork(void (*in_child)(void))
+{
+    const int saved_errno = errno;
+    make_copied_mark();
+    REGISTER_AT_FORK(in_child);
+    errno = saved_errno;
 }
 
 size_t vm_process_mark_bytes(void)
@@ -221,7 +240,6 @@ void vm_process_start(void (*on_exit)(void *argument))
     vm_process_start_reports();
     vm_lock_waiter.wait = wait_on;
     vm_lock_waiter.wake = wake_one;
-    make_copied_mark();
     has_thread_exit_key = pthread_key_create(&thread_exit_key, on_exit) == 0;
     errno = saved_errno;
 }

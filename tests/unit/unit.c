@@ -242,6 +242,7 @@ void unit_start(struct vm_kernel_backend *backend)
 {
     vm_kernel_start(backend);
     vm_process_start(end_of_thread);
+    vm_process_at_fork(NULL);
     if (unit_is_under_valgrind())
         vm_kernel.has_remap = false;
 }
