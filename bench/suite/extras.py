@@ -27,17 +27,20 @@ NOT_QUICK = ("threads", "micro")  # left out with --quick, unless --only names t
 THREADS, QUICK_THREADS = (1, 2, 4, 8, 16), (1, 4)
 
 
-def measure(machinery, sections, jobs, allocators, options):
-    """{section: rows}, and whether Ctrl-C ended it; jobs: the workloads that take any number of threads."""
-    rows = {}
+def measure(machinery, sections, jobs, allocators, quick, rows, keep):
+    """Fills rows, {section: rows}, with what is missing, and calls keep after each; whether it came to its end. jobs: the
+    workloads that take any number of threads."""
     try:
         for section in sections:
+            if section in rows:
+                continue
             progress = Progress(section, 1)
-            rows[section] = MEASURES[section](machinery, jobs, allocators, options.quick, progress)
+            rows[section] = MEASURES[section](machinery, jobs, allocators, quick, progress)
             progress.end()
+            keep()
     except KeyboardInterrupt:
-        return rows, True
-    return rows, False
+        return False
+    return True
 
 
 def failures(extras):

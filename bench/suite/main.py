@@ -2,7 +2,6 @@
 """The command line, and the order of the steps. bench/run installs packages and starts this."""
 import argparse
 import fnmatch
-import json
 import shutil
 import signal
 import subprocess
@@ -10,12 +9,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from . import allocators, analysis, bars, compare, docs, extras, machine, programs, report, rounds, servers, tables
+from . import allocators, analysis, bars, compare, docs, extras, machine, programs, report, rounds, servers, store, tables
 from .jobs import workloads
 from .process import Failure, Machinery
 
 ROOT = Path(__file__).resolve().parents[2]
-SCHEMA = 1
 FULL_ROUNDS, QUICK_ROUNDS = 5, 1
 QUICK_ALLOCATORS = "vmalloc,jemalloc"
 
@@ -57,6 +55,11 @@ def arguments():
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="where the results go (results, in the build folder)"
     )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with what an interrupted run of the same kind left there; results are kept after each round and section",
+    )
     parser.add_argument("--write-docs", action="store_true", help="also write docs/benchmarks.md")
     parser.add_argument(
         "--from", dest="source", type=Path, metavar="JSON", help="measure nothing: write all from these results"
@@ -83,30 +86,23 @@ def main():
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what runs, and writes what there is, as Ctrl-C
     try:
         if options.compare:
-            return compare.compare(*(read(path) for path in options.compare))
+            return compare.compare(*(store.read(path) for path in options.compare))
         build = (options.build or ROOT / "build-bench").absolute()
         out = (options.out or build / "results").absolute()
         if options.source:
-            results = read(options.source)
+            results = store.read(options.source)
         else:
             if not options.build:
                 make(build)
             with tempfile.TemporaryDirectory(prefix="vmalloc-bench.") as work:
                 Path(work).chmod(0o755)  # a server may run as another user
-                results = run(options, Machinery(ROOT, build, Path(work)))
+                results = run(options, Machinery(ROOT, build, Path(work)), out)
             if results is None:
                 return 0
     except (Failure, OSError, ValueError) as failure:
         print(f"bench/run: {failure}", file=sys.stderr)
         return 2
     return finish(results, out, options)
-
-
-def read(path):
-    results = json.loads(path.read_text(encoding="utf-8"))
-    if results.get("schema") != SCHEMA:
-        raise Failure(f"{path} was written by another version of the suite")
-    return results
 
 
 def make(build):
@@ -125,7 +121,7 @@ def wanted(name, patterns):
     return not patterns or any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
 
-def run(options, machinery):
+def run(options, machinery, out):
     """Measures everything; the results as one dictionary, None if there was only a list to print."""
     patterns = [word for text in options.only for word in text.split(",") if word]
     found = workloads(machinery, options.quick) + programs.programs(machinery, options.quick)
@@ -142,13 +138,11 @@ def run(options, machinery):
     chosen = options.allocators or (QUICK_ALLOCATORS if options.quick else "")
     compared, absent = allocators.find(machinery, libraries(options.lib), chosen.split(",") if chosen else [])
     announce(compared, absent, jobs)
-    facts = machine.facts(ROOT)
     present = [job for job in jobs if not job.missing]
     n_rounds = options.rounds or (QUICK_ROUNDS if options.quick else FULL_ROUNDS)
-    series, interrupted = rounds.measure(present, compared, n_rounds, options.seed, more=not options.quick)
     results = {
-        "schema": SCHEMA,
-        "machine": facts,
+        "schema": store.SCHEMA,
+        "machine": machine.facts(ROOT),
         "settings": {"rounds": n_rounds, "seed": options.seed, "quick": options.quick, "only": patterns},
         "allocators": [{"name": one.name, "version": one.version} for one in compared],
         "absent": absent,
@@ -156,14 +150,39 @@ def run(options, machinery):
         "jobs": [
             {key: getattr(job, key) for key in ("name", "group", "imitates", "why", "time_key")} for job in present
         ],
-        "series": {job: {name: one.as_dict() for name, one in of_job.items()} for job, of_job in series.items()},
+        "series": {},
         "extras": {},
-        "interrupted": interrupted,
+        "interrupted": True,
     }
-    if not interrupted:
-        threaded = [job for job in (present if any(job.threads for job in present) else found) if job.threads]
-        results["extras"], results["interrupted"] = extras.measure(machinery, sections, threaded, compared, options)
+    if options.resume:
+        store.resume(results, out)
+    threaded = [job for job in (present if any(job.threads for job in present) else found) if job.threads]
+    results["interrupted"] = not (
+        measure_jobs(results, present, compared, not options.quick, out)
+        and measure_sections(results, machinery, sections, threaded, compared, out)
+    )
     return results
+
+
+def measure_jobs(results, jobs, compared, more, out):
+    """Whether it came to its end. What there is after each round is kept."""
+
+    def keep(series):
+        store.put_series(results, series)
+        store.write(results, out)
+
+    n_rounds, seed = results["settings"]["rounds"], results["settings"]["seed"]
+    series, interrupted = rounds.measure(jobs, compared, n_rounds, seed, more, store.series_of(results), keep)
+    store.put_series(results, series)
+    return not interrupted
+
+
+def measure_sections(results, machinery, sections, jobs, compared, out):
+    """Whether it came to its end. What there is after each section is kept."""
+    quick = results["settings"]["quick"]
+    return extras.measure(
+        machinery, sections, jobs, compared, quick, results["extras"], lambda: store.write(results, out)
+    )
 
 
 def libraries(words):
@@ -201,8 +220,7 @@ def finish(results, out, options):
     summary = analysis.summarise(results["jobs"], results["series"], names)
     out.mkdir(parents=True, exist_ok=True)
     if not options.source:
-        text = json.dumps(results, indent=1)
-        (out / "results.json").write_text(text + "\n", encoding="utf-8")
+        store.write(results, out)
     tables.write_csv(results, out / "results.csv")
     if not shutil.which("gnuplot"):
         print("bench/run: gnuplot is not installed: no figures", file=sys.stderr)

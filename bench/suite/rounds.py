@@ -58,28 +58,35 @@ class Progress:
 class Series:
     """The runs of one job on one allocator, the memory over time of the first, and why it failed, if it did."""
 
-    def __init__(self):
-        self.runs, self.samples, self.failure = [], [], ""
+    def __init__(self, runs=(), samples=(), failure=""):
+        self.runs, self.samples, self.failure = list(runs), list(samples), failure
 
     def as_dict(self):
         return {"runs": self.runs, "samples": self.samples, "failure": self.failure}
 
+    def has(self, number):
+        """Whether a round is behind it."""
+        return any(run["round"] == number for run in self.runs)
 
-def measure(jobs, allocators, rounds, seed, more=False):
+
+def measure(jobs, allocators, rounds, seed, more=False, series=None, keep=lambda series: None):
     """Runs everything: {job: {allocator: Series}}, and whether Ctrl-C ended it. A failed pair is not run again. With more,
-    uncertain jobs get further rounds."""
+    uncertain jobs get further rounds. What is in series, from a run that was interrupted, is not run again; keep is called with
+    all after each round."""
     generator = random.Random(seed)
-    series = {job.name: {allocator.name: Series() for allocator in allocators} for job in jobs}
+    series = series or {job.name: {allocator.name: Series() for allocator in allocators} for job in jobs}
     progress = Progress("rounds", rounds * len(jobs) * len(allocators))
     interrupted = False
     try:
         prepare(jobs, series, progress)
         for number in range(1, rounds + 1):
             run_round(number, jobs, allocators, generator, series, progress)
+            keep(series)
         for number in range(rounds + 1, 2 * rounds + 1) if more else ():
-            left = [job for job in jobs if is_uncertain(job, series[job.name])]
+            left = [job for job in jobs if was_begun(number, series[job.name]) or is_uncertain(job, series[job.name])]
             progress.n_steps += len(left) * len(allocators)
             run_round(number, left, allocators, generator, series, progress)
+            keep(series)
     except KeyboardInterrupt:
         interrupted = True
     progress.end()
@@ -91,8 +98,15 @@ def measure(jobs, allocators, rounds, seed, more=False):
 def run_round(number, jobs, allocators, generator, series, progress):
     for job in generator.sample(jobs, len(jobs)):
         for allocator in generator.sample(allocators, len(allocators)):
+            if series[job.name][allocator.name].has(number):
+                progress.n_steps -= 1
+                continue
             progress.step(f"round {number}, {job.name}", allocator.name)
             run_once(job, allocator, number, series[job.name][allocator.name], progress)
+
+
+def was_begun(number, series):
+    return any(one.has(number) for one in series.values())
 
 
 def is_uncertain(job, series):
