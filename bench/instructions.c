@@ -10,6 +10,7 @@
  * -fno-builtin keeps the compiler from removing the pairs; that it finds the size of a pair in a register or in
  * the instruction makes no difference to their number. No output, no allocation but the loop's own.
  */
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -85,12 +86,45 @@ static void loop_middle(long n_iterations)
     }
 }
 
+/* A pool of blocks of 16..1024 bytes for the next two. */
+static void fill_slots(void)
+{
+    for (size_t i = 0; i < SMALL_BLOCKS; i++) {
+        slots[i] = malloc(16 + i % 1009);
+    }
+}
+
+/* How large is a random one of them? Programs that keep count of their memory ask at each malloc and free. */
+static void loop_usable(long n_iterations)
+{
+    uint64_t state = 1;
+    fill_slots();
+    for (long i = 0; i < n_iterations; i++) {
+        state = step(state);
+        if (malloc_usable_size(slots[state >> 52]) < 16) {
+            abort();
+        }
+    }
+}
+
+/* A random one of them is resized to what it is. */
+static void loop_resize(long n_iterations)
+{
+    uint64_t state = 1;
+    fill_slots();
+    for (long i = 0; i < n_iterations; i++) {
+        state = step(state);
+        const size_t at = state >> 52;
+        slots[at] = stamped(realloc(slots[at], 16 + at % 1009));
+    }
+}
+
 static const struct {
     const char *name;
     void (*run)(long n_iterations);
 } loops[] = {
-    {"pair", loop_pair},     {"batch", loop_batch},   {"small", loop_small},
-    {"calloc", loop_calloc}, {"middle", loop_middle},
+    {"pair", loop_pair},     {"batch", loop_batch},   {"small", loop_small},   {"calloc", loop_calloc},
+    {"middle", loop_middle}, {"usable", loop_usable}, {"resize", loop_resize},
 };
 
 int main(int argc, char **argv)

@@ -28,6 +28,7 @@ PUBLIC void *malloc(size_t size);
 PUBLIC void free(void *block);
 PUBLIC void *calloc(size_t count, size_t size);
 PUBLIC void *realloc(void *block, size_t size);
+PUBLIC size_t malloc_usable_size(void *block);
 
 __attribute__((noinline, cold)) static void *malloc_slow(size_t size)
 {
@@ -66,13 +67,23 @@ PUBLIC void *calloc(size_t count, size_t size)
     return malloc(count * size);
 }
 
-/* The old size is unknown, but the pool is one piece: copying past the end of the old block is harmless. */
+/* What the loops resize is large enough. Before them the old size is unknown, but the pool is one piece: copying past the end of
+   the old block is harmless. */
 PUBLIC void *realloc(void *block, size_t size)
 {
+    if ((char *)block >= pool_end - LAP_BYTES) {
+        return block;
+    }
     char *to = malloc(size);
     const char *from = block;
     for (size_t i = 0; from != NULL && i < size && from + i < pool_end; i++) {
         to[i] = from[i];
     }
     return to;
+}
+
+PUBLIC size_t malloc_usable_size(void *block)
+{
+    (void)block;
+    return 16;
 }

@@ -19,7 +19,8 @@
  * interrupted call goes on in the child, too.
  *
  * The repair runs from fork's child handler or, if another library's handler allocates before ours runs, or
- * nobody ran handlers at all (_Fork), when the child first waits for a lock.
+ * nobody ran handlers at all (_Fork), when the child first waits for a lock. The handler is registered while there is one
+ * thread (start.c): a process that never had another has nothing to repair.
  */
 #include "base/atomic.h"
 #include "front/front.h"

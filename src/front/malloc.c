@@ -230,6 +230,9 @@ VM_NOINLINE static void *move_block(void *block, size_t old_bytes, size_t size)
 
 void *vm_realloc(void *block, size_t size)
 {
+    const struct slab *const slab = vm_heap_find_fast(block);
+    if (slab && size && is_good_fit(slab->span.block_bytes, size))
+        return block;
     if (!block)
         return vm_malloc(size);
     if (VM_UNLIKELY(vm_heap_self->taker != NULL))
@@ -283,7 +286,10 @@ void vm_cfree(void *block)
 
 size_t vm_malloc_usable_size(void *block)
 {
+    const struct slab *const slab = vm_heap_find_fast(block);
     struct span *span;
+    if (VM_LIKELY(slab != NULL))
+        return slab->span.block_bytes;
     return block ? block_bytes("malloc_usable_size", block, &span) : 0;
 }
 
