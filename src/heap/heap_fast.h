@@ -68,14 +68,14 @@ VM_INLINE void vm_heap_free_fast(void *block)
         vm_heap_group_emptied(group, slab);
 }
 
-/* The slab, of the calling thread, in which this is a live block, and one of the slab's own size. NULL: none, or not to be told
-   without the page map. */
+/* The calling thread's slab in which this is a live block, and one of the slab's own size, as x_fast_heap is NULL where blocks are
+   joined (S3). NULL: none, or not to be told without the page map. */
 VM_INLINE struct slab *vm_heap_find_fast(const void *block)
 {
     struct slab *const slab = (struct slab *)vm_pagemap_near(block);
     size_t index;
     if (VM_UNLIKELY(vm_load_relaxed(&slab->x_fast_heap) != vm_heap_self) ||
-        VM_UNLIKELY(!vm_slab_index(slab, block, &index)) || VM_UNLIKELY(vm_load_relaxed(&slab->x_is_joined)))
+        VM_UNLIKELY(!vm_slab_index(slab, block, &index)))
         return NULL;
     const bool is_free = vm_load_relaxed(&vm_slab_group(slab, index)->x_mask) & vm_slab_bit(index);
     return VM_LIKELY(!is_free) ? slab : NULL;
