@@ -93,6 +93,9 @@ enum {
     VM_DIRTY_BYTES_MIN = 1 * VM_MIB,
     VM_DIRTY_SHARE_SHIFT = 3, /* 1/8 */
     VM_DIRTY_SPANS_MAX = 8,
+    VM_DIRTY_TIDES_MIN = 4, /* so often the use must ebb away and come back, before as much ... */
+    VM_DIRTY_TIDE_BYTES_MAX =
+        32 * VM_MIB, /* ... waits for it: the largest block that glibc's dynamic threshold keeps */
 
     /* Middle blocks that were freed wait for a request of their length: so many, and of so many bytes, in all threads. */
     VM_QUICK_SLOTS = 7,

@@ -59,8 +59,10 @@ VM_NOINLINE static void *large_alloc(size_t size)
 /* A small block for which the bin has nothing, or any that is not middle-sized. */
 VM_NOINLINE static void *alloc_slow(size_t size)
 {
-    void *const block = size <= vm_load_relaxed(&vm_large_policy.x_slab_max) ? slab_alloc(size ? size : 1)
-                                                                             : large_alloc(size);
+    if (VM_UNLIKELY(size == 0)) /* its bin is never filled */
+        return vm_malloc(1);
+    void *const block =
+        size <= vm_load_relaxed(&vm_large_policy.x_slab_max) ? slab_alloc(size) : large_alloc(size);
     return VM_LIKELY(block != NULL) ? block : out_of_memory();
 }
 

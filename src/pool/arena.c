@@ -58,17 +58,28 @@ static char *page_address(const struct arena *arena, uint32_t index)
     return arena->base + vm_pages_to_bytes(index);
 }
 
+/* A tide: what is in use ebbs away, below an eighth of what was of late, and comes back to more than half of it. */
+static void note_tide(struct arena *arena, size_t n_live)
+{
+    const size_t n_recent = arena->x_n_live_recent;
+    arena->turn.n_tides += arena->is_ebb && n_live > n_recent / 2;
+    arena->is_ebb = n_live < n_recent / 8 || (arena->is_ebb && n_live <= n_recent / 2);
+}
+
 static void publish_counts(struct arena *arena)
 {
-    const uint32_t n_pages = arena->buddy.n_pages - arena->n_alien;
+    const uint32_t n_pages = arena->buddy.n_pages - arena->n_alien,
+                   n_live = n_pages - arena->buddy.n_free_pages;
     vm_store_relaxed(&arena->x_n_pages, n_pages);
     vm_store_relaxed(&arena->x_n_free, arena->buddy.n_free_pages);
     if (n_pages > arena->x_n_pages_max)
         vm_store_relaxed(&arena->x_n_pages_max, n_pages);
     struct arena_turn *const turn = &arena->turn, *const last = &arena->last_turn;
-    turn->n_live = (uint32_t)vm_max_size(turn->n_live, n_pages - arena->buddy.n_free_pages);
+    note_tide(arena, n_live);
+    turn->n_live = (uint32_t)vm_max_size(turn->n_live, n_live);
     vm_store_relaxed(&arena->x_n_live_recent, (uint32_t)vm_max_size(turn->n_live, last->n_live));
     vm_store_relaxed(&arena->x_n_reused_recent, (uint32_t)vm_max_size(turn->n_reused, last->n_reused));
+    vm_store_relaxed(&arena->x_n_tides_recent, turn->n_tides + last->n_tides);
 }
 
 /* The pages are taken by a span of span_bytes. Returns how many were dirty. */

@@ -30,6 +30,7 @@ struct arena_counts {
 struct arena_turn {
     uint32_t n_live;   /* most pages in use at a time */
     uint32_t n_reused; /* dirty pages that spans larger than slabs took again */
+    uint32_t n_tides;  /* times that the use ebbed away and came back */
 };
 
 struct arena {
@@ -50,6 +51,7 @@ struct arena {
     uint32_t n_refused; /* fewest pages that the kernel refused to grow by, until a trim; 0: none yet */
     bool is_contested;  /* others move the break, maybe at this moment: it stays where it is */
     bool is_inherited;  /* by a fork child: the kernel may remember an older break than we do */
+    bool is_ebb;        /* little is in use of what was of late */
     struct arena_turn turn, last_turn;
     struct arena_counts counts;
     VM_ALIGNED(VM_CACHE_LINE) /* what is read without the lock, not on its line */
@@ -61,6 +63,7 @@ struct arena {
     uint32_t x_n_top;                            /* free at the break of late: see count_top_locked */
     const char *x_top;                           /* where these begin */
     uint32_t x_n_live_recent, x_n_reused_recent; /* the more of this turn and the last */
+    uint32_t x_n_tides_recent;                   /* of both */
     size_t x_n_middle, x_middle_bytes; /* middle blocks among its taken pages, with those of the quick list */
     struct place_group own_group[VM_ARENA_GROUPS]; /* for the first pages */
 };

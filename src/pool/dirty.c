@@ -126,20 +126,27 @@ static size_t pages_below_recent(const struct arena *arena, size_t n_live)
     return n_recent + (n_recent >> VM_DIRTY_SHARE_SHIFT) - n_live;
 }
 
+static size_t tide_pages(const struct arena *arena)
+{
+    const bool is_tidal = vm_load_relaxed(&arena->x_n_tides_recent) >= VM_DIRTY_TIDES_MIN;
+    return is_tidal ? vm_kernel_share(VM_DIRTY_TIDE_BYTES_MAX, 4) >> vm_kernel.page_shift : 0;
+}
+
 /*
  * Dirty free pages will likely be used again, and until then are RSS that nobody uses. They may stay while all of the arena
  * that is resident is not more than 9/8 of what was live of late: a program that frees and allocates around one size of
  * its heap then goes without the kernel. But never more than what is live, so that RSS falls with the heap; where large
- * spans come and go, VM_DIRTY_SPANS_MAX times what is live of these, if they took as many dirty pages again of late.
+ * spans come and go, VM_DIRTY_SPANS_MAX times what is live of these, if they took as many dirty pages again of late; and in a
+ * heap that is emptied and filled again and again, VM_DIRTY_TIDE_BYTES_MAX.
  */
 size_t vm_dirty_worth(const struct arena *arena)
 {
     const size_t n_quick = quick_pages(arena), n_live = live_pages(arena, n_quick);
     const size_t n_reused = vm_load_relaxed(&arena->x_n_reused_recent);
     const size_t n_middle = vm_load_relaxed(&arena->x_middle_bytes) >> vm_kernel.page_shift;
-    return vm_min_size(
-        pages_below_recent(arena, n_live),
-        vm_max_size(n_live, vm_min_size(n_reused, VM_DIRTY_SPANS_MAX * minus(n_middle, n_quick))));
+    return vm_min_size(pages_below_recent(arena, n_live),
+                       vm_max_size(vm_max_size(n_live, tide_pages(arena)),
+                                   vm_min_size(n_reused, VM_DIRTY_SPANS_MAX * minus(n_middle, n_quick))));
 }
 
 size_t vm_dirty_min(void)

@@ -122,9 +122,11 @@ static void require_totals(void)
     struct arena *arena;
     for (size_t i = 0; (arena = vm_pool_arena(i)); i++) { /* pool.h states the bound */
         const size_t recent = (size_t)arena->x_n_live_recent * vm_kernel.page_bytes;
-        const size_t most =
-            vm_max_size(VM_DIRTY_BYTES_MIN, recent / 2 + recent / 16); /* where as much is live */
-        UNIT_REQUIRE(arena->x_n_dirty * vm_kernel.page_bytes <= most);
+        const bool is_tidal = arena->x_n_tides_recent >= VM_DIRTY_TIDES_MIN;
+        const size_t most = is_tidal ? vm_min_size(recent + recent / 8, vm_max_size(VM_DIRTY_TIDE_BYTES_MAX,
+                                                                                    recent / 2 + recent / 16))
+                                     : recent / 2 + recent / 16; /* where as much is live */
+        UNIT_REQUIRE(arena->x_n_dirty * vm_kernel.page_bytes <= vm_max_size(VM_DIRTY_BYTES_MIN, most));
         UNIT_REQUIRE(arena->index == i);
     }
 }
@@ -168,6 +170,67 @@ static void without_break(void **state)
     (void)state;
     enum break_kind kind = WITHOUT_BREAK;
     unit_assert_returns(use_pool, &kind);
+}
+
+/* --- tides ---------------------------------------------------------------------------------------------- */
+
+/* Takes and gives spans of 1 MiB, n of them, all pages written to. Returns how many of these were not resident. */
+static size_t flow_and_ebb(size_t n)
+{
+    struct span spans[48] = {0};
+    size_t n_clean = 0;
+    for (size_t i = 0; i < n; i++) {
+        const size_t n_dirty_before = vm_pool_totals().dirty_bytes;
+        spans[i].kind = SPAN_MIDDLE;
+        UNIT_REQUIRE(vm_pool_take(&spans[i], VM_MIB, vm_kernel.page_bytes));
+        vm_pool_count_middle(&spans[i], 1, spans[i].bytes);
+        n_clean += VM_MIB - vm_min_size(n_dirty_before - vm_pool_totals().dirty_bytes, VM_MIB);
+    }
+    for (size_t i = 0; i < n; i++) {
+        vm_pool_count_middle(&spans[i], (size_t)-1, -spans[i].bytes);
+        vm_pool_give(&spans[i], spans[i].bytes);
+    }
+    vm_pool_check();
+    return n_clean;
+}
+
+static void ride_tides(void *argument)
+{
+    begin(*(enum break_kind *)argument);
+    const size_t size = 8 * VM_MIB;
+    for (unsigned i = 0; i < VM_DIRTY_TIDES_MIN;
+         i++) { /* a few times prove nothing: what is empty keeps little */
+        flow_and_ebb(8);
+        UNIT_REQUIRE(vm_pool_totals().dirty_bytes <= VM_DIRTY_BYTES_MIN);
+    }
+    flow_and_ebb(8);
+    for (unsigned i = 0; i < 20; i++) {
+        UNIT_REQUIRE(flow_and_ebb(8) <= size / 8);
+        const size_t dirty_bytes = vm_pool_totals().dirty_bytes;
+        UNIT_REQUIRE(dirty_bytes >= size - size / 8 && dirty_bytes <= size + size / 8);
+    }
+    for (unsigned i = 0; i < 10; i++) { /* but not more than the bound */
+        flow_and_ebb(48);
+        UNIT_REQUIRE(vm_pool_totals().dirty_bytes <= VM_DIRTY_TIDE_BYTES_MAX);
+    }
+    UNIT_REQUIRE(vm_pool_totals().dirty_bytes > size + size);
+    /* A program that goes on in another way: what nothing came back for is given back in the end. */
+    struct span spans[100] = {0};
+    for (unsigned i = 0; i < 10000; i++) {
+        struct span *const span = &spans[i % 100];
+        if (span->start)
+            vm_pool_give(span, span->bytes);
+        UNIT_REQUIRE(vm_pool_take(span, 16 * VM_KIB, vm_kernel.page_bytes));
+    }
+    UNIT_REQUIRE(vm_pool_totals().dirty_bytes <= VM_DIRTY_BYTES_MIN + 100 * 16 * VM_KIB);
+    vm_pool_check();
+}
+
+static void tides(void **state)
+{
+    (void)state;
+    for (enum break_kind kind = WITH_BREAK; kind <= WITHOUT_BREAK; kind++)
+        unit_assert_returns(ride_tides, &kind);
 }
 
 /* --- refusals ------------------------------------------------------------------------------------------- */
@@ -402,11 +465,17 @@ static void newest_is_frozen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(with_break),        cmocka_unit_test(without_break),
-        cmocka_unit_test(break_is_refused),  cmocka_unit_test(more_arenas),
-        cmocka_unit_test(memory_is_refused), cmocka_unit_test(nothing_at_first),
-        cmocka_unit_test(few_addresses),     cmocka_unit_test(room_of_newest),
-        cmocka_unit_test(grows_on_demand),   cmocka_unit_test(newest_is_frozen),
+        cmocka_unit_test(with_break),
+        cmocka_unit_test(without_break),
+        cmocka_unit_test(tides),
+        cmocka_unit_test(break_is_refused),
+        cmocka_unit_test(more_arenas),
+        cmocka_unit_test(memory_is_refused),
+        cmocka_unit_test(nothing_at_first),
+        cmocka_unit_test(few_addresses),
+        cmocka_unit_test(room_of_newest),
+        cmocka_unit_test(grows_on_demand),
+        cmocka_unit_test(newest_is_frozen),
     };
     return cmocka_run_group_tests_name("pool", tests, NULL, NULL);
 }
