@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * single.c - one thread: pairs over all sizes, batches freed in three orders, calloc, realloc, aligned
- * blocks.
+ * single.c - one thread: pairs over all sizes, batches freed in three orders, calloc, realloc, heaps that are filled and
+ * emptied, aligned blocks.
  */
 #include "../random.h"
 #include "micro.h"
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCH = 1000, KIB = 1024, MIB = 1024 * KIB };
+enum { BATCH = 1000, KIB = 1024, MIB = 1024 * KIB, FULL = 8 * MIB, LEAST = 128, PAGE = 4 * KIB };
 
 static const char wrong[] = "a live block was overwritten";
 static void *blocks[BATCH];
@@ -106,6 +106,28 @@ static void growth(struct bench_run *run)
     }
 }
 
+/* A heap that is filled with 8 MiB, every page written, and emptied; an iteration is a whole round. */
+static void refill(struct bench_run *run)
+{
+    static char *filled[FULL / LEAST];
+    const size_t n_blocks = FULL / run->argument;
+    for (uint64_t round = 0; round < run->n_iterations; round++) {
+        for (size_t i = 0; i < n_blocks; i++) {
+            filled[i] = got(malloc(run->argument));
+            for (size_t at = 0; at < run->argument; at += PAGE) {
+                *(volatile char *)(filled[i] + at) = (char)i;
+            }
+            mark(filled[i], run->argument, i);
+        }
+        for (size_t i = 0; i < n_blocks; i++) {
+            if (!is_marked(filled[i], run->argument, i)) {
+                bench_fail(run, wrong);
+            }
+            free(filled[i]);
+        }
+    }
+}
+
 /* 100 bytes, aligned to the argument. */
 static void aligned(struct bench_run *run)
 {
@@ -145,6 +167,8 @@ void add_single_cases(void)
         &(struct bench_case){.name = "calloc", .body = zeroed, .first = 16, .last = 4 * MIB, .factor = 8});
     bench_add(&(struct bench_case){
         .name = "realloc-growth", .body = growth, .first = 256, .last = 16 * MIB, .factor = 16});
+    bench_add(
+        &(struct bench_case){.name = "refill", .body = refill, .first = LEAST, .last = FULL, .factor = 16});
     bench_add(
         &(struct bench_case){.name = "aligned", .body = aligned, .first = 32, .last = 32 * KIB, .factor = 4});
 }

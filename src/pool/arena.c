@@ -58,12 +58,18 @@ static char *page_address(const struct arena *arena, uint32_t index)
     return arena->base + vm_pages_to_bytes(index);
 }
 
-/* A tide: what is in use ebbs away, below an eighth of what was of late, and comes back to more than half of it. */
-static void note_tide(struct arena *arena, size_t n_live)
+/* A tide: what is live ebbs away, to an eighth of what was of late beside the empty slabs that a heap keeps, and comes back to
+   a quarter of it. */
+static void note_tide(struct arena *arena, size_t n_taken)
 {
     const size_t n_recent = arena->x_n_live_recent;
-    arena->turn.n_tides += arena->is_ebb && n_live > n_recent / 2;
-    arena->is_ebb = n_live < n_recent / 8 || (arena->is_ebb && n_live <= n_recent / 2);
+    const size_t n_low = n_recent / 8 + (VM_RETIRED_BYTES_MAX >> vm_kernel.page_shift);
+    if (arena->is_ebb) {
+        arena->is_ebb = n_taken < n_recent / 4;
+        arena->turn.n_tides += !arena->is_ebb;
+    } else if (n_taken < n_recent / 4) {
+        arena->is_ebb = vm_dirty_live(arena) < n_low;
+    }
 }
 
 static void publish_counts(struct arena *arena)
@@ -342,7 +348,7 @@ static bool fill_span_locked(struct arena *arena, uint32_t index, size_t n_pages
     return true;
 }
 
-/* Bytes that a trim leaves below the break. Dirty pages wait there for the heap to grow again, but not in small heaps; of
+/* Bytes that a trim leaves below the break. Dirty pages wait there for the heap to grow again, but not in small heaps without tides; of
    too many some wait if they are there for large spans. */
 static size_t trim_pad(const struct arena *arena)
 {
@@ -350,7 +356,7 @@ static size_t trim_pad(const struct arena *arena)
     if (!vm_load_relaxed(&vm_arena_policy.x_is_trim_lazy))
         return pad;
     size_t n_waiting = vm_dirty_worth(arena);
-    if (n_waiting < vm_dirty_min())
+    if (n_waiting < vm_dirty_min() && !vm_dirty_is_tidal(arena))
         return pad;
     if (vm_dirty_used(arena) > n_waiting)
         n_waiting = n_waiting > vm_dirty_live(arena) ? n_waiting - n_waiting / 8 : 0;

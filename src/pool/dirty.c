@@ -126,10 +126,15 @@ static size_t pages_below_recent(const struct arena *arena, size_t n_live)
     return n_recent + (n_recent >> VM_DIRTY_SHARE_SHIFT) - n_live;
 }
 
+bool vm_dirty_is_tidal(const struct arena *arena)
+{
+    return vm_load_relaxed(&arena->x_n_tides_recent) >= VM_DIRTY_TIDES_MIN;
+}
+
 static size_t tide_pages(const struct arena *arena)
 {
-    const bool is_tidal = vm_load_relaxed(&arena->x_n_tides_recent) >= VM_DIRTY_TIDES_MIN;
-    return is_tidal ? vm_kernel_share(VM_DIRTY_TIDE_BYTES_MAX, 4) >> vm_kernel.page_shift : 0;
+    const size_t bytes = vm_dirty_is_tidal(arena) ? vm_kernel_share(VM_DIRTY_TIDE_BYTES_MAX, 4) : 0;
+    return bytes >> vm_kernel.page_shift;
 }
 
 /*

@@ -3,7 +3,7 @@
  * dirty.h - which free pages of an arena may have contents: RSS that nobody uses, and pages that calloc has to clear.
  *
  * One bit a page, in the groups of place.h, which also count theirs: clean groups are passed over at once. Cost: a step a
- * word of bits. Needs, all but the last six: the arena's lock, and pages that exist.
+ * word of bits. Needs, all but the last seven: the arena's lock, and pages that exist.
  */
 #ifndef VM_POOL_DIRTY_H
 #define VM_POOL_DIRTY_H
@@ -27,6 +27,9 @@ size_t vm_dirty_min(void);
 /* How many this one may keep, and how many of them for what is live in it: see dirty.c. Lock: none needed. */
 size_t vm_dirty_max(const struct arena *arena);
 size_t vm_dirty_worth(const struct arena *arena);
+
+/* Whether it was emptied and filled several times of late: VM_DIRTY_TIDES_MIN. Lock: none needed. */
+bool vm_dirty_is_tidal(const struct arena *arena);
 
 /* How many it has, and how many pages are live: the blocks of the quick list are dirty, and not live. Lock: none needed. */
 size_t vm_dirty_used(const struct arena *arena);
