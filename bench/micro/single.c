@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * single.c - one thread: pairs over all sizes, batches freed in three orders, calloc, realloc, heaps that are filled and
- * emptied, aligned blocks.
+ * emptied, and whose blocks are replaced, aligned blocks.
  */
 #include "../random.h"
 #include "micro.h"
@@ -128,6 +128,28 @@ static void refill(struct bench_run *run)
     }
 }
 
+/* Of about 8 MiB of live blocks of a quarter of the argument to all of it, a random one is replaced, every page written. */
+static void replace(struct bench_run *run)
+{
+    enum { MOST = 256 };
+    static char *live[MOST];
+    struct rng rng = {run->argument};
+    const uint32_t n_blocks = (uint32_t)(FULL / (run->argument / 8 * 5));
+    for (uint64_t i = 0; i < run->n_iterations; i++) {
+        char **block = &live[below(&rng, n_blocks < MOST ? n_blocks : MOST)];
+        const size_t size = run->argument / 4 + below(&rng, (uint32_t)(run->argument / 4 * 3));
+        free(*block);
+        *block = got(malloc(size));
+        for (size_t at = 0; at < size; at += PAGE) {
+            *(volatile char *)(*block + at) = (char)i;
+        }
+    }
+    for (uint32_t i = 0; i < MOST; i++) {
+        free(live[i]);
+        live[i] = NULL;
+    }
+}
+
 /* 100 bytes, aligned to the argument. */
 static void aligned(struct bench_run *run)
 {
@@ -169,6 +191,8 @@ void add_single_cases(void)
         .name = "realloc-growth", .body = growth, .first = 256, .last = 16 * MIB, .factor = 16});
     bench_add(
         &(struct bench_case){.name = "refill", .body = refill, .first = LEAST, .last = FULL, .factor = 16});
+    bench_add(&(struct bench_case){
+        .name = "replace", .body = replace, .first = 64 * KIB, .last = 4 * MIB, .factor = 8});
     bench_add(
         &(struct bench_case){.name = "aligned", .body = aligned, .first = 32, .last = 32 * KIB, .factor = 4});
 }
