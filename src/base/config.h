@@ -93,9 +93,12 @@ enum {
     VM_DIRTY_BYTES_MIN = 1 * VM_MIB,
     VM_DIRTY_SHARE_SHIFT = 3, /* 1/8 */
     VM_DIRTY_SPANS_MAX = 8,
-    VM_DIRTY_TIDES_MIN = 4, /* so often the use must ebb away and come back, before as much ... */
-    VM_DIRTY_TIDE_BYTES_MAX =
-        32 * VM_MIB, /* ... waits for it: the largest block that glibc's dynamic threshold keeps */
+    /* Beyond what was live of late, where so little was not enough. */
+    VM_DIRTY_MISSED_BYTES_MAX = 8 * VM_MIB,
+    /* So often the use must ebb away and come back before the pages wait for it, in arenas of so much at most: the largest block
+       that glibc's dynamic threshold has it keep. */
+    VM_DIRTY_TIDES_MIN = 4,
+    VM_DIRTY_TIDE_BYTES_MAX = 32 * VM_MIB,
 
     /* Middle blocks that were freed wait for a request of their length: so many, and of so many bytes, in all threads. */
     VM_QUICK_SLOTS = 7,

@@ -40,6 +40,9 @@ enum {
     MAX_BLOCK_PAGES = 1 << VM_ORDER_MAX,
     PURGE_BATCH = 16,
     TURN_GIVEN = 4096, /* spans given back: what happened two turns ago is forgotten */
+    MISSED_ROUNDS =
+        8,            /* times what was live of late: so much is taken between two looks at what was missed */
+    MISSED_PART = 32, /* and more than this part of it must have been */
 };
 
 struct arena_policy vm_arena_policy = {
@@ -86,14 +89,33 @@ static void publish_counts(struct arena *arena)
     vm_store_relaxed(&arena->x_n_live_recent, (uint32_t)vm_max_size(turn->n_live, last->n_live));
     vm_store_relaxed(&arena->x_n_reused_recent, (uint32_t)vm_max_size(turn->n_reused, last->n_reused));
     vm_store_relaxed(&arena->x_n_tides_recent, turn->n_tides + last->n_tides);
+    vm_store_relaxed(&arena->x_is_missing_recent, turn->is_missing || last->is_missing);
 }
 
-/* The pages are taken by a span of span_bytes. Returns how many were dirty. */
-static uint32_t reuse_locked(struct arena *arena, uint32_t index, uint32_t n_pages, size_t span_bytes)
+/*
+ * Pages that a middle block takes are missed if they are clean though as much was live of late: they were given back in between.
+ * Are they more than a part of what the blocks took meanwhile, several times all that is live, then more would have been worth
+ * keeping.
+ */
+static void note_missed_locked(struct arena *arena, size_t n_pages, size_t n_clean)
+{
+    const size_t n_live = arena->buddy.n_pages - arena->n_alien - arena->buddy.n_free_pages;
+    arena->n_middle_taken += n_pages;
+    arena->n_middle_missed += n_live <= arena->x_n_live_recent ? n_clean : 0;
+    if (arena->n_middle_taken < (size_t)MISSED_ROUNDS * arena->x_n_live_recent)
+        return;
+    arena->turn.is_missing |= arena->n_middle_missed > arena->n_middle_taken / MISSED_PART;
+    arena->n_middle_taken = arena->n_middle_missed = 0;
+}
+
+/* The pages are the span's from now on, which has its kind and its bytes. Returns how many were dirty. */
+static uint32_t reuse_locked(struct arena *arena, uint32_t index, uint32_t n_pages, const struct span *span)
 {
     const uint32_t n_dirty = vm_dirty_clear(arena, index, n_pages);
-    if (span_bytes > VM_SLAB_BYTES_MAX)
+    if (span->bytes > VM_SLAB_BYTES_MAX)
         arena->turn.n_reused = (uint32_t)vm_min_size((size_t)arena->turn.n_reused + n_dirty, UINT32_MAX);
+    if (span->kind == SPAN_MIDDLE)
+        note_missed_locked(arena, n_pages, n_pages - n_dirty);
     return n_dirty;
 }
 
@@ -342,7 +364,7 @@ static bool fill_span_locked(struct arena *arena, uint32_t index, size_t n_pages
     span->start = page_address(arena, index);
     span->bytes = vm_pages_to_bytes(n_pages);
     span->arena_index = (uint16_t)arena->index;
-    span->is_zeroed = reuse_locked(arena, index, (uint32_t)n_pages, span->bytes) == 0;
+    span->is_zeroed = reuse_locked(arena, index, (uint32_t)n_pages, span) == 0;
     arena->counts.n_taken++;
     publish_counts(arena);
     return true;
@@ -412,7 +434,7 @@ bool vm_arena_extend(struct arena *arena, struct span *span, size_t n_pages)
     const bool done = n_more <= arena->buddy.n_pages - end && claim_locked(arena, end, (uint32_t)n_more);
     if (done) {
         span->bytes = vm_pages_to_bytes(n_pages);
-        reuse_locked(arena, end, (uint32_t)n_more, span->bytes);
+        reuse_locked(arena, end, (uint32_t)n_more, span);
         publish_counts(arena);
     }
     vm_lock_release(&arena->lock);

@@ -31,6 +31,7 @@ struct arena_turn {
     uint32_t n_live;   /* most pages in use at a time */
     uint32_t n_reused; /* dirty pages that spans larger than slabs took again */
     uint32_t n_tides;  /* times that the use ebbed away and came back */
+    bool is_missing;   /* middle blocks missed pages: see note_missed_locked */
 };
 
 struct arena {
@@ -53,6 +54,7 @@ struct arena {
     bool is_inherited;  /* by a fork child: the kernel may remember an older break than we do */
     bool is_ebb;        /* little is in use of what was of late */
     struct arena_turn turn, last_turn;
+    size_t n_middle_taken, n_middle_missed; /* pages, until the next look at them */
     struct arena_counts counts;
     VM_ALIGNED(VM_CACHE_LINE) /* what is read without the lock, not on its line */
     bool x_is_frozen;   /* fork child: another thread was changing it; never used again, never given to */
@@ -64,6 +66,7 @@ struct arena {
     const char *x_top;                           /* where these begin */
     uint32_t x_n_live_recent, x_n_reused_recent; /* the more of this turn and the last */
     uint32_t x_n_tides_recent;                   /* of both */
+    bool x_is_missing_recent;                    /* of either */
     size_t x_n_middle, x_middle_bytes; /* middle blocks among its taken pages, with those of the quick list */
     struct place_group own_group[VM_ARENA_GROUPS]; /* for the first pages */
 };

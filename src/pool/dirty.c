@@ -119,11 +119,15 @@ size_t vm_dirty_live(const struct arena *arena)
     return live_pages(arena, quick_pages(arena));
 }
 
-/* How many more than the live ones may be resident, for what was live of late. */
+/* How many more than the live ones may be resident, for what was live of late: an eighth more than that, or half in a small heap
+   whose blocks missed pages. */
 static size_t pages_below_recent(const struct arena *arena, size_t n_live)
 {
     const size_t n_recent = vm_max_size(vm_load_relaxed(&arena->x_n_live_recent), n_live);
-    return n_recent + (n_recent >> VM_DIRTY_SHARE_SHIFT) - n_live;
+    const size_t n_missed_max = vm_kernel_share(VM_DIRTY_MISSED_BYTES_MAX, 5) >> vm_kernel.page_shift;
+    const size_t n_missed =
+        vm_load_relaxed(&arena->x_is_missing_recent) ? vm_min_size(n_recent / 2, n_missed_max) : 0;
+    return n_recent + vm_max_size(n_recent >> VM_DIRTY_SHARE_SHIFT, n_missed) - n_live;
 }
 
 bool vm_dirty_is_tidal(const struct arena *arena)
@@ -133,16 +137,17 @@ bool vm_dirty_is_tidal(const struct arena *arena)
 
 static size_t tide_pages(const struct arena *arena)
 {
-    const size_t bytes = vm_dirty_is_tidal(arena) ? vm_kernel_share(VM_DIRTY_TIDE_BYTES_MAX, 4) : 0;
-    return bytes >> vm_kernel.page_shift;
+    const size_t n_recent = vm_load_relaxed(&arena->x_n_live_recent);
+    const size_t n_most = vm_kernel_share(VM_DIRTY_TIDE_BYTES_MAX, 4) >> vm_kernel.page_shift;
+    return vm_dirty_is_tidal(arena) && n_recent <= n_most ? n_most : 0;
 }
 
 /*
  * Dirty free pages will likely be used again, and until then are RSS that nobody uses. They may stay while all of the arena
- * that is resident is not more than 9/8 of what was live of late: a program that frees and allocates around one size of
- * its heap then goes without the kernel. But never more than what is live, so that RSS falls with the heap; where large
- * spans come and go, VM_DIRTY_SPANS_MAX times what is live of these, if they took as many dirty pages again of late; and in a
- * heap that is emptied and filled again and again, VM_DIRTY_TIDE_BYTES_MAX.
+ * that is resident is not more than 9/8 of what was live of late (more where that is missed): a program that frees and
+ * allocates around one size of its heap then goes without the kernel. But never more than what is live, so that RSS falls with
+ * the heap; where large spans come and go, VM_DIRTY_SPANS_MAX times what is live of these, if they took as many dirty pages
+ * again of late; and in a heap of VM_DIRTY_TIDE_BYTES_MAX or less that is emptied and filled again and again, all of it.
  */
 size_t vm_dirty_worth(const struct arena *arena)
 {
