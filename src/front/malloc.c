@@ -151,8 +151,8 @@ VM_INLINE void *cleared(void *block, size_t bytes)
     return block;
 }
 
-/* Up to how many bytes calloc is fast: 0 until its first call. The C library's first pthread_create makes one, before there is a
-   second thread, and its pthread_atfork, which holds the lock that expecting threads takes, makes none. */
+/* Up to how many bytes calloc is fast: 0 until its first call. The C library's first pthread_create makes one, before there is
+   a second thread, and its pthread_atfork, which holds the lock that expecting threads takes, makes none. */
 static size_t x_calloc_fast_max;
 
 VM_NOINLINE static void *calloc_slow(size_t bytes)

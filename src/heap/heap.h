@@ -75,8 +75,8 @@ struct heap {
 
 /*
  * Supplied by the layer above, which knows all functions of the interface.
- * vm_heap_first_call: sets the allocator up, once. vm_heap_expect_threads: makes ready for forks of a process with threads, once;
- * called while there is one thread, if the C library lets us know. Lock: none held, of the C library's for forks neither.
+ * vm_heap_first_call: sets the allocator up, once. vm_heap_expect_threads: makes ready for forks of a process with threads,
+ * once; called while there is one thread, if the C library lets us know. Lock: none held, of the C library's for forks neither.
  * vm_heap_bad_free: `block` is not live; ends the process.
  */
 void vm_heap_first_call(void);

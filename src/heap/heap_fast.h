@@ -68,8 +68,8 @@ VM_INLINE void vm_heap_free_fast(void *block)
         vm_heap_group_emptied(group, slab);
 }
 
-/* The calling thread's slab in which this is a live block, and one of the slab's own size, as x_fast_heap is NULL where blocks are
-   joined (S3). NULL: none, or not to be told without the page map. */
+/* The calling thread's slab in which this is a live block, and one of the slab's own size, as x_fast_heap is NULL where blocks
+   are joined (S3). NULL: none, or not to be told without the page map. */
 VM_INLINE struct slab *vm_heap_find_fast(const void *block)
 {
     struct slab *const slab = (struct slab *)vm_pagemap_near(block);

@@ -126,13 +126,12 @@ const char *vm_process_program(void);
    allocate. False: it will not be called. */
 bool vm_process_at_thread_exit(void *argument);
 
-/* Calls `in_child` in the child after each fork, and makes the mark by which vm_process_is_fresh_child tells. Called once. The C
-   library may allocate, and waits for a fork that is under way in another thread, but not in the same one. */
+/* Calls `in_child` in the child after each fork, and makes the mark by which vm_process_is_fresh_child tells. Called once. The
+   C library may allocate, and waits for a fork that is under way in another thread, but not in the same one. */
 void vm_process_at_fork(void (*in_child)(void));
 
-/* True once in each fork child: the process was copied since the last call, or since vm_process_at_fork. Threads that only share memory
-   under another process number (vfork, clone) are not taken for one. False for ever where the kernel cannot
-   tell. */
+/* True once in each fork child: the process was copied since the last call, or since vm_process_at_fork. Threads that only
+   share memory under another process number (vfork, clone) are not taken for one. False for ever where the kernel cannot tell. */
 bool vm_process_is_fresh_child(void);
 bool vm_process_can_tell_child(void);
 

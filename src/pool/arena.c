@@ -40,9 +40,9 @@ enum {
     MAX_BLOCK_PAGES = 1 << VM_ORDER_MAX,
     PURGE_BATCH = 16,
     TURN_GIVEN = 4096, /* spans given back: what happened two turns ago is forgotten */
-    MISSED_ROUNDS =
-        8,            /* times what was live of late: so much is taken between two looks at what was missed */
-    MISSED_PART = 32, /* and more than this part of it must have been */
+    /* Middle blocks take so many times what was live of late between two looks at what they missed: more than this part of it? */
+    MISSED_ROUNDS = 8,
+    MISSED_PART = 32,
 };
 
 struct arena_policy vm_arena_policy = {
@@ -61,6 +61,12 @@ static char *page_address(const struct arena *arena, uint32_t index)
     return arena->base + vm_pages_to_bytes(index);
 }
 
+/* Pages in use, those of the quick list among them. */
+static uint32_t count_taken(const struct arena *arena)
+{
+    return arena->buddy.n_pages - arena->n_alien - arena->buddy.n_free_pages;
+}
+
 /* A tide: what is live ebbs away, to an eighth of what was of late beside the empty slabs that a heap keeps, and comes back to
    a quarter of it. */
 static void note_tide(struct arena *arena, size_t n_taken)
@@ -77,15 +83,14 @@ static void note_tide(struct arena *arena, size_t n_taken)
 
 static void publish_counts(struct arena *arena)
 {
-    const uint32_t n_pages = arena->buddy.n_pages - arena->n_alien,
-                   n_live = n_pages - arena->buddy.n_free_pages;
+    const uint32_t n_taken = count_taken(arena), n_pages = n_taken + arena->buddy.n_free_pages;
     vm_store_relaxed(&arena->x_n_pages, n_pages);
     vm_store_relaxed(&arena->x_n_free, arena->buddy.n_free_pages);
     if (n_pages > arena->x_n_pages_max)
         vm_store_relaxed(&arena->x_n_pages_max, n_pages);
     struct arena_turn *const turn = &arena->turn, *const last = &arena->last_turn;
-    note_tide(arena, n_live);
-    turn->n_live = (uint32_t)vm_max_size(turn->n_live, n_live);
+    note_tide(arena, n_taken);
+    turn->n_live = (uint32_t)vm_max_size(turn->n_live, n_taken);
     vm_store_relaxed(&arena->x_n_live_recent, (uint32_t)vm_max_size(turn->n_live, last->n_live));
     vm_store_relaxed(&arena->x_n_reused_recent, (uint32_t)vm_max_size(turn->n_reused, last->n_reused));
     vm_store_relaxed(&arena->x_n_tides_recent, turn->n_tides + last->n_tides);
@@ -93,15 +98,14 @@ static void publish_counts(struct arena *arena)
 }
 
 /*
- * Pages that a middle block takes are missed if they are clean though as much was live of late: they were given back in between.
- * Are they more than a part of what the blocks took meanwhile, several times all that is live, then more would have been worth
- * keeping.
+ * Pages that a middle block takes are missed if they are clean though as much was live of late: they were given back in
+ * between. Are they more than a part of what the blocks took meanwhile, several times all that is live, then more would have
+ * been worth keeping.
  */
 static void note_missed_locked(struct arena *arena, size_t n_pages, size_t n_clean)
 {
-    const size_t n_live = arena->buddy.n_pages - arena->n_alien - arena->buddy.n_free_pages;
     arena->n_middle_taken += n_pages;
-    arena->n_middle_missed += n_live <= arena->x_n_live_recent ? n_clean : 0;
+    arena->n_middle_missed += count_taken(arena) <= arena->x_n_live_recent ? n_clean : 0;
     if (arena->n_middle_taken < (size_t)MISSED_ROUNDS * arena->x_n_live_recent)
         return;
     arena->turn.is_missing |= arena->n_middle_missed > arena->n_middle_taken / MISSED_PART;
@@ -370,8 +374,8 @@ static bool fill_span_locked(struct arena *arena, uint32_t index, size_t n_pages
     return true;
 }
 
-/* Bytes that a trim leaves below the break. Dirty pages wait there for the heap to grow again, but not in small heaps without tides; of
-   too many some wait if they are there for large spans. */
+/* Bytes that a trim leaves below the break. Dirty pages wait there for the heap to grow again, but not in small heaps without
+   tides; of too many some wait if they are there for large spans. */
 static size_t trim_pad(const struct arena *arena)
 {
     const size_t pad = vm_load_relaxed(&vm_arena_policy.x_top_pad);

@@ -119,8 +119,8 @@ size_t vm_dirty_live(const struct arena *arena)
     return live_pages(arena, quick_pages(arena));
 }
 
-/* How many more than the live ones may be resident, for what was live of late: an eighth more than that, or half in a small heap
-   whose blocks missed pages. */
+/* How many more than the live ones may be resident, for what was live of late: an eighth more than that, or half in a small
+   heap whose blocks missed pages. */
 static size_t pages_below_recent(const struct arena *arena, size_t n_live)
 {
     const size_t n_recent = vm_max_size(vm_load_relaxed(&arena->x_n_live_recent), n_live);
@@ -135,6 +135,7 @@ bool vm_dirty_is_tidal(const struct arena *arena)
     return vm_load_relaxed(&arena->x_n_tides_recent) >= VM_DIRTY_TIDES_MIN;
 }
 
+/* How many dirty pages a tidal arena may keep whatever is live. */
 static size_t tide_pages(const struct arena *arena)
 {
     const size_t n_recent = vm_load_relaxed(&arena->x_n_live_recent);

@@ -254,8 +254,8 @@ static size_t dirty_bytes(void)
     return vm_pool_totals().dirty_bytes + vm_large_totals().quick_bytes;
 }
 
-/* Blocks that come and go keep their dirty pages only once they were seen to take them again. With one of eight alive these are
-   tides, too (unit/pool): the pages wait beyond the last, no more than there were. */
+/* Blocks that come and go keep their dirty pages only once they were seen to take them again, and not beyond the last. With one
+   of eight alive these would be tides, too (unit/pool), which are forgotten here. */
 static void come_and_go(void *argument)
 {
     (void)argument;
@@ -273,10 +273,9 @@ static void come_and_go(void *argument)
             UNIT_REQUIRE(dirty_bytes() <= BYTES + slack);
     }
     UNIT_REQUIRE(dirty_bytes() >= (N - 2) * BYTES);
+    vm_pool_arena(0)->turn.n_tides = vm_pool_arena(0)->last_turn.n_tides = 0;
     free_block(block[0]);
-    UNIT_REQUIRE(dirty_bytes() <= N * BYTES + N * slack);
-    vm_pool_trim(0);
-    UNIT_REQUIRE(dirty_bytes() == 0);
+    UNIT_REQUIRE(dirty_bytes() <= VM_DIRTY_BYTES_MIN);
 }
 
 static void coming_and_going(void **state)

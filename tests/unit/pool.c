@@ -200,8 +200,8 @@ static void ride_tides(void *argument)
 {
     begin(*(enum break_kind *)argument);
     const size_t size = 8 * VM_MIB;
-    for (unsigned i = 0; i < VM_DIRTY_TIDES_MIN;
-         i++) { /* a few times prove nothing: what is empty keeps little */
+    /* A few times prove nothing: what is empty keeps little. */
+    for (unsigned i = 0; i < VM_DIRTY_TIDES_MIN; i++) {
         flow_and_ebb(8);
         UNIT_REQUIRE(vm_pool_totals().dirty_bytes <= VM_DIRTY_BYTES_MIN);
     }
