@@ -74,6 +74,18 @@ static void loop_calloc(long n_iterations)
     }
 }
 
+/* A cache line of its own, and free, at once. */
+static void loop_aligned(long n_iterations)
+{
+    for (long i = 0; i < n_iterations; i++) {
+        void *line;
+        if (posix_memalign(&line, 64, 64) != 0) {
+            abort();
+        }
+        free(stamped(line));
+    }
+}
+
 /* As loop_small, with 256 blocks of 2..32 KiB. */
 static void loop_middle(long n_iterations)
 {
@@ -123,8 +135,8 @@ static const struct {
     const char *name;
     void (*run)(long n_iterations);
 } loops[] = {
-    {"pair", loop_pair},     {"batch", loop_batch},   {"small", loop_small},   {"calloc", loop_calloc},
-    {"middle", loop_middle}, {"usable", loop_usable}, {"resize", loop_resize},
+    {"pair", loop_pair},       {"batch", loop_batch},   {"small", loop_small},   {"calloc", loop_calloc},
+    {"aligned", loop_aligned}, {"middle", loop_middle}, {"usable", loop_usable}, {"resize", loop_resize},
 };
 
 int main(int argc, char **argv)

@@ -28,6 +28,7 @@ PUBLIC void *malloc(size_t size);
 PUBLIC void free(void *block);
 PUBLIC void *calloc(size_t count, size_t size);
 PUBLIC void *realloc(void *block, size_t size);
+PUBLIC int posix_memalign(void **result, size_t alignment, size_t size);
 PUBLIC size_t malloc_usable_size(void *block);
 
 __attribute__((noinline, cold)) static void *malloc_slow(size_t size)
@@ -80,6 +81,13 @@ PUBLIC void *realloc(void *block, size_t size)
         to[i] = from[i];
     }
     return to;
+}
+
+PUBLIC int posix_memalign(void **result, size_t alignment, size_t size)
+{
+    char *block = malloc(size + alignment);
+    *result = block + (-(uintptr_t)block & (alignment - 1));
+    return 0;
 }
 
 PUBLIC size_t malloc_usable_size(void *block)

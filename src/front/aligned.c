@@ -13,8 +13,18 @@
 #include "slab/sizeclass.h"
 #include "vmalloc/vmalloc.h"
 
+/* A small block from the calling thread's bins, whose groups have blocks of their own classes alone. NULL: none at hand. */
+VM_INLINE void *aligned_fast(size_t alignment, size_t size)
+{
+    if (VM_UNLIKELY(size - 1 >= VM_SMALL_MAX) || VM_UNLIKELY(alignment > VM_SMALL_MAX))
+        return NULL;
+    const struct bin *const bin = vm_heap_small_bin(vm_round_up(size, alignment));
+    const vm_word mask = vm_load_relaxed(&bin->group->x_mask);
+    return VM_LIKELY(mask != 0) ? vm_heap_take(bin, mask) : NULL;
+}
+
 /* A block aligned to `alignment`, a power of two. NULL without errno: out of memory. */
-static void *aligned_block(size_t alignment, size_t size)
+VM_NOINLINE static void *aligned_slow(size_t alignment, size_t size)
 {
     if (size > PTRDIFF_MAX)
         return NULL;
@@ -44,6 +54,12 @@ static void *aligned_block(size_t alignment, size_t size)
         block = vm_large_alloc(size ? size : 1, alignment);
     }
     return vm_front_fill_fresh(block, size);
+}
+
+VM_INLINE void *aligned_block(size_t alignment, size_t size)
+{
+    void *const block = aligned_fast(alignment, size);
+    return VM_LIKELY(block != NULL) ? block : aligned_slow(alignment, size);
 }
 
 /* Least power of two at or above; 0 if there is none. */
@@ -78,11 +94,14 @@ int vm_posix_memalign(void **result, size_t alignment, size_t size)
 {
     if (!vm_is_power_of_two(alignment) || alignment % sizeof(void *) != 0)
         return EINVAL;
-    const int saved_errno = errno;
-    void *const block = aligned_block(alignment, size);
-    errno = saved_errno;
-    if (!block)
-        return ENOMEM;
+    void *block = aligned_fast(alignment, size);
+    if (VM_UNLIKELY(!block)) {
+        const int saved_errno = errno;
+        block = aligned_slow(alignment, size);
+        errno = saved_errno;
+        if (!block)
+            return ENOMEM;
+    }
     *result = block;
     return 0;
 }
