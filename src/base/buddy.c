@@ -122,20 +122,6 @@ static void cut(struct buddy *buddy, uint32_t index, uint32_t n_pages)
     vm_buddy_give(buddy, index + n_pages, block_pages - n_pages, BUDDY_FRONT);
 }
 
-/* Where the free pages begin that end right below `end`, looked at until there are `enough`. */
-static uint32_t run_start(const struct buddy *buddy, uint32_t end, uint32_t enough)
-{
-    uint32_t start = end;
-    while (start > 0 && end - start < enough) {
-        unsigned order;
-        const uint32_t block = vm_buddy_find(buddy, start - 1, &order);
-        if (block == VM_BUDDY_NONE)
-            break;
-        start = block;
-    }
-    return start;
-}
-
 uint32_t vm_buddy_take(struct buddy *buddy, uint32_t n_pages, unsigned align_order)
 {
     VM_ASSERT(n_pages > 0 && n_pages <= 1U << VM_ORDER_MAX && align_order <= VM_ORDER_MAX);
@@ -182,11 +168,6 @@ bool vm_buddy_claim(struct buddy *buddy, uint32_t index, uint32_t n_pages)
         at = until;
     }
     return true;
-}
-
-uint32_t vm_buddy_top_free(const struct buddy *buddy, uint32_t enough)
-{
-    return buddy->n_pages - run_start(buddy, buddy->n_pages, enough);
 }
 
 /* The blocks in the system's lists are free ones of that order; adds their number to n_blocks. */

@@ -65,9 +65,6 @@ bool vm_buddy_claim(struct buddy *buddy, uint32_t index, uint32_t n_pages);
 /* First page and order of the free block that page `index` is in, or NONE. */
 uint32_t vm_buddy_find(const struct buddy *buddy, uint32_t index, unsigned *order);
 
-/* Free pages that end exactly at n_pages, counted until there are at least `enough`. */
-uint32_t vm_buddy_top_free(const struct buddy *buddy, uint32_t enough);
-
 /*
  * Verifies invariants B1..B4 (see buddy.c) of n systems that share their records, and ends the process if one is
  * broken. They may share them if each block of the largest order belongs to one of them alone. Cost: one pass over all

@@ -82,9 +82,9 @@ enum {
     VM_RETIRED_BYTES_MAX = 512 * VM_KIB,
     VM_RETIRED_SLABS_MAX = VM_CLASS_OF_SMALL_MAX,
 
-    /* With so many slabs a heap passes over those that have few free blocks; and with so many, it looks for holes in them
-       before it asks for pages: see heap/compound.h. */
-    VM_LARGE_HEAP_SLABS = 512,
+    /* Of a class with so many slabs, a heap passes over those that have few free blocks; and with so many in all, it looks for
+       holes in them before it asks for pages: see heap/compound.h. */
+    VM_PICKY_CLASS_SLABS = 16,
     VM_COMPOUND_HEAP_SLABS = 1024,
 
     VM_REGRETTED_CLASSES = 4, /* classes whose empty slabs are given back last, as one was needed at once */
@@ -100,8 +100,8 @@ enum {
     VM_DIRTY_TIDES_MIN = 4,
     VM_DIRTY_TIDE_BYTES_MAX = 32 * VM_MIB,
 
-    /* Middle blocks that were freed wait for a request of their length: so many, and of so many bytes, in all threads. */
-    VM_QUICK_SLOTS = 7,
+    /* Middle blocks that were freed wait for a request of about their length: so many, of so many bytes, in all threads. */
+    VM_QUICK_SLOTS = 16,
     VM_QUICK_BYTES_MAX = 4 * VM_MIB,
 
     /* Arenas. */

@@ -2,10 +2,12 @@
 /* mallinfo.c - mallinfo and mallinfo2 as glibc has them. Owns nothing; the figures are figures.c's. */
 #include "base/bits.h"
 #include "front/figures.h"
+#include "pool/quick.h"
 #include "vmalloc/vmalloc.h"
 
 struct vm_mallinfo2 vm_mallinfo2(void)
 {
+    vm_quick_flush(); /* coalesced: else less lies free at the break than is free there */
     const struct sums sums = vm_figures_sum();
     return (struct vm_mallinfo2){
         .arena = sums.system_bytes,

@@ -38,9 +38,12 @@ VM_COLD static void *alloc_otherwise(size_t size, unsigned class_index)
 static void *slab_alloc(size_t size)
 {
     const unsigned class_index = vm_class_of(size);
-    void *const block = vm_heap_alloc(class_index);
-    return vm_front_fill_fresh(VM_LIKELY(block != NULL) ? block : alloc_otherwise(size, class_index),
-                               vm_class_bytes(class_index));
+    void *block = vm_heap_alloc(class_index);
+    if (VM_UNLIKELY(!block))
+        block = alloc_otherwise(size, class_index);
+    if (VM_UNLIKELY(vm_load_relaxed(&vm_heap_policy.x_perturb)))
+        vm_front_fill_fresh(block, vm_class_bytes(class_index));
+    return block;
 }
 
 VM_NOINLINE static void *large_alloc(size_t size)
@@ -101,7 +104,8 @@ VM_COLD static void fill_freed(struct span *span, void *block)
 
 bool vm_front_x_null_was_freed;
 
-VM_NOINLINE void vm_free_slow(void *block)
+/* What was not freed otherwise: NULL, what a taker gets, a block of a slab that changes hands, a large one, or none. */
+VM_NOINLINE static void free_any(void *block)
 {
     if (!block) {
         vm_store_relaxed(&vm_front_x_null_was_freed, true);
@@ -121,6 +125,15 @@ VM_NOINLINE void vm_free_slow(void *block)
         vm_heap_free((struct slab *)span, index);
     else if (!vm_span_is_block(span, block) || !vm_large_free(span))
         vm_misuse_abort("free", block);
+}
+
+/* Another thread's block has its path here, without the page map. */
+VM_NOINLINE void vm_free_slow(void *block)
+{
+    struct slab *const slab = (struct slab *)vm_pagemap_near(block);
+    const bool is_plain = !vm_heap_self->taker && !vm_load_relaxed(&vm_heap_policy.x_perturb);
+    if (VM_UNLIKELY(!is_plain) || !vm_remote_free_live(slab, block))
+        free_any(block);
 }
 
 void vm_heap_bad_free(const void *block)

@@ -18,6 +18,7 @@
 #include "heap/heap.h"
 #include "base/check.h"
 #include "heap/compound.h"
+#include "heap/group.h"
 #include "heap/heap_fast.h"
 #include "heap/perturb.h"
 #include "heap/remote.h"
@@ -101,6 +102,10 @@ bool vm_heap_collect_remote(struct slab *slab)
    be guessed wrong as often as right. */
 static void attach(struct heap *heap, unsigned class_index, struct slab_group *group)
 {
+    if (class_index <= VM_N_EVEN_CLASSES) { /* foreseen, as vm_class_of has just asked the same */
+        heap->bin[class_index].group = group;
+        return;
+    }
     struct bin *const last = &heap->bin[vm_last_bin[class_index]];
     const size_t n = vm_n_bins(class_index), is_several = n > 1, are_four = n > 2;
     last->group = group;
@@ -114,27 +119,11 @@ void vm_heap_detach(struct heap *heap, unsigned class_index)
     attach(heap, class_index, &vm_heap_no_blocks);
 }
 
-/* The slab's first group with n_blocks free ones. NULL: there is none. */
-VM_INLINE struct slab_group *group_with(struct slab *slab, unsigned n_blocks)
-{
-    const struct slab_group *const end = slab->group + slab->n_groups;
-    for (struct slab_group *group = slab->group; group < end; group++) {
-        vm_word mask = vm_load_relaxed(&group->x_mask);
-        if (mask == 0)
-            continue;
-#pragma GCC unroll 4
-        for (unsigned n = 1; n < n_blocks; n++)
-            mask &= mask - 1;
-        if (mask)
-            return group;
-    }
-    return NULL;
-}
-
-/* Attaches the first group with a free block. False: there is none. */
+/* Attaches a group with free blocks. False: there is none. */
 static bool attach_any(struct heap *heap, struct slab *slab)
 {
-    struct slab_group *const group = group_with(slab, 1);
+    struct slab_group *const last = heap->bin[vm_last_bin[slab->class_index]].group;
+    struct slab_group *const group = vm_group_next(slab, last);
     if (!group)
         return false;
     attach(heap, slab->class_index, group);
@@ -155,6 +144,7 @@ void vm_heap_list_locked(struct heap *heap, struct slab *slab)
     vm_store_relaxed(&slab->x_state, SLAB_LISTED);
     vm_list_push_back(&heap->slabs[slab->class_index], &slab->span.node);
     heap->n_listed++;
+    heap->n_slabs[slab->class_index]++;
 }
 
 /* The slab is known to have free blocks: the next search begins with it. */
@@ -169,6 +159,7 @@ void vm_heap_unlist_locked(struct heap *heap, struct slab *slab)
     VM_ASSERT(slab->x_state == SLAB_LISTED);
     vm_list_remove(&heap->slabs[slab->class_index], &slab->span.node);
     heap->n_listed--;
+    heap->n_slabs[slab->class_index]--;
     vm_store_relaxed(&slab->x_state, SLAB_LOOSE);
     vm_retired_forget(heap, slab);
 }
@@ -313,14 +304,15 @@ void vm_heap_settle_locked(struct heap *heap, struct list *emptied)
 
 /* --- allocating ----------------------------------------------------------------------------------------- */
 
-enum { LOOKS_MAX = 16, ENOUGH_BLOCKS = 4 };
+enum { LOOKS_MAX = 16 };
 
 /* Whether it is worth taking blocks from the slab. In a large heap, with a block or two in each slab, most of an allocation
    would be the search for the next one: these wait until they have more. */
 static bool has_enough(const struct heap *heap, struct slab *slab)
 {
-    const bool is_any_enough = heap->n_listed < VM_LARGE_HEAP_SLABS || slab->n_blocks < VM_WORD_BITS;
-    return (is_any_enough ? group_with(slab, 1) : group_with(slab, ENOUGH_BLOCKS)) != NULL;
+    const bool is_any_enough =
+        heap->n_slabs[slab->class_index] < VM_PICKY_CLASS_SLABS || slab->n_blocks < VM_WORD_BITS;
+    return is_any_enough ? vm_group_has(slab, 1) : vm_group_has(slab, VM_ENOUGH_BLOCKS);
 }
 
 struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index)
@@ -413,7 +405,7 @@ static void *take_locked(struct heap *heap, unsigned class_index, struct list *e
 
 /* Another group of the current slab, or a run of the host: the bin and the slabs' masks are the owner's, so no lock.
    NULL: none. */
-static void *take_from_current(struct heap *heap, unsigned class_index)
+VM_INLINE void *take_from_current(struct heap *heap, unsigned class_index)
 {
     struct slab *const slab = heap->current[class_index];
     if (!slab)
@@ -525,7 +517,7 @@ static void *take_last_locked(struct heap *heap, unsigned class_index, struct li
     if (block)
         return block;
     struct list_node *node = heap->slabs[class_index].first;
-    while (node && !group_with(vm_slab_of_node(node), 1))
+    while (node && !vm_group_has(vm_slab_of_node(node), 1))
         node = node->next;
     if (!node)
         return NULL;

@@ -122,65 +122,72 @@ VM_COLD static void report_missed(void)
 struct last_look {
     const struct slab_group *group;
     const vm_word *remote, *joined;
-    const uint8_t *is_queued;
     size_t n_groups, n_blocks;
 };
 
-VM_UNSANITIZED static bool is_queued_still(const struct last_look *look)
+VM_UNSANITIZED static bool is_queued_still(const uint8_t *is_queued)
 {
-    return vm_load_late(look->is_queued) != 0;
+    return vm_load_late(is_queued) != 0;
 }
 
-VM_UNSANITIZED static vm_word free_in_group(const struct last_look *look, size_t i)
+VM_UNSANITIZED static vm_word free_blocks(const struct slab_group *group, const vm_word *remote,
+                                          const vm_word *joined)
 {
-    return vm_slab_with_parts(vm_load_late(&look->group[i].x_mask) | vm_load_late(&look->remote[i]),
-                              vm_load_late(&look->joined[i]));
+    return vm_slab_with_parts(vm_load_late(&group->x_mask) | vm_load_late(remote), vm_load_late(joined));
 }
 
-static bool are_all_free(const struct last_look *look)
+VM_NOINLINE static bool are_all_free(const struct last_look *look)
 {
     for (size_t i = 0; i < look->n_groups; i++) {
         const size_t n_left = look->n_blocks - i * VM_WORD_BITS;
         const vm_word full = vm_bits_low_mask(n_left < VM_WORD_BITS ? (unsigned)n_left : VM_WORD_BITS);
-        if (free_in_group(look, i) != full)
+        if (free_blocks(&look->group[i], &look->remote[i], &look->joined[i]) != full)
             return false;
     }
     return true;
 }
 
-void vm_remote_free(struct slab *slab, size_t index)
+bool vm_remote_free_live(struct slab *slab, const void *block)
 {
-    struct heap *heap = vm_load_acquire(&slab->x_heap);
-    const vm_word bit = vm_slab_bit(index);
-    struct slab_group *const group = vm_slab_group(slab, index);
-    vm_word *const remote = &vm_slab_remote(slab)[index >> VM_WORD_SHIFT];
-    if (!heap || vm_load_acquire(&group->x_mask) & bit || vm_slab_is_continued(slab, index))
-        vm_heap_bad_free(vm_slab_block(slab, index));
-    while (is_anybodys(heap)) {
-        if (free_as_owner(heap, slab, index))
-            return;
-        heap = vm_load_acquire(&slab->x_heap);
-        if (!heap)
-            vm_heap_bad_free(vm_slab_block(slab, index));
-    }
-    const size_t i_group = index >> VM_WORD_SHIFT;
-    const vm_word full = vm_slab_group_full(slab, i_group);
-    const struct last_look look = {slab->group,        vm_slab_remote(slab), vm_slab_joined(slab),
-                                   &slab->x_is_queued, slab->n_groups,       slab->n_blocks};
+    struct heap *const heap = vm_load_acquire(&slab->x_heap); /* whoever stored it had made the slab */
+    size_t index;
+    if (VM_UNLIKELY(!heap) || heap == vm_heap_self || VM_UNLIKELY(is_anybodys(heap)) ||
+        VM_UNLIKELY(!vm_slab_index(slab, block, &index)))
+        return false;
+    const struct last_look look = {slab->group, vm_slab_remote(slab), vm_slab_joined(slab), slab->n_groups,
+                                   slab->n_blocks};
+    const size_t i = index >> VM_WORD_SHIFT;
+    const vm_word bit = vm_slab_bit(index), full = vm_slab_group_full(slab, i);
+    if (VM_UNLIKELY(vm_load_acquire(&look.group[i].x_mask) & bit) || vm_slab_is_continued(slab, index))
+        vm_heap_bad_free(block);
     if (vm_load_relaxed(&slab->x_state) == SLAB_CURRENT && vm_load_relaxed(&slab->x_fast_heap))
         vm_store_relaxed(&slab->x_fast_heap, NULL); /* R5 */
     const bool is_pinned =
         vm_load_relaxed(&slab->x_is_queued) == 0 && vm_exchange(&slab->x_is_queued, 1) == 0;
-    const vm_word before = vm_fetch_or(remote, bit);
+    const vm_word before = vm_fetch_or(&vm_slab_remote(slab)[i], bit);
     if (VM_UNLIKELY(before & bit))
-        vm_heap_bad_free(vm_slab_block(slab, index));
+        vm_heap_bad_free(block);
     if (is_pinned)
         vm_remote_queue(slab);
-    else if (VM_UNLIKELY(!is_queued_still(&look)))
+    else if (VM_UNLIKELY(!is_queued_still(&slab->x_is_queued)))
         report_missed();
     /* The owner may sleep for ever: if our free was the last, it is for us to give the slab back. */
-    if (free_in_group(&look, i_group) == full && are_all_free(&look))
+    if (VM_UNLIKELY(free_blocks(&look.group[i], &look.remote[i], &look.joined[i]) == full) &&
+        are_all_free(&look))
         vm_remote_visit(heap);
+    return true;
+}
+
+void vm_remote_free(struct slab *slab, size_t index)
+{
+    void *const block = vm_slab_block(slab, index);
+    while (!vm_remote_free_live(slab, block)) {
+        struct heap *const heap = vm_load_acquire(&slab->x_heap);
+        if (!heap)
+            vm_heap_bad_free(block);
+        if (is_anybodys(heap) && free_as_owner(heap, slab, index))
+            return;
+    }
 }
 
 void vm_heap_free(struct slab *slab, size_t index)

@@ -9,6 +9,9 @@
 /* Frees block `index` of a slab whose heap is not the calling thread's. Ends the process if it is free. */
 void vm_remote_free(struct slab *slab, size_t index);
 
+/* The same of a block in what may be its slab, if that is another thread's, and the thread lives. False: nothing happened. */
+bool vm_remote_free_live(struct slab *slab, const void *block);
+
 /* Pushes a slab whose x_is_queued the caller has set onto its heap's queue. */
 void vm_remote_queue(struct slab *slab);
 

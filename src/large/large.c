@@ -247,6 +247,8 @@ void *vm_large_resize(struct span *span, size_t size)
         return span->start;
     if (size <= slab_most())
         return NULL; /* better off in a slab */
+    if (span->kind == SPAN_MIDDLE && vm_quick_fits(span->bytes, bytes))
+        return span->start; /* as it would have been taken for this size */
     if (span->kind == SPAN_LARGE) {
         if (vm_kernel_resize(span->start, span->bytes, bytes) || cut_off(span, bytes))
             return set_bytes(span, bytes);

@@ -40,9 +40,6 @@ enum {
     MAX_BLOCK_PAGES = 1 << VM_ORDER_MAX,
     PURGE_BATCH = 16,
     TURN_GIVEN = 4096, /* spans given back: what happened two turns ago is forgotten */
-    /* Middle blocks take so many times what was live of late between two looks at what they missed: more than this part of it? */
-    MISSED_ROUNDS = 8,
-    MISSED_PART = 32,
 };
 
 struct arena_policy vm_arena_policy = {
@@ -67,20 +64,6 @@ static uint32_t count_taken(const struct arena *arena)
     return arena->buddy.n_pages - arena->n_alien - arena->buddy.n_free_pages;
 }
 
-/* A tide: what is live ebbs away, to an eighth of what was of late beside the empty slabs that a heap keeps, and comes back to
-   a quarter of it. */
-static void note_tide(struct arena *arena, size_t n_taken)
-{
-    const size_t n_recent = arena->x_n_live_recent;
-    const size_t n_low = n_recent / 8 + (VM_RETIRED_BYTES_MAX >> vm_kernel.page_shift);
-    if (arena->is_ebb) {
-        arena->is_ebb = n_taken < n_recent / 4;
-        arena->turn.n_tides += !arena->is_ebb;
-    } else if (n_taken < n_recent / 4) {
-        arena->is_ebb = vm_dirty_live(arena) < n_low;
-    }
-}
-
 static void publish_counts(struct arena *arena)
 {
     const uint32_t n_taken = count_taken(arena), n_pages = n_taken + arena->buddy.n_free_pages;
@@ -89,27 +72,12 @@ static void publish_counts(struct arena *arena)
     if (n_pages > arena->x_n_pages_max)
         vm_store_relaxed(&arena->x_n_pages_max, n_pages);
     struct arena_turn *const turn = &arena->turn, *const last = &arena->last_turn;
-    note_tide(arena, n_taken);
+    vm_dirty_note_tide(arena, n_taken);
     turn->n_live = (uint32_t)vm_max_size(turn->n_live, n_taken);
     vm_store_relaxed(&arena->x_n_live_recent, (uint32_t)vm_max_size(turn->n_live, last->n_live));
     vm_store_relaxed(&arena->x_n_reused_recent, (uint32_t)vm_max_size(turn->n_reused, last->n_reused));
     vm_store_relaxed(&arena->x_n_tides_recent, turn->n_tides + last->n_tides);
     vm_store_relaxed(&arena->x_is_missing_recent, turn->is_missing || last->is_missing);
-}
-
-/*
- * Pages that a middle block takes are missed if they are clean though as much was live of late: they were given back in
- * between. Are they more than a part of what the blocks took meanwhile, several times all that is live, then more would have
- * been worth keeping.
- */
-static void note_missed_locked(struct arena *arena, size_t n_pages, size_t n_clean)
-{
-    arena->n_middle_taken += n_pages;
-    arena->n_middle_missed += count_taken(arena) <= arena->x_n_live_recent ? n_clean : 0;
-    if (arena->n_middle_taken < (size_t)MISSED_ROUNDS * arena->x_n_live_recent)
-        return;
-    arena->turn.is_missing |= arena->n_middle_missed > arena->n_middle_taken / MISSED_PART;
-    arena->n_middle_taken = arena->n_middle_missed = 0;
 }
 
 /* The pages are the span's from now on, which has its kind and its bytes. Returns how many were dirty. */
@@ -119,7 +87,8 @@ static uint32_t reuse_locked(struct arena *arena, uint32_t index, uint32_t n_pag
     if (span->bytes > VM_SLAB_BYTES_MAX)
         arena->turn.n_reused = (uint32_t)vm_min_size((size_t)arena->turn.n_reused + n_dirty, UINT32_MAX);
     if (span->kind == SPAN_MIDDLE)
-        note_missed_locked(arena, n_pages, n_pages - n_dirty);
+        vm_dirty_note_missed(arena, n_pages,
+                             count_taken(arena) <= arena->x_n_live_recent ? n_pages - n_dirty : 0);
     return n_dirty;
 }
 
@@ -255,7 +224,7 @@ static size_t top_start(const struct arena *arena, size_t n_pages, unsigned alig
 {
     /* Counted far enough down that an aligned start is among what is counted. */
     const size_t enough = vm_min_size(n_pages + ((size_t)1 << align_order), arena->buddy.n_pages);
-    const uint32_t n_top = vm_buddy_top_free(&arena->buddy, (uint32_t)enough);
+    const uint32_t n_top = vm_place_top_free(&arena->place, arena->buddy.n_pages, (uint32_t)enough);
     return vm_round_up(arena->buddy.n_pages - n_top, (size_t)1 << align_order);
 }
 
@@ -299,7 +268,7 @@ static bool move_break_down_locked(struct arena *arena, size_t bytes)
 static bool trim_locked(struct arena *arena, size_t pad)
 {
     struct buddy *const buddy = &arena->buddy;
-    const size_t n_top = vm_buddy_top_free(buddy, buddy->n_pages);
+    const size_t n_top = vm_place_top_free(&arena->place, buddy->n_pages, buddy->n_pages);
     const size_t n_pad = vm_min_size(vm_bytes_to_pages(vm_min_size(pad, SIZE_MAX / 2)), n_top);
     const uint32_t n_gone = (uint32_t)vm_min_size(n_top - n_pad, buddy->n_pages - arena->n_kept);
     const uint32_t first = buddy->n_pages - n_gone;
@@ -407,25 +376,35 @@ static bool count_top_locked(struct arena *arena)
 {
     const uint32_t n_pages = arena->buddy.n_pages;
     const size_t enough = vm_bytes_to_pages(trim_due(arena));
-    const uint32_t n_top = vm_buddy_top_free(&arena->buddy, (uint32_t)vm_min_size(enough, n_pages));
+    const uint32_t n_top = vm_place_top_free(&arena->place, n_pages, (uint32_t)vm_min_size(enough, n_pages));
     vm_store_relaxed(&arena->x_n_top, n_top);
     vm_store_relaxed(&arena->x_top, page_address(arena, n_pages - n_top));
     return n_top >= enough;
 }
 
-bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span)
+static bool take(struct arena *arena, size_t n_pages, unsigned align_order, bool may_grow, struct span *span)
 {
     if (n_pages >= VM_BUDDY_NONE || vm_load_relaxed(&arena->x_is_frozen))
         return false;
     enter(arena);
     uint32_t index = take_lowest_locked(arena, (uint32_t)n_pages, align_order);
-    if (index == VM_BUDDY_NONE)
+    if (index == VM_BUDDY_NONE && may_grow)
         index = take_new_locked(arena, n_pages, align_order);
     const bool done = fill_span_locked(arena, index, n_pages, span);
     if (done && span->kind == SPAN_MIDDLE) /* more of them may wait now; for slabs it is not worth looking */
         count_top_locked(arena);
     vm_lock_release(&arena->lock);
     return done;
+}
+
+bool vm_arena_take_free(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span)
+{
+    return take(arena, n_pages, align_order, false, span);
+}
+
+bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span)
+{
+    return take(arena, n_pages, align_order, true, span);
 }
 
 bool vm_arena_extend(struct arena *arena, struct span *span, size_t n_pages)

@@ -31,7 +31,7 @@ struct arena_turn {
     uint32_t n_live;   /* most pages in use at a time */
     uint32_t n_reused; /* dirty pages that spans larger than slabs took again */
     uint32_t n_tides;  /* times that the use ebbed away and came back */
-    bool is_missing;   /* middle blocks missed pages: see note_missed_locked */
+    bool is_missing;   /* middle blocks missed pages: see vm_dirty_note_missed */
 };
 
 struct arena {
@@ -62,8 +62,9 @@ struct arena {
     uint32_t x_n_free;  /* of these, free */
     uint32_t x_n_dirty; /* of the free ones, with contents */
     uint32_t x_n_pages_max;
-    uint32_t x_n_top;                            /* free at the break of late: see count_top_locked */
-    const char *x_top;                           /* where these begin */
+    size_t x_n_quick;  /* taken ones that the quick list had when it was looked at last */
+    uint32_t x_n_top;  /* free at the break of late: see count_top_locked */
+    const char *x_top; /* where these begin */
     uint32_t x_n_live_recent, x_n_reused_recent; /* the more of this turn and the last */
     uint32_t x_n_tides_recent;                   /* of both */
     bool x_is_missing_recent;                    /* of either */
@@ -96,6 +97,9 @@ bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, si
  * describes them in `span`: start, bytes, arena, is_zeroed. False: not to be had.
  */
 bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span);
+
+/* The same of an arena as it is. */
+bool vm_arena_take_free(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span);
 
 /* Makes a taken span longer, to n_pages in all, if the pages behind it are free; their contents are anything. */
 bool vm_arena_extend(struct arena *arena, struct span *span, size_t n_pages);

@@ -4,6 +4,7 @@
  */
 #include "pool/dirty.h"
 #include "base/check.h"
+#include "pool/pool.h"
 #include "pool/quick.h"
 
 static vm_word *word_of(struct place_group *group, uint32_t index)
@@ -101,7 +102,14 @@ static size_t minus(size_t a, size_t b)
 /* Pages in the quick list, which are not live, though they are taken. */
 static size_t quick_pages(const struct arena *arena)
 {
-    return vm_quick_totals(arena->index).bytes >> vm_kernel.page_shift;
+    return vm_load_relaxed(&arena->x_n_quick);
+}
+
+size_t vm_dirty_look_at_quick(struct arena *arena)
+{
+    const size_t n_quick = vm_quick_bytes(arena->index) >> vm_kernel.page_shift;
+    vm_store_relaxed(&arena->x_n_quick, n_quick);
+    return n_quick;
 }
 
 size_t vm_dirty_used(const struct arena *arena)
@@ -117,6 +125,31 @@ static size_t live_pages(const struct arena *arena, size_t n_quick)
 size_t vm_dirty_live(const struct arena *arena)
 {
     return live_pages(arena, quick_pages(arena));
+}
+
+void vm_dirty_note_tide(struct arena *arena, size_t n_taken)
+{
+    const size_t n_recent = arena->x_n_live_recent;
+    const size_t n_low = n_recent / 8 + (VM_RETIRED_BYTES_MAX >> vm_kernel.page_shift);
+    if (arena->is_ebb) {
+        arena->is_ebb = n_taken < n_recent / 4;
+        arena->turn.n_tides += !arena->is_ebb;
+    } else if (n_taken < n_recent / 4) {
+        arena->is_ebb = vm_dirty_live(arena) < n_low;
+    }
+}
+
+/* Were more of the pages missed than a part of what the blocks took meanwhile, several times all that is live, then more would
+   have been worth keeping. */
+void vm_dirty_note_missed(struct arena *arena, size_t n_pages, size_t n_missed)
+{
+    enum { ROUNDS = 8, PART = 32 };
+    arena->n_middle_taken += n_pages;
+    arena->n_middle_missed += n_missed;
+    if (arena->n_middle_taken < (size_t)ROUNDS * arena->x_n_live_recent)
+        return;
+    arena->turn.is_missing |= arena->n_middle_missed > arena->n_middle_taken / PART;
+    arena->n_middle_taken = arena->n_middle_missed = 0;
 }
 
 /* How many more than the live ones may be resident, for what was live of late: an eighth more than that, or half in a small
@@ -135,12 +168,21 @@ bool vm_dirty_is_tidal(const struct arena *arena)
     return vm_load_relaxed(&arena->x_n_tides_recent) >= VM_DIRTY_TIDES_MIN;
 }
 
+/* What was live of late in all arenas: of many, the last is emptied and filled as the others overflow. */
+static size_t recent_of_all(void)
+{
+    size_t n_recent = 0;
+    const struct arena *arena;
+    for (size_t index = 0; (arena = vm_pool_arena(index)); index++)
+        n_recent += vm_load_relaxed(&arena->x_n_live_recent);
+    return n_recent;
+}
+
 /* How many dirty pages a tidal arena may keep whatever is live. */
 static size_t tide_pages(const struct arena *arena)
 {
-    const size_t n_recent = vm_load_relaxed(&arena->x_n_live_recent);
     const size_t n_most = vm_kernel_share(VM_DIRTY_TIDE_BYTES_MAX, 4) >> vm_kernel.page_shift;
-    return vm_dirty_is_tidal(arena) && n_recent <= n_most ? n_most : 0;
+    return vm_dirty_is_tidal(arena) && recent_of_all() <= n_most ? n_most : 0;
 }
 
 /*

@@ -3,7 +3,7 @@
  * dirty.h - which free pages of an arena may have contents: RSS that nobody uses, and pages that calloc has to clear.
  *
  * One bit a page, in the groups of place.h, which also count theirs: clean groups are passed over at once. Cost: a step a
- * word of bits. Needs, all but the last seven: the arena's lock, and pages that exist.
+ * word of bits. Needs, all but where no lock is needed: the arena's lock, and pages that exist.
  */
 #ifndef VM_POOL_DIRTY_H
 #define VM_POOL_DIRTY_H
@@ -20,6 +20,16 @@ uint32_t vm_dirty_clear(struct arena *arena, uint32_t index, uint32_t n_pages);
 
 /* The first dirty page from `index` on, and before `end`; `end` if there is none. */
 uint32_t vm_dirty_next(const struct arena *arena, uint32_t index, uint32_t end);
+
+/* So many pages are taken now. A tide: what is live ebbs away, to an eighth of what was of late beside the empty slabs that a
+   heap keeps, and comes back to a quarter of it. */
+void vm_dirty_note_tide(struct arena *arena, size_t n_taken);
+
+/* A middle block took n_pages; n_missed of them were clean though as much was live of late: they were given back in between. */
+void vm_dirty_note_missed(struct arena *arena, size_t n_pages, size_t n_missed);
+
+/* Counts the pages that the quick list has of the arena, which all below go by, and returns how many. Lock: none needed. */
+size_t vm_dirty_look_at_quick(struct arena *arena);
 
 /* So many dirty free pages any arena may keep. */
 size_t vm_dirty_min(void);

@@ -28,7 +28,7 @@ static vm_word *word_of(const struct place *place, uint32_t index)
 }
 
 /* The first page from `index` on, and before `end`, that is free, or is not; `end` if there is none. */
-static uint32_t next(const struct place *place, uint32_t index, uint32_t end, bool is_free)
+VM_INLINE uint32_t next(const struct place *place, uint32_t index, uint32_t end, bool is_free)
 {
     while (index < end) {
         const vm_word word = is_free ? *word_of(place, index) : ~*word_of(place, index);
@@ -94,6 +94,12 @@ void vm_place_take(struct place *place, uint32_t n_pages_of_all, uint32_t index,
     const uint32_t end = index + n_pages;
     if (end < n_pages_of_all && *word_of(place, end) >> (end % VM_WORD_BITS) & 1)
         vm_place_group(place, end)->longest = UNKNOWN; /* the rest of the run begins here now */
+}
+
+uint32_t vm_place_top_free(const struct place *place, uint32_t n_pages_of_all, uint32_t enough)
+{
+    return n_pages_of_all -
+           run_start(place, n_pages_of_all, n_pages_of_all > enough ? n_pages_of_all - enough : 0);
 }
 
 /* The same in one group; if there is no such run, its `longest` is exact then. */

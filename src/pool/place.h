@@ -60,6 +60,9 @@ void vm_place_take(struct place *place, uint32_t n_pages_of_all, uint32_t index,
    run. */
 uint32_t vm_place_find(struct place *place, uint32_t n_pages_of_all, uint32_t n_pages, unsigned align_order);
 
+/* How many pages are free at the end, counted until there are `enough`. Cost: a step a word of bits. */
+uint32_t vm_place_top_free(const struct place *place, uint32_t n_pages_of_all, uint32_t enough);
+
 /* Verifies P1 to P3 (see place.c) and ends the process if one is broken. Cost: one pass over all pages. */
 void vm_place_check(const struct place *place, const struct buddy *buddy);
 

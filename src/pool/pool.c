@@ -98,16 +98,36 @@ void vm_pool_count_middle(const struct span *span, size_t n, size_t bytes)
     vm_fetch_add_relaxed(&arena->x_middle_bytes, bytes);
 }
 
+static unsigned align_order_of(size_t alignment)
+{
+    return vm_ceil_log2(vm_max_size(alignment >> vm_kernel.page_shift, 1));
+}
+
+/* Of pages that are free in the first arena that has any pages: those of others are for when it can grow no more. */
+static bool take_free(struct span *span, size_t bytes, size_t alignment)
+{
+    struct arena *arena;
+    for (size_t index = 0; (arena = vm_pool_arena(index)); index++) {
+        if (vm_load_relaxed(&arena->x_n_pages) == 0)
+            continue;
+        vm_dirty_look_at_quick(arena);
+        return vm_arena_take_free(arena, bytes >> vm_kernel.page_shift, align_order_of(alignment), span);
+    }
+    return false;
+}
+
+/* Of pages that are free in any arena, or that one grows by. */
 static bool take(struct span *span, size_t bytes, size_t alignment)
 {
     const size_t n_pages = bytes >> vm_kernel.page_shift;
-    const unsigned align_order = vm_ceil_log2(vm_max_size(alignment >> vm_kernel.page_shift, 1));
+    const unsigned align_order = align_order_of(alignment);
     VM_ASSERT(n_pages > 0 && align_order <= VM_ORDER_MAX);
     struct arena *arena;
     size_t index = 0;
     do {
         for (; (arena = vm_pool_arena(index)); index++) {
             const size_t n_before = vm_load_relaxed(&arena->x_n_pages);
+            vm_dirty_look_at_quick(arena);
             if (!vm_arena_take(arena, n_pages, align_order, span))
                 continue;
             if (bytes <= VM_SLAB_BYTES_MAX)
@@ -123,7 +143,8 @@ static bool take(struct span *span, size_t bytes, size_t alignment)
    come to it, is less than makes a trim due. The list is one for all arenas; the one that was changed last counts. */
 static void set_quick_room(const struct arena *arena)
 {
-    const size_t used = vm_quick_totals(arena->index).bytes, until_trim = vm_arena_until_trim(arena);
+    const size_t used = vm_pages_to_bytes(vm_load_relaxed(&arena->x_n_quick)),
+                 until_trim = vm_arena_until_trim(arena);
     const size_t most = until_trim ? vm_kernel_share(VM_QUICK_BYTES_MAX, 5) : 0;
     const size_t room = vm_min_size(most - vm_min_size(used, most), vm_pages_to_bytes(vm_dirty_room(arena)));
     vm_quick_set_room(room, until_trim - vm_min_size(used + 1, until_trim),
@@ -141,7 +162,7 @@ static void purge_if_due(struct arena *arena, size_t n_max, size_t n_quick)
    more than the arena may keep, or keep a trim from being due: then they go, which comes back here, with less each time. */
 static void settle(struct arena *arena)
 {
-    const size_t bytes = vm_quick_totals(arena->index).bytes, n_quick = bytes >> vm_kernel.page_shift;
+    const size_t n_quick = vm_load_relaxed(&arena->x_n_quick), bytes = vm_pages_to_bytes(n_quick);
     const size_t n_max = vm_dirty_max(arena);
     if (VM_UNLIKELY(bytes && (n_quick > n_max || bytes >= vm_arena_until_trim(arena))))
         vm_quick_flush();
@@ -152,10 +173,15 @@ static void settle(struct arena *arena)
 
 bool vm_pool_take(struct span *span, size_t bytes, size_t alignment)
 {
-    vm_quick_flush();
-    if (!take(span, bytes, alignment))
-        return false;
-    if (span->kind == SPAN_MIDDLE) /* it took dirty pages, or some at the break: more may wait */
+    const bool is_middle = span->kind == SPAN_MIDDLE;
+    /* A middle block leaves alone what waits, for the next one, as long as there are pages beside it. A slab, which stays, gets
+       the lowest place. */
+    if (!is_middle || !take_free(span, bytes, alignment)) {
+        vm_quick_flush();
+        if (!take(span, bytes, alignment))
+            return false;
+    }
+    if (is_middle) /* it took dirty pages, or some at the break: more may wait */
         set_quick_room(vm_pool_arena(span->arena_index));
     return true;
 }
@@ -163,6 +189,7 @@ bool vm_pool_take(struct span *span, size_t bytes, size_t alignment)
 void vm_pool_give(const struct span *span, size_t dirty_bytes)
 {
     struct arena *const arena = vm_pool_arena(span->arena_index);
+    vm_dirty_look_at_quick(arena);
     vm_arena_give(arena, span, dirty_bytes);
     settle(arena);
 }
@@ -171,6 +198,7 @@ bool vm_pool_extend(struct span *span, size_t bytes)
 {
     struct arena *const arena = vm_pool_arena(span->arena_index);
     const size_t n_pages = bytes >> vm_kernel.page_shift;
+    vm_dirty_look_at_quick(arena);
     return vm_arena_extend(arena, span, n_pages) ||
            (vm_quick_flush() && vm_arena_extend(arena, span, n_pages));
 }
@@ -178,6 +206,7 @@ bool vm_pool_extend(struct span *span, size_t bytes)
 void vm_pool_give_tail(struct span *span, size_t bytes)
 {
     struct arena *const arena = vm_pool_arena(span->arena_index);
+    vm_dirty_look_at_quick(arena);
     vm_arena_give_tail(arena, span, bytes);
     settle(arena);
 }

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * quick.c - see quick.h. Owns the list, two cache lines.
+ * quick.c - see quick.h. Owns the list.
  *
  *   x_span of a slot   who may act                   next
- *   NULL               any thread that frees         TAKEN, while it writes x_what; then the span, not its own any more
- *   TAKEN              the same thread               the span
- *   a span             any thread                    NULL, and the span is the thread's own
+ *   NULL               any thread that frees         TAKEN, while it writes x_what
+ *   TAKEN              the same thread               the span, or NULL
+ *   a span             any thread                    TAKEN, while it clears x_what, and the span is the thread's own
  *
- * x_what tells of the span what a search asks for, so that no descriptor is looked at. What the list says of room is a hint:
- * when two threads change it at once, one of the changes is lost until the next vm_quick_set_room.
+ * x_what tells of the span what a search asks for, so that no descriptor is looked at; it is 0 while there is none. What the
+ * list says of room is a hint: when two threads change it at once, one of the changes is lost until the next vm_quick_set_room.
  */
 #include "pool/quick.h"
 #include "base/atomic.h"
+#include "base/bits.h"
+#include "kernel/kernel.h"
 #include "pool/meta.h"
 #include "pool/pagemap.h"
 #include "pool/pool.h"
@@ -24,6 +26,7 @@ struct slot {
 static VM_ALIGNED(VM_CACHE_LINE) struct {
     int32_t x_room, x_top_room; /* KiB that may be put anywhere, and at the top: see vm_quick_set_room */
     const char *x_top;
+    uint32_t x_turn; /* the slot that is emptied next if there is no room */
     struct slot slot[VM_QUICK_SLOTS];
 } list;
 
@@ -64,43 +67,36 @@ static bool put_into(struct slot *slot, struct span *span)
     return true;
 }
 
+static bool is_at_top(const struct span *span)
+{
+    return span->start + span->bytes == vm_load_relaxed(&list.x_top);
+}
+
 /* False: there is no room. */
 static bool put(struct span *span)
 {
-    const char *const top = vm_load_relaxed(&list.x_top);
-    const bool is_at_top = !top || span->start + span->bytes == top;
+    const bool is_top = !vm_load_relaxed(&list.x_top) || is_at_top(span);
     const int32_t n_kib = kib(span->bytes);
-    if (n_kib > vm_load_relaxed(&list.x_room) || (is_at_top && n_kib > vm_load_relaxed(&list.x_top_room)))
+    if (n_kib > vm_load_relaxed(&list.x_room) || (is_top && n_kib > vm_load_relaxed(&list.x_top_room)))
         return false;
     for (struct slot *slot = list.slot; slot < list.slot + VM_QUICK_SLOTS; slot++) {
         if (vm_load_relaxed(&slot->x_span) || !put_into(slot, span))
             continue;
         change_room(-n_kib);
-        if (is_at_top)
+        if (is_top)
             vm_store_relaxed(&list.x_top, NULL);
         return true;
     }
     return false;
 }
 
-/* What is in the slot, NULL or TAKEN too. */
-static struct span *look(const struct slot *slot)
-{
-    return vm_load_acquire(&slot->x_span);
-}
-
-/* The bytes of what is in the slot, and the number of its arena; 0: nothing. */
-static size_t content(const struct slot *slot)
-{
-    const struct span *const span = look(slot);
-    return span && span != TAKEN ? vm_load_relaxed(&slot->x_what) : 0;
-}
-
 static struct span *take_from(struct slot *slot)
 {
-    struct span *span = look(slot);
-    if (!span || span == TAKEN || !vm_compare_exchange(&slot->x_span, &span, NULL))
+    struct span *span = vm_load_acquire(&slot->x_span);
+    if (!span || span == TAKEN || !vm_compare_exchange(&slot->x_span, &span, TAKEN))
         return NULL;
+    vm_store_relaxed(&slot->x_what, 0);
+    vm_store_release(&slot->x_span, NULL);
     change_room(kib(span->bytes));
     return span;
 }
@@ -121,16 +117,30 @@ static struct span *revive(struct span *span)
     return span;
 }
 
+/* The slot with the shortest block that fits. NULL: there is none. */
+static struct slot *find_fit(size_t bytes)
+{
+    struct slot *best = NULL;
+    size_t least = SIZE_MAX;
+    for (struct slot *slot = list.slot; slot < list.slot + VM_QUICK_SLOTS && least != bytes; slot++) {
+        const size_t slot_bytes = vm_load_relaxed(&slot->x_what) & ~(size_t)ARENA_MASK;
+        if (slot_bytes < least && vm_quick_fits(slot_bytes, bytes)) {
+            least = slot_bytes;
+            best = slot;
+        }
+    }
+    return best;
+}
+
 struct span *vm_quick_take(size_t bytes)
 {
-    for (struct slot *slot = list.slot; slot < list.slot + VM_QUICK_SLOTS; slot++) {
-        struct span *const span = (content(slot) & ~(size_t)ARENA_MASK) == bytes ? take_from(slot) : NULL;
-        if (span && span->bytes != bytes)
-            release(span); /* another thread put it there in the meantime */
-        else if (span)
-            return revive(span);
+    struct slot *const slot = find_fit(bytes);
+    struct span *const span = slot ? take_from(slot) : NULL;
+    if (span && !vm_quick_fits(span->bytes, bytes)) {
+        release(span); /* another thread put it there in the meantime */
+        return NULL;
     }
-    return NULL;
+    return span ? revive(span) : NULL;
 }
 
 /* The usual answer, and a quick one: all slots are looked at without a branch. */
@@ -138,7 +148,7 @@ static bool is_empty(void)
 {
     uintptr_t any = 0;
     for (size_t i = 0; i < VM_QUICK_SLOTS; i++)
-        any |= (uintptr_t)vm_load_relaxed(&list.slot[i].x_span);
+        any |= vm_load_relaxed(&list.slot[i].x_what);
     return any == 0;
 }
 
@@ -156,15 +166,40 @@ bool vm_quick_flush(void)
     return done;
 }
 
+/* Frees for good one of the blocks that wait, each in its turn. */
+static void release_next(void)
+{
+    for (size_t i = 0; i < VM_QUICK_SLOTS; i++) {
+        const uint32_t turn = vm_load_relaxed(&list.x_turn);
+        vm_store_relaxed(&list.x_turn, turn + 1);
+        struct span *const span = take_from(&list.slot[turn % VM_QUICK_SLOTS]);
+        if (span) {
+            release(span);
+            return;
+        }
+    }
+}
+
 bool vm_quick_free(struct span *span)
 {
     if (vm_exchange(&span->x_is_quick, 1))
         return false;
     if (put(span))
         return true;
-    vm_quick_flush(); /* of the frees in a row only a few are slow, then */
-    release(span);
+    release_next();
+    if (is_at_top(span) || !put(span)) /* below what is at the top more may be free than makes a trim due */
+        release(span);
     return true;
+}
+
+size_t vm_quick_bytes(size_t arena_index)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < VM_QUICK_SLOTS; i++) {
+        const size_t what = vm_load_relaxed(&list.slot[i].x_what);
+        bytes += (what & ARENA_MASK) == arena_index ? what & ~(size_t)ARENA_MASK : 0;
+    }
+    return bytes;
 }
 
 struct quick_totals vm_quick_totals(size_t arena_index)
@@ -173,7 +208,7 @@ struct quick_totals vm_quick_totals(size_t arena_index)
     if (VM_LIKELY(is_empty()))
         return totals;
     for (const struct slot *slot = list.slot; slot < list.slot + VM_QUICK_SLOTS; slot++) {
-        const size_t what = content(slot), bytes = what & ~(size_t)ARENA_MASK;
+        const size_t what = vm_load_relaxed(&slot->x_what), bytes = what & ~(size_t)ARENA_MASK;
         if (bytes == 0 || (arena_index != SPAN_NO_ARENA && arena_index != (what & ARENA_MASK)))
             continue;
         totals.n++;
@@ -185,7 +220,11 @@ struct quick_totals vm_quick_totals(size_t arena_index)
 
 void vm_quick_reset_in_child(void)
 {
-    for (struct slot *slot = list.slot; slot < list.slot + VM_QUICK_SLOTS; slot++)
-        if (look(slot) == TAKEN)
-            vm_store_relaxed(&slot->x_span, NULL); /* by a thread that is not here: its block is lost */
+    for (struct slot *slot = list.slot; slot < list.slot + VM_QUICK_SLOTS; slot++) {
+        if (vm_load_relaxed(&slot->x_span) != TAKEN)
+            continue;
+        vm_store_relaxed(&slot->x_what,
+                         0); /* a thread that is not here was filling or emptying it: its block is lost */
+        vm_store_relaxed(&slot->x_span, NULL);
+    }
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * quick.h - the quick list: middle blocks that were freed last, whole, for the next request of the same length.
+ * quick.h - the quick list: middle blocks that were freed of late, whole, for the next request of their length or little less.
  *
  * To coalesce a block with its neighbours, and to cut it out of them again, takes three locks each time; a buffer that comes
  * and goes needs none of it (deferred coalescing: P. R. Wilson and others, Dynamic Storage Allocation: A Survey and Critical
- * Review, IWMM 1995). The list is one for all threads, and short; its pages count as dirty ones. It is emptied before any
- * pages are taken, so that they are sought among all that are free, coalesced.
+ * Review, IWMM 1995). The list is one for all threads, and short; its pages count as dirty ones. It is emptied before pages are
+ * taken for a slab, and before an arena grows, so that they are sought among all that are free, coalesced.
  *
  *   a middle block          who may act                      next
  *   live                    the first to set x_is_quick      in a slot, if there is room; else it is none any more
@@ -18,11 +18,18 @@
 
 #include "pool/span.h"
 
-/* Frees a MIDDLE span: into the list, or, if that is full, for good, with all that is in it. False: it is free already, another
-   thread was quicker. Lock: none held. */
+/* Frees a MIDDLE span: into the list, for good if that is full, though another has to make way first. False: it is free already,
+   another thread was quicker. Lock: none held. */
 bool vm_quick_free(struct span *span);
 
-/* Out of the list: a MIDDLE span of this length. NULL: there is none. */
+/* Whether a span of span_bytes will do where `bytes`, whole pages, are needed: it is not longer than that by more than an
+   eighth. */
+VM_INLINE bool vm_quick_fits(size_t span_bytes, size_t bytes)
+{
+    return span_bytes - bytes <= bytes >> 3;
+}
+
+/* Out of the list: the shortest MIDDLE span that fits. NULL: there is none. */
 struct span *vm_quick_take(size_t bytes);
 
 /* Frees what is in the list for good. Returns whether there was anything. Lock: none held. */
@@ -41,6 +48,9 @@ struct quick_totals {
 
 /* What is in the list at this moment, of one arena, or with SPAN_NO_ARENA of all. */
 struct quick_totals vm_quick_totals(size_t arena_index);
+
+/* The bytes of one arena in it. */
+size_t vm_quick_bytes(size_t arena_index);
 
 /* For a fork child: see front/fork.c. */
 void vm_quick_reset_in_child(void);

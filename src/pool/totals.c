@@ -29,7 +29,7 @@ static struct arena_totals totals_locked(const struct arena *arena)
         .system_bytes_max = vm_pages_to_bytes(vm_load_relaxed(&arena->x_n_pages_max)),
         .free_bytes = vm_pages_to_bytes(buddy->n_free_pages),
         .dirty_bytes = vm_pages_to_bytes(vm_load_relaxed(&arena->x_n_dirty)),
-        .top_free_bytes = vm_pages_to_bytes(vm_buddy_top_free(buddy, buddy->n_pages)),
+        .top_free_bytes = vm_pages_to_bytes(vm_place_top_free(&arena->place, buddy->n_pages, buddy->n_pages)),
         .foreign_bytes = foreign_bytes(arena),
         .reserved_bytes = arena->limit ? (size_t)(arena->limit - arena->break_end) : 0,
         .record_bytes = vm_records_bytes(arena),

@@ -177,18 +177,6 @@ static void step_move(void)
     model.buddy.page = model.records = moved;
 }
 
-static void compare_top(void)
-{
-    uint32_t n_top = 0;
-    while (n_top < model.buddy.n_pages && model.is_free[model.buddy.n_pages - 1 - n_top])
-        n_top++;
-    const uint32_t enough = (uint32_t)unit_below(&model.seed, 2 + n_top + n_top / 2);
-    const uint32_t counted = vm_buddy_top_free(&model.buddy, enough);
-    assert_true(counted <= n_top);
-    assert_true(counted >= enough || counted == n_top);
-    assert_int_equal(vm_buddy_top_free(&model.buddy, UINT32_MAX), n_top);
-}
-
 static void step(uint32_t n_most)
 {
     const size_t dice = unit_below(&model.seed, 100);
@@ -202,7 +190,6 @@ static void step(uint32_t n_most)
         step_resize();
     else
         step_move();
-    compare_top();
     vm_buddy_check(&model.buddy);
 }
 

@@ -3,6 +3,7 @@
  * heap.c - one thread's heap, from the fast path down: which block comes next, the states of slabs, the
  * ring of slabs that ran empty, recasting. The checkers run after each step.
  */
+#include "heap/group.h"
 #include "heap/heap.h"
 #include <stdlib.h>
 #include <string.h>
@@ -298,19 +299,64 @@ static void fill_current(unsigned class_index)
         assert_non_null(alloc(vm_class_bytes(class_index)));
 }
 
+/* Blocks of the slab, as many from the first of a group on. */
+static void release_in_group(struct slab *slab, unsigned group_index, unsigned n)
+{
+    for (size_t k = 0; k < n; k++)
+        release(vm_slab_block(slab, group_index * (size_t)VM_WORD_BITS + k));
+}
+
+static void expect_in_group(const struct slab *slab, unsigned group_index, unsigned n)
+{
+    for (unsigned k = 0; k < n; k++) {
+        size_t index;
+        assert_true(vm_slab_index(slab, alloc(slab->span.block_bytes), &index));
+        assert_int_equal(index / VM_WORD_BITS, group_index);
+    }
+}
+
+/* Of a slab's groups those with enough free blocks serve first, each in its turn, then the others. */
+static void groups_take_turns(void **state)
+{
+    (void)state;
+    settle();
+    enum { SIZE = 16, ENOUGH = VM_ENOUGH_BLOCKS };
+    const unsigned class_index = vm_class_of(SIZE);
+    assert_non_null(alloc(SIZE));
+    fill_current(class_index);
+    struct slab *const slab = heap->current[class_index];
+    const unsigned last = slab->n_groups - 1U;
+    assert_in_range(last, 6, 255);
+    release_in_group(slab, 3, ENOUGH);
+    expect_in_group(slab, 3, ENOUGH); /* that is where it goes on from */
+    release_in_group(slab, 1, ENOUGH);
+    release_in_group(slab, 2, ENOUGH - 1);
+    release_in_group(slab, 4, 1);
+    release_in_group(slab, 5, ENOUGH + 1);
+    expect_in_group(slab, 5, ENOUGH + 1);
+    expect_in_group(slab, 1, ENOUGH);
+    expect_in_group(slab, 2, ENOUGH - 1);
+    expect_in_group(slab, 4, 1);
+    release_in_group(slab, 4, 1); /* its turn was the last: again only if no other has any */
+    expect_in_group(slab, 4, 1);
+    vm_heap_check(heap);
+    for (size_t k = 0; k < slab->n_blocks; k++)
+        release(vm_slab_block(slab, k));
+}
+
 /* A large heap passes over slabs with few free blocks, until they have more, or no pages are left. */
 static void few_holes_wait(void **state)
 {
     (void)state;
     settle();
-    enum { SIZE = 256, N_SLABS = VM_LARGE_HEAP_SLABS + 100, FEW = 3 };
+    enum { SIZE = 256, N_SLABS = VM_PICKY_CLASS_SLABS + 100, FEW = 3 };
     static struct slab *slabs[N_SLABS + VM_SLAB_DOUBLINGS_MAX];
     const unsigned class_index = vm_class_of(SIZE);
     for (size_t i = 0; i < (size_t)N_SLABS * VM_WORD_BITS; i++)
         assert_non_null(alloc(SIZE));
     fill_current(class_index);
     const size_t n_slabs = list_slabs(class_index, slabs, sizeof slabs / sizeof *slabs);
-    assert_in_range(n_slabs, VM_LARGE_HEAP_SLABS, N_SLABS + VM_SLAB_DOUBLINGS_MAX);
+    assert_in_range(n_slabs, VM_PICKY_CLASS_SLABS, N_SLABS + VM_SLAB_DOUBLINGS_MAX);
     for (size_t i = 0; i < n_slabs; i++)
         for (unsigned k = 0; k < FEW && slabs[i]->n_blocks >= VM_WORD_BITS; k++)
             release(vm_slab_block(slabs[i], k));
@@ -331,7 +377,7 @@ static void few_holes_wait(void **state)
         release(vm_slab_block(slabs[i], FEW));
         n_free += FEW + 1;
     }
-    assert_true(n_free > (size_t)FEW * VM_LARGE_HEAP_SLABS);
+    assert_true(n_free > (size_t)FEW * VM_PICKY_CLASS_SLABS);
     for (size_t i = 0; i < n_free; i++)
         assert_in_range(vm_slab_count_free(slab_of(alloc(SIZE))), 0, FEW);
     assert_int_equal(take_census().n_slabs, n_before + 1);
@@ -584,10 +630,19 @@ static void checker(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lowest_first),     cmocka_unit_test(every_class),    cmocka_unit_test(states),
-        cmocka_unit_test(holes_are_filled), cmocka_unit_test(few_holes_wait), cmocka_unit_test(ring),
-        cmocka_unit_test(coming_and_going), cmocka_unit_test(recasting),      cmocka_unit_test(random_blocks),
-        cmocka_unit_test(lost_in_near_map), cmocka_unit_test(misuses),        cmocka_unit_test(checker),
+        cmocka_unit_test(lowest_first),
+        cmocka_unit_test(every_class),
+        cmocka_unit_test(states),
+        cmocka_unit_test(holes_are_filled),
+        cmocka_unit_test(groups_take_turns),
+        cmocka_unit_test(few_holes_wait),
+        cmocka_unit_test(ring),
+        cmocka_unit_test(coming_and_going),
+        cmocka_unit_test(recasting),
+        cmocka_unit_test(random_blocks),
+        cmocka_unit_test(lost_in_near_map),
+        cmocka_unit_test(misuses),
+        cmocka_unit_test(checker),
     };
     return cmocka_run_group_tests_name("heap", tests, begin, NULL);
 }

@@ -99,6 +99,16 @@ static void step_give(uint32_t most)
     give(index, n);
 }
 
+static void compare_top(void)
+{
+    uint32_t n_top = 0;
+    while (n_top < n_pages && is_free[n_pages - 1 - n_top])
+        n_top++;
+    const uint32_t enough = (uint32_t)unit_below(&seed, 2 + n_top + n_top / 2);
+    assert_int_equal(vm_place_top_free(&place, n_pages, enough), vm_min_size(enough, n_top));
+    assert_int_equal(vm_place_top_free(&place, n_pages, UINT32_MAX), n_top);
+}
+
 static void check_harmed(void *argument)
 {
     static struct buddy_page records[2 * GROUP];
@@ -145,6 +155,7 @@ static void random_steps(uint32_t n, uint32_t most, unsigned n_steps, uint64_t f
             step_claim(most);
         else
             step_give(dice < 55 ? n : most);
+        compare_top();
         find(size_below(most), 0);
     }
 }

@@ -3,6 +3,7 @@
 #include "pool/quick.h"
 #include <pthread.h>
 #include <string.h>
+#include "base/bits.h"
 #include "kernel/kernel.h"
 #include "large/large.h"
 #include "pool/dirty.h"
@@ -77,7 +78,54 @@ static void comes_and_goes(void **state)
     unit_assert_returns(come_and_go, NULL);
 }
 
-/* A request of another length empties the list first; its pages are free then, and coalesced. */
+/* A block waits for a request of its length or an eighth less, and keeps its length; the shortest that fits is taken. */
+static void fit(void *argument)
+{
+    (void)argument;
+    begin();
+    const size_t unit = vm_max_size(vm_kernel.page_bytes, 16 * VM_KIB);
+    got(8 * VM_MIB); /* so that an eighth of it may wait */
+    char *const room = got(7 * unit), *const block = got(9 * unit), *const longer = got(10 * unit),
+                *const last = got(SMALL_BYTES);
+    give(room);
+    vm_quick_flush();
+    give(longer);
+    give(block);
+    UNIT_REQUIRE(totals().n == 2);
+    UNIT_REQUIRE(got(8 * unit) == block && vm_pagemap_find(block)->bytes == 9 * unit);
+    struct span *const span = vm_pagemap_find(block);
+    UNIT_REQUIRE(vm_large_resize(span, 9 * unit) == block); /* it has the room already */
+    UNIT_REQUIRE(vm_large_resize(span, 8 * unit) == block && span->bytes == 9 * unit && totals().n == 1);
+    UNIT_REQUIRE(vm_large_resize(span, 7 * unit) == block && span->bytes == 7 * unit);
+    UNIT_REQUIRE(vm_large_resize(span, 9 * unit) == block && span->bytes == 9 * unit);
+    give(block);
+    unsigned char *const zeroed = vm_large_alloc_zeroed(8 * unit);
+    UNIT_REQUIRE((char *)zeroed == block && unit_is_filled(zeroed, 9 * unit, 0));
+    give(zeroed);
+    UNIT_REQUIRE(totals().n == 2);
+    char *const shorter = got(7 * unit);
+    UNIT_REQUIRE(shorter == room && totals().n == 2);
+    give(shorter);
+    give(last);
+    check_all();
+}
+
+static void fits(void **state)
+{
+    (void)state;
+    unit_assert_returns(fit, NULL);
+}
+
+/* Takes all that is free, in a block that the list has nothing for. */
+static void *take_the_rest(void)
+{
+    const struct arena_totals arena = vm_arena_totals(vm_pool_arena(0));
+    UNIT_REQUIRE(arena.top_free_bytes == arena.free_bytes);
+    return got(arena.free_bytes);
+}
+
+/* A request of another length leaves what waits alone while there are pages beside it; before a slab takes any, and before the
+   heap grows, the list is emptied, its pages are free then, and coalesced. */
 static void make_way(void *argument)
 {
     (void)argument;
@@ -85,8 +133,16 @@ static void make_way(void *argument)
     char *const low = got(SMALL_BYTES), *const high = got(SMALL_BYTES), *const last = got(SMALL_BYTES);
     give(low);
     give(high);
+    char *const beside = got(2 * SMALL_BYTES);
+    UNIT_REQUIRE(beside > last && totals().n == 2);
+    char *const rest = take_the_rest();
     UNIT_REQUIRE(totals().n == 2);
-    UNIT_REQUIRE(got(2 * SMALL_BYTES) == low && totals().n == 0);
+    const uint64_t n_grown = vm_pool_arena(0)->counts.n_grown;
+    UNIT_REQUIRE(got(2 * SMALL_BYTES) == low && totals().n == 0 &&
+                 vm_pool_arena(0)->counts.n_grown == n_grown);
+    give(rest);
+    give(beside);
+    vm_quick_flush();
     give(low);
     UNIT_REQUIRE(totals().bytes == 2 * SMALL_BYTES);
     struct span span = {.kind = SPAN_SLAB};
@@ -141,7 +197,7 @@ static void stay_small(void *argument)
         blocks[i] = got(SMALL_BYTES);
     for (unsigned i = 0; i < 40; i++) {
         give(blocks[i]);
-        UNIT_REQUIRE(totals().n <= VM_QUICK_SLOTS && totals().bytes < ENOUGH_BYTES);
+        UNIT_REQUIRE(totals().n <= VM_QUICK_SLOTS);
         UNIT_REQUIRE(is_within_dirty_bound());
         check_all();
     }
@@ -157,8 +213,9 @@ static void stay_small(void *argument)
         blocks[i] = got(BYTES);
     for (unsigned i = 7; i-- > 0;) {
         give(blocks[i]);
-        UNIT_REQUIRE(bytes_at_break() < ENOUGH_BYTES);
+        UNIT_REQUIRE(vm_arena_totals(vm_pool_arena(0)).top_free_bytes < ENOUGH_BYTES);
     }
+    UNIT_REQUIRE(bytes_at_break() < ENOUGH_BYTES); /* nothing is live any more */
     vm_quick_flush();
     vm_store_relaxed(&vm_arena_policy.x_trim_threshold, 0);
     vm_store_relaxed(&vm_arena_policy.x_top_pad, 0);
@@ -310,8 +367,10 @@ static void is_freed_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(comes_and_goes),  cmocka_unit_test(makes_way), cmocka_unit_test(stays_small),
-        cmocka_unit_test(waits_elsewhere), cmocka_unit_test(is_shared), cmocka_unit_test(is_freed_once),
+        cmocka_unit_test(comes_and_goes),  cmocka_unit_test(fits),
+        cmocka_unit_test(makes_way),       cmocka_unit_test(stays_small),
+        cmocka_unit_test(waits_elsewhere), cmocka_unit_test(is_shared),
+        cmocka_unit_test(is_freed_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
