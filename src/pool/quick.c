@@ -72,10 +72,16 @@ static bool is_at_top(const struct span *span)
     return span->start + span->bytes == vm_load_relaxed(&list.x_top);
 }
 
+/* Whether what is at the top may be no more than x_top_room with the span. */
+static bool counts_at_top(const struct span *span)
+{
+    return !vm_load_relaxed(&list.x_top) || is_at_top(span);
+}
+
 /* False: there is no room. */
 static bool put(struct span *span)
 {
-    const bool is_top = !vm_load_relaxed(&list.x_top) || is_at_top(span);
+    const bool is_top = counts_at_top(span);
     const int32_t n_kib = kib(span->bytes);
     if (n_kib > vm_load_relaxed(&list.x_room) || (is_top && n_kib > vm_load_relaxed(&list.x_top_room)))
         return false;
@@ -186,8 +192,11 @@ bool vm_quick_free(struct span *span)
         return false;
     if (put(span))
         return true;
-    release_next();
-    if (is_at_top(span) || !put(span)) /* below what is at the top more may be free than makes a trim due */
+    if (counts_at_top(span) && kib(span->bytes) > vm_load_relaxed(&list.x_top_room))
+        vm_quick_flush(); /* what waits may be all that keeps a trim from being due */
+    else
+        release_next();
+    if (is_at_top(span) || !put(span))
         release(span);
     return true;
 }

@@ -211,6 +211,13 @@ static void ride_tides(void *argument)
         const size_t dirty_bytes = vm_pool_totals().dirty_bytes;
         UNIT_REQUIRE(dirty_bytes >= size - size / 8 && dirty_bytes <= size + size / 8);
     }
+    struct span elsewhere = {.kind = SPAN_SLAB}; /* what is live in other arenas counts, too */
+    if (*(enum break_kind *)argument == WITHOUT_BREAK) {
+        UNIT_REQUIRE(vm_pool_take(&elsewhere, 65 * VM_MIB, vm_kernel.page_bytes) && n_arenas() == 2);
+        flow_and_ebb(8);
+        UNIT_REQUIRE(vm_pool_totals().dirty_bytes <= VM_DIRTY_BYTES_MIN);
+        vm_pool_give(&elsewhere, 0);
+    }
     for (unsigned i = 0; i < 10; i++) { /* but nothing for those that are larger */
         flow_and_ebb(48);
         UNIT_REQUIRE(vm_pool_totals().dirty_bytes <= VM_DIRTY_BYTES_MIN);

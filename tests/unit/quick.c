@@ -67,7 +67,8 @@ static void come_and_go(void *argument)
     unsigned char *const zeroed = vm_large_alloc_zeroed(BYTES);
     UNIT_REQUIRE((char *)zeroed == block && unit_is_filled(zeroed, BYTES, 0));
     give(zeroed);
-    UNIT_REQUIRE(vm_large_alloc(BYTES, 1 << 20) != block); /* aligned as nobody in the list has to be */
+    UNIT_REQUIRE((uintptr_t)vm_large_alloc(BYTES, VM_MIB) % VM_MIB ==
+                 0); /* as nobody in the list has to be */
     give(other);
     check_all();
 }
@@ -83,27 +84,30 @@ static void fit(void *argument)
 {
     (void)argument;
     begin();
-    const size_t unit = vm_max_size(vm_kernel.page_bytes, 16 * VM_KIB);
+    const size_t unit = vm_max_size(vm_kernel.page_bytes, 8 * VM_KIB);
     got(8 * VM_MIB); /* so that an eighth of it may wait */
-    char *const room = got(7 * unit), *const block = got(9 * unit), *const longer = got(10 * unit),
-                *const last = got(SMALL_BYTES);
+    char *const room = got(15 * unit), *const block = got(17 * unit), *const longer = got(18 * unit);
+    char *const last = got(SMALL_BYTES);
     give(room);
     vm_quick_flush();
     give(longer);
     give(block);
     UNIT_REQUIRE(totals().n == 2);
-    UNIT_REQUIRE(got(8 * unit) == block && vm_pagemap_find(block)->bytes == 9 * unit);
+    UNIT_REQUIRE(got(16 * unit) == block && got(18 * unit) == longer);
+    give(block); /* in the other order */
+    give(longer);
+    UNIT_REQUIRE(got(16 * unit) == block && vm_pagemap_find(block)->bytes == 17 * unit);
     struct span *const span = vm_pagemap_find(block);
-    UNIT_REQUIRE(vm_large_resize(span, 9 * unit) == block); /* it has the room already */
-    UNIT_REQUIRE(vm_large_resize(span, 8 * unit) == block && span->bytes == 9 * unit && totals().n == 1);
-    UNIT_REQUIRE(vm_large_resize(span, 7 * unit) == block && span->bytes == 7 * unit);
-    UNIT_REQUIRE(vm_large_resize(span, 9 * unit) == block && span->bytes == 9 * unit);
+    UNIT_REQUIRE(vm_large_resize(span, 17 * unit) == block); /* it has the room already */
+    UNIT_REQUIRE(vm_large_resize(span, 16 * unit) == block && span->bytes == 17 * unit && totals().n == 1);
+    UNIT_REQUIRE(vm_large_resize(span, 15 * unit) == block && span->bytes == 15 * unit);
+    UNIT_REQUIRE(vm_large_resize(span, 17 * unit) == block && span->bytes == 17 * unit);
     give(block);
-    unsigned char *const zeroed = vm_large_alloc_zeroed(8 * unit);
-    UNIT_REQUIRE((char *)zeroed == block && unit_is_filled(zeroed, 9 * unit, 0));
+    unsigned char *const zeroed = vm_large_alloc_zeroed(16 * unit);
+    UNIT_REQUIRE((char *)zeroed == block && unit_is_filled(zeroed, 17 * unit, 0));
     give(zeroed);
     UNIT_REQUIRE(totals().n == 2);
-    char *const shorter = got(7 * unit);
+    char *const shorter = got(15 * unit);
     UNIT_REQUIRE(shorter == room && totals().n == 2);
     give(shorter);
     give(last);
@@ -215,7 +219,7 @@ static void stay_small(void *argument)
         give(blocks[i]);
         UNIT_REQUIRE(vm_arena_totals(vm_pool_arena(0)).top_free_bytes < ENOUGH_BYTES);
     }
-    UNIT_REQUIRE(bytes_at_break() < ENOUGH_BYTES); /* nothing is live any more */
+    UNIT_REQUIRE(bytes_at_break() < ENOUGH_BYTES);
     vm_quick_flush();
     vm_store_relaxed(&vm_arena_policy.x_trim_threshold, 0);
     vm_store_relaxed(&vm_arena_policy.x_top_pad, 0);
@@ -225,6 +229,28 @@ static void stay_small(void *argument)
         UNIT_REQUIRE(totals().n == 0);
     }
     check_all();
+}
+
+/* The block at the break comes last, when as many wait below it as may: it does not wait to keep them there. */
+static void make_trim_due(void *argument)
+{
+    (void)argument;
+    begin();
+    vm_store_relaxed(&vm_arena_policy.x_is_trim_lazy, false);
+    got(8 * VM_MIB); /* so that an eighth of it may wait */
+    char *blocks[7];
+    for (unsigned i = 0; i < 7; i++)
+        blocks[i] = got(BYTES);
+    for (unsigned i = 0; i < 7; i++)
+        give(blocks[i]);
+    UNIT_REQUIRE(vm_arena_totals(vm_pool_arena(0)).free_bytes + totals().bytes < ENOUGH_BYTES);
+    check_all();
+}
+
+static void trims_when_due(void **state)
+{
+    (void)state;
+    unit_assert_returns(make_trim_due, NULL);
 }
 
 static void stays_small(void **state)
@@ -367,10 +393,9 @@ static void is_freed_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(comes_and_goes),  cmocka_unit_test(fits),
-        cmocka_unit_test(makes_way),       cmocka_unit_test(stays_small),
-        cmocka_unit_test(waits_elsewhere), cmocka_unit_test(is_shared),
-        cmocka_unit_test(is_freed_once),
+        cmocka_unit_test(comes_and_goes), cmocka_unit_test(fits),           cmocka_unit_test(makes_way),
+        cmocka_unit_test(stays_small),    cmocka_unit_test(trims_when_due), cmocka_unit_test(waits_elsewhere),
+        cmocka_unit_test(is_shared),      cmocka_unit_test(is_freed_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
