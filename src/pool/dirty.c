@@ -105,11 +105,9 @@ static size_t quick_pages(const struct arena *arena)
     return vm_load_relaxed(&arena->x_n_quick);
 }
 
-size_t vm_dirty_look_at_quick(struct arena *arena)
+void vm_dirty_look_at_quick(struct arena *arena)
 {
-    const size_t n_quick = vm_quick_bytes(arena->index) >> vm_kernel.page_shift;
-    vm_store_relaxed(&arena->x_n_quick, n_quick);
-    return n_quick;
+    vm_store_relaxed(&arena->x_n_quick, vm_quick_bytes(arena->index) >> vm_kernel.page_shift);
 }
 
 size_t vm_dirty_used(const struct arena *arena)

@@ -28,8 +28,8 @@ void vm_dirty_note_tide(struct arena *arena, size_t n_taken);
 /* A middle block took n_pages; n_missed of them were clean though as much was live of late: they were given back in between. */
 void vm_dirty_note_missed(struct arena *arena, size_t n_pages, size_t n_missed);
 
-/* Counts the pages that the quick list has of the arena, which all below go by, and returns how many. Lock: none needed. */
-size_t vm_dirty_look_at_quick(struct arena *arena);
+/* Counts the pages that the quick list has of the arena, for all below to go by. Lock: none needed. */
+void vm_dirty_look_at_quick(struct arena *arena);
 
 /* So many dirty free pages any arena may keep. */
 size_t vm_dirty_min(void);
