@@ -378,16 +378,6 @@ static bool refill_locked(struct heap *heap, unsigned class_index, struct list *
     return attach_any(heap, slab);
 }
 
-/* How many slabs of the class the heap has, counted up to what vm_slab_create asks for. */
-static unsigned count_slabs_locked(const struct heap *heap, unsigned class_index)
-{
-    unsigned n = 0;
-    for (struct list_node *node = heap->slabs[class_index].first; node && n < VM_SLAB_DOUBLINGS_MAX;
-         node = node->next)
-        n++;
-    return n;
-}
-
 /* A block of the attached group. Needs: to act as owner. */
 static void *take_attached(struct heap *heap, unsigned class_index)
 {
@@ -436,7 +426,7 @@ static void *take(struct heap *heap, unsigned class_index, bool may_be_compound,
     void *const block = may_be_compound ? take_any_locked(heap, class_index, &emptied)
                                         : take_locked(heap, class_index, &emptied);
     if (!block) {
-        *n_owned = count_slabs_locked(heap, class_index);
+        *n_owned = heap->n_slabs[class_index];
         vm_retired_note_regret(heap, class_index);
     }
     vm_lock_release(&heap->lock);
@@ -577,8 +567,10 @@ void vm_heap_check(struct heap *heap)
                      (heap->bin[k].group == &vm_heap_no_blocks ||
                       (is_own && heap->bin[k].group >= slab->group &&
                        heap->bin[k].group < slab->group + slab->n_groups))); /* H2 */
-        for (struct list_node *node = heap->slabs[i].first; node; node = node->next)
+        uint32_t n_slabs = 0;
+        for (struct list_node *node = heap->slabs[i].first; node; node = node->next, n_slabs++)
             check_slab(heap, vm_slab_of_node(node), i, SLAB_LISTED);
+        VM_CHECK(n_slabs == heap->n_slabs[i]); /* H1 */
     }
     vm_lock_release(&heap->lock);
 }

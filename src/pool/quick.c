@@ -232,8 +232,8 @@ void vm_quick_reset_in_child(void)
     for (struct slot *slot = list.slot; slot < list.slot + VM_QUICK_SLOTS; slot++) {
         if (vm_load_relaxed(&slot->x_span) != TAKEN)
             continue;
-        vm_store_relaxed(&slot->x_what,
-                         0); /* a thread that is not here was filling or emptying it: its block is lost */
+        /* A thread that is not here was filling or emptying it: its block is lost. */
+        vm_store_relaxed(&slot->x_what, 0);
         vm_store_relaxed(&slot->x_span, NULL);
     }
 }

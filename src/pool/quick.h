@@ -18,8 +18,8 @@
 
 #include "pool/span.h"
 
-/* Frees a MIDDLE span: into the list, for good if that is full, though another has to make way first. False: it is free already,
-   another thread was quicker. Lock: none held. */
+/* Frees a MIDDLE span: into the list, if need be in the place of another; for good, if there is no room even so. False: it is
+   free already, another thread was quicker. Lock: none held. */
 bool vm_quick_free(struct span *span);
 
 /* Whether a span of span_bytes will do where `bytes`, whole pages, are needed: it is not longer than that by more than an
