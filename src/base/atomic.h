@@ -6,6 +6,7 @@
 #ifndef VM_BASE_ATOMIC_H
 #define VM_BASE_ATOMIC_H
 
+#include "base/compiler.h"
 #include "base/config.h"
 
 #if VM_THREADS
@@ -77,6 +78,17 @@
 #else
 #define vm_is_relaxed(pointer, value) (vm_load_relaxed(pointer) == (value))
 #endif
+
+/* An address and a word of memory, added. */
+VM_INLINE uintptr_t vm_plus_relaxed(uintptr_t address, const uintptr_t *word)
+{
+#if defined(__x86_64__) && defined(__LP64__) && !defined(VM_THREAD_SANITIZER)
+    __asm__("addq %1, %0" : "+r"(address) : "m"(*word) : "cc"); /* compilers take two for this, too */
+    return address;
+#else
+    return address + vm_load_relaxed(word);
+#endif
+}
 
 /* Adds to a counter that one thread (or one lock's holder) writes and others may read: no locked
    instruction. */

@@ -38,6 +38,18 @@
         opaque_;                                                                                             \
     })
 
+/* The same, and kept out of the register in which functions return, where GCC would put it, and move it again. */
+#if defined(__x86_64__)
+#define VM_OPAQUE_ASIDE(address)                                                                             \
+    __extension__({                                                                                          \
+        __typeof__(address) opaque_ = (address);                                                             \
+        __asm__("" : "+d"(opaque_));                                                                         \
+        opaque_;                                                                                             \
+    })
+#else
+#define VM_OPAQUE_ASIDE VM_OPAQUE
+#endif
+
 /* One thread-local word, reached without a call: anything else would let the loader allocate inside
    malloc. */
 #if !VM_THREADS

@@ -17,6 +17,7 @@ enum {
     VM_GRANULE_SHIFT = 10,
     VM_LEAF_ADDRESS_BITS = sizeof(void *) == 8 ? 30 : 24,
     VM_NEAR_ENTRIES = 256,
+    VM_NEAR_ALIGN = 64,
     VM_N_ARENAS_MAX = 4,
     VM_ARENA_GROUPS = 1,
 };
@@ -25,6 +26,7 @@ enum {
     VM_GRANULE_SHIFT = 14,                          /* the smallest slab, but where memory is little */
     VM_LEAF_ADDRESS_BITS = 30,                      /* 1 GiB */
     VM_NEAR_ENTRIES = 1 << (32 - VM_GRANULE_SHIFT), /* distinct for 4 GiB */
+    VM_NEAR_ALIGN = 4096,                           /* so that whole pages of entries can be purged */
     VM_N_ARENAS_MAX = 256,
     VM_ARENA_GROUPS = 16, /* of 1024 pages each: see place.h */
 };

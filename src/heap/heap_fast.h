@@ -32,7 +32,7 @@ VM_INLINE void *vm_heap_take(const struct bin *bin, vm_word mask)
 /* The bin of a small request; for size 0 one that never has blocks. */
 VM_INLINE const struct bin *vm_heap_small_bin(size_t size)
 {
-    const size_t rounded = VM_OPAQUE(vm_round_up(size, VM_BLOCK_ALIGN));
+    const size_t rounded = VM_OPAQUE_ASIDE(vm_round_up(size, VM_BLOCK_ALIGN));
     const size_t distance = rounded / (VM_BLOCK_ALIGN / sizeof(struct bin));
     return (const struct bin *)(const void *)((const char *)vm_heap_self->bin + distance);
 }

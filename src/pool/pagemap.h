@@ -14,7 +14,7 @@
  * slot for each of its pages, so that the map is as small as the memory, and slabs may be smaller than granules.
  *
  * The near map is a direct-mapped table of slabs by granule number: one load for free's lookup. Its entries
- * are distances from an empty descriptor behind the table, so that a zero entry leads to "no slab" without a
+ * are distances from an empty descriptor before the table, so that a zero entry leads to "no slab" without a
  * test. Two granules 4 GiB apart share an entry; who loses is found through the root.
  */
 #ifndef VM_POOL_PAGEMAP_H
@@ -25,8 +25,8 @@
 #include "pool/span.h"
 
 struct near_map {
-    uintptr_t x_slab_distance[VM_NEAR_ENTRIES];
     VM_ALIGNED(VM_CACHE_LINE) char no_slab[256]; /* an all-zero descriptor: its heap is nobody's */
+    VM_ALIGNED(VM_NEAR_ALIGN) uintptr_t x_slab_distance[VM_NEAR_ENTRIES];
 };
 extern struct near_map vm_near_map;
 
@@ -39,12 +39,13 @@ extern uint32_t vm_pagemap_n_used[VM_ROOT_ENTRIES];
    faults. */
 VM_INLINE struct span *vm_pagemap_near(const void *address)
 {
-    struct near_map *const map = VM_OPAQUE(&vm_near_map);
+    const struct near_map *const map = VM_OPAQUE(&vm_near_map);
     /* 32 bits, so that the shift alone does where entries are distinct for 4 GiB. */
     const uint32_t slot = (uint32_t)(uintptr_t)address >> VM_GRANULE_SHIFT & (VM_NEAR_ENTRIES - 1);
+    const uintptr_t *const table = map->x_slab_distance;
     /* Pairs with enter_near in pagemap.c. Relaxed: for a live block, whoever passed the pointer on ordered
        it. */
-    return (struct span *)((uintptr_t)map->no_slab + vm_load_relaxed(&map->x_slab_distance[slot]));
+    return (struct span *)vm_plus_relaxed((uintptr_t)map->no_slab, &table[slot]);
 }
 
 /* The span of a slab's address, or of the first page of another span; NULL for anything else. */

@@ -5,6 +5,6 @@
  */
 #include "pool/pagemap.h"
 
-VM_ALIGNED(4 * VM_KIB) struct near_map vm_near_map; /* so that its pages can be purged */
+struct near_map vm_near_map;
 struct leaf *vm_pagemap_x_root[VM_ROOT_ENTRIES];
 uint32_t vm_pagemap_n_used[VM_ROOT_ENTRIES];

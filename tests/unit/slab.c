@@ -129,7 +129,7 @@ static void every_address(void **state)
     }
 }
 
-/* The all-zero descriptor behind the near map has no blocks, whatever the address. */
+/* The all-zero descriptor before the near map has no blocks, whatever the address. */
 static void empty_slab(void **state)
 {
     (void)state;
