@@ -15,8 +15,8 @@ REASONS = {
         "threads wait for each other more often: 90,000 changes between them, mimalloc's 67,000 (0047)",
         "python-objects": "Its blocks die in the order in which they came: a new one is in no cache, where tcmalloc hands out the one that "
         "was freed last. Half of the wait is hidden (0041)",
-        "trees": "The trees are as quick as with the peers, the graph's exchanges of edges are not: blocks come from other lines than those "
-        "that were just freed, but that is not all of it (0047)",
+        "trees": "The graph's exchanges of edges: the free blocks of a full heap are few in each word of bits, so that each fifth malloc is a "
+        "slow call (0055), and come from other lines than those that were just freed (0047)",
     },
     "threads": {
         "mixed": "Each thread fills a heap of its own first: 290 MiB with 16, 30 with one, and 83,000 page faults, 11,700 with one; "

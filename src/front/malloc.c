@@ -23,8 +23,7 @@ static void *out_of_memory(void)
 }
 
 /* Not this heap but its taker serves; or the pool has nothing for the class: once more with what others keep, then
-   whatever free block there is, if need be of a larger class. That block is zeroed, as calloc clears no more than the
-   smaller class's bytes. */
+   whatever free block there is, if need be of a larger class. */
 VM_COLD static void *alloc_otherwise(size_t size, unsigned class_index)
 {
     if (vm_heap_self->taker)
@@ -127,12 +126,22 @@ VM_NOINLINE static void free_any(void *block)
         vm_misuse_abort("free", block);
 }
 
-/* Another thread's block has its path here, without the page map. */
+/* Frees a block of one of the calling thread's slabs that have compound blocks, or that others freed into. False: it is none. */
+static bool free_own(struct slab *slab, const void *block)
+{
+    size_t index;
+    if (vm_load_relaxed(&slab->x_heap) != vm_heap_self || !vm_slab_index(slab, block, &index))
+        return false;
+    vm_heap_free(slab, index);
+    return true;
+}
+
+/* Another thread's block has its path here, as have compound blocks, without the page map. */
 VM_NOINLINE void vm_free_slow(void *block)
 {
     struct slab *const slab = (struct slab *)vm_pagemap_near(block);
     const bool is_plain = !vm_heap_self->taker && !vm_load_relaxed(&vm_heap_policy.x_perturb);
-    if (VM_UNLIKELY(!is_plain) || !vm_remote_free_live(slab, block))
+    if (VM_UNLIKELY(!is_plain) || (!free_own(slab, block) && !vm_remote_free_live(slab, block)))
         free_any(block);
 }
 
@@ -179,7 +188,8 @@ VM_NOINLINE static void *calloc_slow(size_t bytes)
         return vm_heap_self->taker->calloc(bytes);
     if (bytes <= vm_load_relaxed(&vm_large_policy.x_slab_max)) {
         void *const block = vm_malloc_slow(bytes);
-        return block ? cleared(block, vm_class_bytes(vm_class_of(bytes ? bytes : 1))) : NULL;
+        return block ? cleared(block, vm_malloc_usable_size(block))
+                     : NULL; /* it may be larger than its class's */
     }
     vm_heap_first_call();
     if (VM_UNLIKELY(vm_heap_self->taker != NULL))

@@ -29,24 +29,26 @@ static unsigned length_of(size_t bytes, size_t part_bytes)
 /* Of free blocks, those with which a run of `length` begins. */
 static vm_word runs_of(vm_word free, unsigned length)
 {
-    for (unsigned n = 1, step; free && n < length; n += step) {
+    for (unsigned n = 1, step; n < length; n += step) {
         step = length - n < n ? length - n : n;
         free &= free >> step;
     }
     return free;
 }
 
-/* The first run of `length` free blocks in one group of the slab. False: there is none. */
+/* The first run of `length` free blocks in one group of the slab. False: there is none. All groups are looked at, from the last
+   one on: no branch depends on what is free, which no processor foresees. */
 static bool find_run(const struct slab *slab, unsigned length, size_t *index)
 {
-    for (size_t i = 0; i < slab->n_groups; i++) {
+    vm_word first = 0;
+    size_t at = 0;
+    for (size_t i = slab->n_groups; i-- > 0;) {
         const vm_word runs = runs_of(vm_load_relaxed(&slab->group[i].x_mask), length);
-        if (runs) {
-            *index = i * VM_WORD_BITS + vm_bits_lowest(runs);
-            return true;
-        }
+        at = runs ? i : at;
+        first = runs ? runs : first;
     }
-    return false;
+    *index = at * VM_WORD_BITS + vm_bits_lowest(first | (vm_word)1 << (VM_WORD_BITS - 1));
+    return first != 0;
 }
 
 static void set_joined(struct slab *slab, size_t group_index, vm_word joined)
@@ -178,10 +180,7 @@ void *vm_compound_take(struct heap *heap, unsigned class_index)
     if (length > 1)
         join(host, index >> VM_WORD_SHIFT, bits);
     vm_store_relaxed(mask, vm_load_relaxed(mask) & ~bits);
-    char *const block = vm_slab_block(host, index);
-    /* calloc clears no more than the class's bytes. */
-    __builtin_memset(block + bytes, 0, length * host->span.block_bytes - bytes);
-    return block;
+    return vm_slab_block(host, index);
 }
 
 void *vm_compound_take_from_next(struct heap *heap, unsigned class_index)

@@ -7,56 +7,47 @@
 
 #include "slab/slab.h"
 
-enum { VM_ENOUGH_BLOCKS = 4 }; /* free ones in a group that is worth a change to it */
-
-/* The first group from `group` on, and before `end`, that has n_blocks free ones; `end` if none has. */
-VM_INLINE struct slab_group *vm_group_find(struct slab_group *group, const struct slab_group *end,
-                                           unsigned n_blocks)
+/* The first group from `group` on, and before `end`, that has a free block; `end` if none has. */
+VM_INLINE struct slab_group *vm_group_find(struct slab_group *group, const struct slab_group *end)
 {
-    for (; group < end; group++) {
-        vm_word mask = vm_load_relaxed(&group->x_mask);
-#pragma GCC unroll 4
-        for (unsigned n = 1; n < n_blocks; n++)
-            mask &= mask - 1; /* of no bits none go */
-        if (mask)
-            break;
-    }
+    while (group < end && !vm_load_relaxed(&group->x_mask))
+        group++;
     return group;
 }
 
-VM_INLINE bool vm_group_has(struct slab *slab, unsigned n_blocks)
-{
-    const struct slab_group *const end = slab->group + slab->n_groups;
-    return vm_group_find(slab->group, end, n_blocks) < end;
-}
-
-/* The first group from behind `last` on, and at last there, that has n_blocks free ones. NULL: none has. */
-VM_INLINE struct slab_group *vm_group_after(struct slab *slab, struct slab_group *last, unsigned n_blocks)
+/*
+ * Where blocks come from when group `last`, the slab's or any other, has none: the next one that has some, so that each has a
+ * whole turn of time to collect them; behind the slab's last group its first one, if `wraps`. NULL: none has.
+ */
+VM_INLINE struct slab_group *vm_group_next(struct slab *slab, struct slab_group *last, bool wraps)
 {
     struct slab_group *const first = slab->group, *const end = first + slab->n_groups;
-    const bool is_ours = (uintptr_t)last >= (uintptr_t)first && (uintptr_t)last < (uintptr_t)end;
-    struct slab_group *const next = is_ours ? last + 1 : first;
-    struct slab_group *group = vm_group_find(next, end, n_blocks);
-    if (group < end)
+    const bool is_turn =
+        slab->n_groups > 1 && (uintptr_t)last - (uintptr_t)first < (uintptr_t)end - (uintptr_t)first;
+    struct slab_group *const next = is_turn ? last + 1 : first;
+    struct slab_group *group = vm_group_find(next, end);
+    if (VM_LIKELY(group < end))
         return group;
-    group = vm_group_find(first, next, n_blocks);
+    if (!wraps || !is_turn)
+        return NULL;
+    group = vm_group_find(first, next);
     return group < next ? group : NULL;
 }
 
-/*
- * Where blocks come from when group `last`, the slab's or any other, has none: each group in turn, so that all have time to
- * collect some, and one that has enough of them before others, as each change is a slow call that no processor foresees. NULL:
- * the slab has none.
- */
-VM_INLINE struct slab_group *vm_group_next(struct slab *slab, struct slab_group *last)
+/* Whether a mask of the slab has a free block. */
+VM_INLINE bool vm_group_has_any(struct slab *slab)
 {
-    struct slab_group *const end = slab->group + slab->n_groups;
-    if (slab->n_groups <= 2) {
-        struct slab_group *const first = vm_group_find(slab->group, end, 1);
-        return first < end ? first : NULL;
-    }
-    struct slab_group *const group = vm_group_after(slab, last, VM_ENOUGH_BLOCKS);
-    return group ? group : vm_group_after(slab, last, 1);
+    const struct slab_group *const end = slab->group + slab->n_groups;
+    return vm_group_find(slab->group, end) < end;
+}
+
+/* Number of free blocks in the slab's masks. */
+VM_INLINE unsigned vm_group_count(const struct slab *slab)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < slab->n_groups; i++)
+        n += vm_bits_count(vm_load_relaxed(&slab->group[i].x_mask));
+    return n;
 }
 
 #endif

@@ -119,11 +119,17 @@ void vm_heap_detach(struct heap *heap, unsigned class_index)
     attach(heap, class_index, &vm_heap_no_blocks);
 }
 
-/* Attaches a group with free blocks. False: there is none. */
-static bool attach_any(struct heap *heap, struct slab *slab)
+/* Whether the class has so many slabs that one with a block or two is not worth a look. */
+static bool is_picky(const struct heap *heap, const struct slab *slab)
+{
+    return heap->n_slabs[slab->class_index] >= VM_PICKY_CLASS_SLABS && slab->n_blocks >= VM_WORD_BITS;
+}
+
+/* Attaches a group with free blocks: the next one, `wraps` says whether behind the last there is the first. False: none has. */
+static bool attach_next(struct heap *heap, struct slab *slab, bool wraps)
 {
     struct slab_group *const last = heap->bin[vm_last_bin[slab->class_index]].group;
-    struct slab_group *const group = vm_group_next(slab, last);
+    struct slab_group *const group = vm_group_next(slab, last, wraps);
     if (!group)
         return false;
     attach(heap, slab->class_index, group);
@@ -304,15 +310,19 @@ void vm_heap_settle_locked(struct heap *heap, struct list *emptied)
 
 /* --- allocating ----------------------------------------------------------------------------------------- */
 
-enum { LOOKS_MAX = 16 };
+enum {
+    LOOKS_MAX = 16,
+    ENOUGH_BLOCKS = 4, /* free ones in a slab of a class that has many */
+    ENOUGH_SHIFT = 5   /* and 1/32 of all */
+};
 
 /* Whether it is worth taking blocks from the slab. In a large heap, with a block or two in each slab, most of an allocation
    would be the search for the next one: these wait until they have more. */
 static bool has_enough(const struct heap *heap, struct slab *slab)
 {
-    const bool is_any_enough =
-        heap->n_slabs[slab->class_index] < VM_PICKY_CLASS_SLABS || slab->n_blocks < VM_WORD_BITS;
-    return is_any_enough ? vm_group_has(slab, 1) : vm_group_has(slab, VM_ENOUGH_BLOCKS);
+    return is_picky(heap, slab)
+               ? vm_group_count(slab) >= vm_max_size(ENOUGH_BLOCKS, slab->n_blocks >> ENOUGH_SHIFT)
+               : vm_group_has_any(slab);
 }
 
 struct slab *vm_heap_find_listed_locked(struct heap *heap, unsigned class_index)
@@ -350,11 +360,11 @@ static bool refill_from_current(struct heap *heap, struct slab *slab)
 {
     vm_retired_forget(heap, slab);
     vm_heap_watch_groups(slab);
-    if (attach_any(heap, slab))
+    if (attach_next(heap, slab, !is_picky(heap, slab)))
         return true;
     /* R5: without remote frees x_fast_heap is the heap. */
     return vm_load_relaxed(&slab->x_fast_heap) != heap && vm_heap_collect_remote(slab) &&
-           attach_any(heap, slab);
+           attach_next(heap, slab, !is_picky(heap, slab));
 }
 
 /* Attaches a group with free blocks to the class's bin, from what the heap has. False: it has none. */
@@ -375,7 +385,7 @@ static bool refill_locked(struct heap *heap, unsigned class_index, struct list *
         return false;
     }
     vm_heap_make_current(heap, class_index, slab);
-    return attach_any(heap, slab);
+    return attach_next(heap, slab, true);
 }
 
 /* A block of the attached group. Needs: to act as owner. */
@@ -402,7 +412,7 @@ VM_INLINE void *take_from_current(struct heap *heap, unsigned class_index)
         return NULL;
     if (slab->class_index != class_index)
         return vm_compound_take(heap, class_index);
-    if (slab->n_groups == 1 || slab->is_quiet || !attach_any(heap, slab))
+    if (slab->n_groups == 1 || slab->is_quiet || !attach_next(heap, slab, !is_picky(heap, slab)))
         return NULL;
     return take_attached(heap, class_index);
 }
@@ -410,7 +420,8 @@ VM_INLINE void *take_from_current(struct heap *heap, unsigned class_index)
 /* The same, or a compound block, if the heap is large enough to be worth the search. */
 static void *take_any_locked(struct heap *heap, unsigned class_index, struct list *emptied)
 {
-    void *block = vm_compound_take(heap, class_index);
+    /* The host of a thread's own heap has just been asked. */
+    void *block = heap == vm_heap_self ? NULL : vm_compound_take(heap, class_index);
     if (!block)
         block = take_locked(heap, class_index, emptied);
     if (block || heap->n_listed < VM_COMPOUND_HEAP_SLABS)
@@ -507,13 +518,13 @@ static void *take_last_locked(struct heap *heap, unsigned class_index, struct li
     if (block)
         return block;
     struct list_node *node = heap->slabs[class_index].first;
-    while (node && !vm_group_has(vm_slab_of_node(node), 1))
+    while (node && !vm_group_has_any(vm_slab_of_node(node)))
         node = node->next;
     if (!node)
         return NULL;
     vm_heap_unlist_locked(heap, vm_slab_of_node(node));
     vm_heap_make_current(heap, class_index, vm_slab_of_node(node));
-    return attach_any(heap, vm_slab_of_node(node)) ? take_attached(heap, class_index) : NULL;
+    return attach_next(heap, vm_slab_of_node(node), true) ? take_attached(heap, class_index) : NULL;
 }
 
 void *vm_heap_alloc_spare(unsigned class_index)
@@ -524,11 +535,8 @@ void *vm_heap_alloc_spare(unsigned class_index)
     struct list emptied = {0};
     void *block = NULL;
     vm_lock_acquire(&heap->lock);
-    for (; !block && class_index < VM_N_CLASSES; class_index++) {
+    for (; !block && class_index < VM_N_CLASSES; class_index++)
         block = take_last_locked(heap, class_index, &emptied);
-        if (block)
-            __builtin_memset(block, 0, vm_class_bytes(class_index));
-    }
     vm_lock_release(&heap->lock);
     vm_heap_destroy_slabs(&emptied);
     vm_thread_leave(heap);

@@ -91,7 +91,7 @@ void *vm_heap_alloc(unsigned class_index);
 /* The same, but a block of the class: as aligned as those are. */
 void *vm_heap_alloc_plain(unsigned class_index);
 
-/* A block of the class or a larger one, zeroed, from what the thread's heap has, wherever it is: for when there is no
+/* A block of the class or a larger one, from what the thread's heap has, wherever it is: for when there is no
    memory for more slabs. NULL: there is none. Cost: a look at each slab of those classes. Lock: none held. */
 void *vm_heap_alloc_spare(unsigned class_index);
 

@@ -101,9 +101,10 @@ void vm_retired_add(struct heap *heap, struct slab *slab, struct list *emptied)
 
 struct slab *vm_retired_reuse(struct heap *heap, unsigned class_index)
 {
+    const struct slab_range range = vm_class_slab_range(class_index);
     for (uint32_t i = 0; i < heap->n_retired; i++) {
         struct slab *const slab = heap->retired[i];
-        if (slab->x_state == SLAB_CURRENT || !vm_slab_can_recast(slab, class_index) ||
+        if (slab->x_state == SLAB_CURRENT || !vm_slab_can_recast(slab, class_index, range) ||
             !vm_heap_is_slab_done(slab))
             continue;
         vm_heap_unlist_locked(heap, slab);

@@ -65,4 +65,13 @@ size_t vm_class_slab_bytes(unsigned class_index);
 /* The same of the smallest slabs, which have room for 2 blocks: what a heap begins a class with. */
 size_t vm_class_slab_bytes_least(unsigned class_index);
 
+/* Both. */
+struct slab_range {
+    size_t least, most;
+};
+VM_INLINE struct slab_range vm_class_slab_range(unsigned class_index)
+{
+    return (struct slab_range){vm_class_slab_bytes_least(class_index), vm_class_slab_bytes(class_index)};
+}
+
 #endif

@@ -93,17 +93,17 @@ void vm_slab_destroy(struct slab *slab)
     vm_pool_give(&span, span.bytes);
 }
 
-bool vm_slab_can_recast(const struct slab *slab, unsigned class_index)
+bool vm_slab_can_recast(const struct slab *slab, unsigned class_index, struct slab_range range)
 {
     const size_t bytes = slab->span.bytes;
-    return bytes >= vm_class_slab_bytes_least(class_index) && bytes <= vm_class_slab_bytes(class_index) &&
+    return bytes >= range.least && bytes <= range.most &&
            vm_round_up(descriptor_bytes(n_groups_of(bytes, vm_class_bytes(class_index))), VM_META_UNIT) ==
                vm_round_up(vm_slab_descriptor_bytes(slab), VM_META_UNIT);
 }
 
 void vm_slab_recast(struct slab *slab, unsigned class_index)
 {
-    VM_ASSERT(vm_slab_can_recast(slab, class_index));
+    VM_ASSERT(vm_slab_can_recast(slab, class_index, vm_class_slab_range(class_index)));
     carve(slab, class_index);
 }
 

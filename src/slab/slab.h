@@ -38,6 +38,7 @@
 #include "base/bits.h"
 #include "base/config.h"
 #include "pool/span.h"
+#include "slab/sizeclass.h"
 
 struct heap;
 
@@ -85,8 +86,8 @@ struct slab *vm_slab_create(unsigned class_index, unsigned n_owned);
    not queued (heap/remote.c says when that is certain). Lock: none held. */
 void vm_slab_destroy(struct slab *slab);
 
-/* Whether the slab's span and descriptor fit another class. */
-bool vm_slab_can_recast(const struct slab *slab, unsigned class_index);
+/* Whether the slab's span and descriptor fit another class, whose vm_class_slab_range is `range`. */
+bool vm_slab_can_recast(const struct slab *slab, unsigned class_index, struct slab_range range);
 
 /* Makes an empty slab, which is in no list, one of another class. Needs: vm_slab_can_recast. */
 void vm_slab_recast(struct slab *slab, unsigned class_index);

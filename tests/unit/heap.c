@@ -3,7 +3,6 @@
  * heap.c - one thread's heap, from the fast path down: which block comes next, the states of slabs, the
  * ring of slabs that ran empty, recasting. The checkers run after each step.
  */
-#include "heap/group.h"
 #include "heap/heap.h"
 #include <stdlib.h>
 #include <string.h>
@@ -315,33 +314,86 @@ static void expect_in_group(const struct slab *slab, unsigned group_index, unsig
     }
 }
 
-/* Of a slab's groups those with enough free blocks serve first, each in its turn, then the others. */
+/* Of a slab's groups each serves in its turn. */
 static void groups_take_turns(void **state)
 {
     (void)state;
     settle();
-    enum { SIZE = 16, ENOUGH = VM_ENOUGH_BLOCKS };
+    enum { SIZE = 16 };
     const unsigned class_index = vm_class_of(SIZE);
     assert_non_null(alloc(SIZE));
     fill_current(class_index);
     struct slab *const slab = heap->current[class_index];
     const unsigned last = slab->n_groups - 1U;
     assert_in_range(last, 6, 255);
-    release_in_group(slab, 3, ENOUGH);
-    expect_in_group(slab, 3, ENOUGH); /* that is where it goes on from */
-    release_in_group(slab, 1, ENOUGH);
-    release_in_group(slab, 2, ENOUGH - 1);
+    release_in_group(slab, 3, 4);
+    expect_in_group(slab, 3, 4); /* that is where it goes on from */
+    release_in_group(slab, 1, 4);
+    release_in_group(slab, 2, 3);
     release_in_group(slab, 4, 1);
-    release_in_group(slab, 5, ENOUGH + 1);
-    expect_in_group(slab, 5, ENOUGH + 1);
-    expect_in_group(slab, 1, ENOUGH);
-    expect_in_group(slab, 2, ENOUGH - 1);
+    release_in_group(slab, last, 5);
     expect_in_group(slab, 4, 1);
-    release_in_group(slab, 4, 1); /* its turn was the last: again only if no other has any */
-    expect_in_group(slab, 4, 1);
+    expect_in_group(slab, last, 5);
+    expect_in_group(slab, 1, 4);
+    expect_in_group(slab, 2, 3);
+    release_in_group(slab, 1, 1);
+    release_in_group(slab, 2, 1); /* as long as it has any, it serves */
+    expect_in_group(slab, 2, 1);
+    expect_in_group(slab, 1, 1);
     vm_heap_check(heap);
     for (size_t k = 0; k < slab->n_blocks; k++)
         release(vm_slab_block(slab, k));
+}
+
+/* Frees blocks of the slab, one in each group in turn, from `from` on until `to` are free. */
+static void release_spread(struct slab *slab, unsigned from, unsigned to)
+{
+    for (unsigned k = from; k < to; k++)
+        release(vm_slab_block(slab, k % slab->n_groups * (size_t)VM_WORD_BITS + k / slab->n_groups));
+}
+
+/* The same as few_holes_wait of slabs with many groups: it is all of a slab's blocks that count; and such a slab has one turn. */
+static void groups_wait_together(void **state)
+{
+    (void)state;
+    settle();
+    enum { SIZE = 16, N_SLABS = VM_PICKY_CLASS_SLABS + 20 };
+    static struct slab *slabs[N_SLABS + VM_SLAB_DOUBLINGS_MAX];
+    const unsigned class_index = vm_class_of(SIZE);
+    const size_t n_blocks = vm_class_slab_bytes(class_index) / SIZE;
+    for (size_t i = 0; i < N_SLABS * n_blocks; i++)
+        assert_non_null(alloc(SIZE));
+    fill_current(class_index);
+    const size_t n_slabs = list_slabs(class_index, slabs, sizeof slabs / sizeof *slabs);
+    assert_in_range(n_slabs, VM_PICKY_CLASS_SLABS, N_SLABS + VM_SLAB_DOUBLINGS_MAX);
+    const unsigned enough = (unsigned)(n_blocks / 32);
+    assert_in_range(enough, slabs[0]->n_groups, UINT32_MAX);
+    for (size_t i = 0; i < n_slabs; i++)
+        release_spread(slabs[i], 0, enough - 1);
+    const size_t n_before = take_census().n_slabs;
+    assert_non_null(alloc(SIZE));
+    assert_int_equal(take_census().n_slabs, n_before + 1);
+    fill_current(class_index);
+    for (size_t i = 0; i < n_slabs; i++)
+        release_spread(slabs[i], enough - 1, enough);
+    struct slab *const slab = slab_of(alloc(SIZE));
+    for (unsigned k = 1; k < enough; k++)
+        assert_ptr_equal(slab_of(alloc(SIZE)), slab);
+    release_in_group(slab, 0, 1);
+    for (size_t k = 0; k < (n_slabs - 1) * enough; k++)
+        assert_ptr_not_equal(slab_of(alloc(SIZE)), slab);
+    assert_int_equal(take_census().n_slabs, n_before + 1);
+    vm_heap_check(heap);
+    const size_t n_all = list_slabs(class_index, slabs, sizeof slabs / sizeof *slabs);
+    struct slab *const current = heap->current[class_index];
+    for (size_t i = 0; i < n_all; i++)
+        for (size_t k = 0; k < slabs[i]->n_blocks; k++)
+            if (slabs[i] != slab || k > 0)
+                release(vm_slab_block(slabs[i], k));
+    for (size_t k = 0; k < current->n_blocks; k++)
+        release(vm_slab_block(current, k));
+    settle();
+    assert_int_equal(take_census().n_slabs, 0);
 }
 
 /* A large heap passes over slabs with few free blocks, until they have more, or no pages are left. */
@@ -636,6 +688,7 @@ int main(void)
         cmocka_unit_test(holes_are_filled),
         cmocka_unit_test(groups_take_turns),
         cmocka_unit_test(few_holes_wait),
+        cmocka_unit_test(groups_wait_together),
         cmocka_unit_test(ring),
         cmocka_unit_test(coming_and_going),
         cmocka_unit_test(recasting),

@@ -175,7 +175,7 @@ static void recasting(void **state)
             struct slab *const slab = make(from);
             const size_t bytes = vm_slab_descriptor_bytes(slab);
             char *const start = slab->span.start;
-            if (vm_slab_can_recast(slab, to)) {
+            if (vm_slab_can_recast(slab, to, vm_class_slab_range(to))) {
                 slab->group[0].x_mask = 0;
                 vm_slab_remote(slab)[0] = vm_slab_group_full(slab, 0);
                 vm_slab_recast(slab, to);
