@@ -119,10 +119,12 @@ void vm_heap_detach(struct heap *heap, unsigned class_index)
     attach(heap, class_index, &vm_heap_no_blocks);
 }
 
-/* Whether the class has so many slabs that one with a block or two is not worth a look. */
+/* Whether the class has so many slabs that one with a block or two is not worth a look. Lock: none needed, as visitors who take
+   slabs away do no more harm than a moment later. */
 static bool is_picky(const struct heap *heap, const struct slab *slab)
 {
-    return heap->n_slabs[slab->class_index] >= VM_PICKY_CLASS_SLABS && slab->n_blocks >= VM_WORD_BITS;
+    return vm_load_relaxed(&heap->x_n_slabs[slab->class_index]) >= VM_PICKY_CLASS_SLABS &&
+           slab->n_blocks >= VM_WORD_BITS;
 }
 
 /* Attaches a group with free blocks: the next one, `wraps` says whether behind the last there is the first. False: none has. */
@@ -150,7 +152,7 @@ void vm_heap_list_locked(struct heap *heap, struct slab *slab)
     vm_store_relaxed(&slab->x_state, SLAB_LISTED);
     vm_list_push_back(&heap->slabs[slab->class_index], &slab->span.node);
     heap->n_listed++;
-    heap->n_slabs[slab->class_index]++;
+    vm_counter_add(&heap->x_n_slabs[slab->class_index], 1);
 }
 
 /* The slab is known to have free blocks: the next search begins with it. */
@@ -165,7 +167,7 @@ void vm_heap_unlist_locked(struct heap *heap, struct slab *slab)
     VM_ASSERT(slab->x_state == SLAB_LISTED);
     vm_list_remove(&heap->slabs[slab->class_index], &slab->span.node);
     heap->n_listed--;
-    heap->n_slabs[slab->class_index]--;
+    vm_counter_add(&heap->x_n_slabs[slab->class_index], 0U - 1);
     vm_store_relaxed(&slab->x_state, SLAB_LOOSE);
     vm_retired_forget(heap, slab);
 }
@@ -437,7 +439,7 @@ static void *take(struct heap *heap, unsigned class_index, bool may_be_compound,
     void *const block = may_be_compound ? take_any_locked(heap, class_index, &emptied)
                                         : take_locked(heap, class_index, &emptied);
     if (!block) {
-        *n_owned = heap->n_slabs[class_index];
+        *n_owned = heap->x_n_slabs[class_index];
         vm_retired_note_regret(heap, class_index);
     }
     vm_lock_release(&heap->lock);
@@ -578,7 +580,7 @@ void vm_heap_check(struct heap *heap)
         uint32_t n_slabs = 0;
         for (struct list_node *node = heap->slabs[i].first; node; node = node->next, n_slabs++)
             check_slab(heap, vm_slab_of_node(node), i, SLAB_LISTED);
-        VM_CHECK(n_slabs == heap->n_slabs[i]); /* H1 */
+        VM_CHECK(n_slabs == heap->x_n_slabs[i]); /* H1 */
     }
     vm_lock_release(&heap->lock);
 }

@@ -68,7 +68,7 @@ struct heap {
     struct slab *current[VM_N_CLASSES]; /* where its blocks come from: its own, or its host (compound.h) */
     const struct taker *taker;          /* NULL: the heap serves its thread itself */
     struct list slabs[VM_N_CLASSES];    /* all others of the class */
-    uint32_t n_slabs[VM_N_CLASSES];     /* in each of these lists */
+    uint32_t x_n_slabs[VM_N_CLASSES];   /* in each of these lists; changed under the lock */
     size_t n_listed;                    /* in all of them */
     uint8_t n_looks[VM_N_CLASSES];      /* how many of them the next search looks at: see find_listed */
     struct sparse_classes sparse;       /* where to look for hosts */
