@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * single.c - one thread: pairs over all sizes, batches freed in three orders, calloc, realloc, heaps that are filled and
+ * single.c - one thread: pairs over all sizes, and of many in turn, batches freed in three orders, calloc, realloc, heaps that are filled and
  * emptied, and whose blocks are replaced, aligned blocks.
  */
 #include "../random.h"
@@ -20,6 +20,18 @@ static void pair(struct bench_run *run)
     for (uint64_t i = 0; i < run->n_iterations; i++) {
         void *block = got(malloc(run->argument));
         mark(block, run->argument, i);
+        free(block);
+    }
+}
+
+/* The same with 32 sizes in turn, up to the argument, while nothing is live: each block is the only one of its class. */
+static void turns(struct bench_run *run)
+{
+    enum { SIZES = 32 };
+    for (uint64_t i = 0; i < run->n_iterations; i++) {
+        const size_t size = run->argument / SIZES * (1 + i % SIZES);
+        void *block = got(malloc(size));
+        mark(block, size, i);
         free(block);
     }
 }
@@ -167,6 +179,8 @@ static void aligned(struct bench_run *run)
 void add_single_cases(void)
 {
     bench_add(&(struct bench_case){.name = "pair", .body = pair, .first = 8, .last = 64 * MIB, .factor = 2});
+    bench_add(
+        &(struct bench_case){.name = "turns", .body = turns, .first = 512, .last = 32 * KIB, .factor = 4});
     bench_add(&(struct bench_case){.name = "batch-lifo",
                                    .body = batches,
                                    .prepare = last_in_first_out,

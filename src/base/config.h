@@ -79,19 +79,20 @@ enum {
     VM_SLAB_BYTES_MAX = 8 * VM_SLAB_BLOCK_MAX, /* see slab/sizeclass.h */
     VM_SLAB_DOUBLINGS_MAX = 4,                 /* from a class's smallest slab to its largest, at most */
 
-    /* A heap keeps at most so many bytes of slabs that ran empty before it gives some back, and so many of them: one for each
-       small class. */
-    VM_RETIRED_BYTES_MAX = 512 * VM_KIB,
-    VM_RETIRED_SLABS_MAX = VM_CLASS_OF_SMALL_MAX,
+    /* A heap keeps at most so many bytes of slabs that ran empty before it gives some back, so many of them that were used
+       up before, and so many slabs: one for each class. */
+    VM_RETIRED_BYTES_MAX = 1 * VM_MIB,
+    VM_RETIRED_WORN_BYTES_MAX = 128 * VM_KIB,
+    VM_RETIRED_SLABS_MAX = VM_N_CLASSES - 1,
 
     /* Of a class with so many slabs, a heap passes over those that have few free blocks; and with so many in all, it looks for
        holes in them before it asks for pages: see heap/compound.h. */
     VM_PICKY_CLASS_SLABS = 16,
     VM_COMPOUND_HEAP_SLABS = 1024,
 
-    VM_REGRETTED_CLASSES = 4, /* classes whose empty slabs are given back last, as one was needed at once */
-
-    /* An arena keeps dirty free pages up to this, or to a share of what was live of late, or more: see dirty.c. */
+    /* An arena keeps dirty free pages up to what is live and the first of these, but no more than the second; or to a share of
+       what was live of late, or more: see dirty.c. */
+    VM_DIRTY_EMPTY_BYTES_MIN = 128 * VM_KIB,
     VM_DIRTY_BYTES_MIN = 1 * VM_MIB,
     VM_DIRTY_SHARE_SHIFT = 3, /* 1/8 */
     VM_DIRTY_SPANS_MAX = 8,

@@ -361,6 +361,7 @@ static struct slab *next_slab(struct heap *heap, unsigned class_index, struct li
 static bool refill_from_current(struct heap *heap, struct slab *slab)
 {
     vm_retired_forget(heap, slab);
+    slab->is_worn = true;
     vm_heap_watch_groups(slab);
     if (attach_next(heap, slab, !is_picky(heap, slab)))
         return true;
@@ -560,12 +561,15 @@ static void check_slab(struct heap *heap, struct slab *slab, unsigned class_inde
 void vm_heap_check(struct heap *heap)
 {
     vm_lock_acquire(&heap->lock);
-    size_t retired_bytes = 0;
+    size_t retired_bytes = 0, worn_bytes = 0, n_worn = 0;
     for (uint32_t i = 0; i < heap->n_retired; i++) {
         VM_CHECK(heap->retired[i]->retired_at == i + 1); /* H3 */
         retired_bytes += heap->retired[i]->span.bytes;
+        n_worn += heap->retired[i]->is_worn;
+        worn_bytes += heap->retired[i]->is_worn ? heap->retired[i]->span.bytes : 0;
     }
-    VM_CHECK(retired_bytes == heap->retired_bytes); /* H3 */
+    VM_CHECK(retired_bytes == heap->retired_bytes && worn_bytes == heap->worn_bytes &&
+             n_worn == heap->n_worn); /* H3 */
     for (unsigned i = 0; i < VM_N_CLASSES; i++) {
         struct slab *const slab = heap->current[i];
         const bool is_own = slab && slab->class_index == i;

@@ -50,6 +50,13 @@ struct taker {
     void (*thread_ended)(void);
 };
 
+/* What became of a class's retired slabs. */
+enum heap_regret {
+    HEAP_NO_REGRET, /* none has gone of late */
+    HEAP_GONE,      /* one has been given back */
+    HEAP_REGRETTED  /* and then another had to be made */
+};
+
 struct heap {
     struct bin bin[VM_N_BINS];   /* see sizeclass.h; the owner's alone, without lock */
     struct lock lock;            /* rank HEAP; guards all below but what begins with x_ */
@@ -60,10 +67,9 @@ struct heap {
     struct slab *x_queue;        /* slabs with remote frees: pushed by anybody, taken whole under the lock */
     uint32_t x_missed;           /* a remote free may have gone past the queue: look at all slabs */
     uint32_t n_retired;
-    uint8_t gone_class; /* of the retired slab that went last; VM_N_CLASSES: none */
-    uint8_t next_regretted;
-    uint8_t regretted[VM_REGRETTED_CLASSES]; /* classes that had to make at once what had just gone */
-    size_t retired_bytes;
+    uint32_t n_worn; /* of them, so many is_worn */
+    size_t retired_bytes, worn_bytes;
+    uint8_t regret[VM_N_CLASSES];                   /* enum heap_regret */
     struct slab *retired[VM_RETIRED_SLABS_MAX + 1]; /* slabs that ran empty, each also in slabs or current */
     struct slab *current[VM_N_CLASSES]; /* where its blocks come from: its own, or its host (compound.h) */
     const struct taker *taker;          /* NULL: the heap serves its thread itself */

@@ -4,7 +4,8 @@
 #include "heap/heap_fast.h"
 #include "heap/thread.h"
 
-struct heap_policy vm_heap_policy = {.retired_bytes_max = VM_RETIRED_BYTES_MAX};
+struct heap_policy vm_heap_policy = {.retired_bytes_max = VM_RETIRED_BYTES_MAX,
+                                     .worn_bytes_max = VM_RETIRED_WORN_BYTES_MAX};
 
 static void forbid_fast(const struct list *slabs)
 {

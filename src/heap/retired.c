@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* retired.c - see retired.h. Owns nothing; keeps the heap's retired[] (H3 in heap.c) and its regrets. */
+/* retired.c - see retired.h. Owns nothing; keeps the heap's retired[] (H3 in heap.c) and its regret[]. */
 #include "heap/retired.h"
 #include "heap/compound.h"
 #include "heap/perturb.h"
+#include "pool/pool.h"
 #include "slab/sizeclass.h"
 
 _Static_assert(VM_RETIRED_SLABS_MAX + 1 < 1 << 7, "slab->retired_at has 7 bits");
@@ -20,6 +21,18 @@ static void enter(struct heap *heap, struct slab *slab, uint32_t position)
     slab->retired_at = (position + 1) & 0x7F;
 }
 
+/* Counts the slab among the retired; or out, with is_in false. */
+static void count(struct heap *heap, const struct slab *slab, bool is_in)
+{
+    const size_t bytes = is_in ? slab->span.bytes : 0 - slab->span.bytes;
+    heap->retired_bytes += bytes;
+    if (slab->is_worn) {
+        heap->worn_bytes += bytes;
+        heap->n_worn += is_in ? 1 : 0U - 1;
+    }
+    vm_pool_count_empty(&slab->span, is_in);
+}
+
 void vm_retired_forget(struct heap *heap, struct slab *slab)
 {
     if (!slab->retired_at)
@@ -27,7 +40,7 @@ void vm_retired_forget(struct heap *heap, struct slab *slab)
     struct slab *const last = heap->retired[--heap->n_retired];
     enter(heap, last, slab->retired_at - 1U);
     slab->retired_at = 0;
-    heap->retired_bytes -= slab->span.bytes;
+    count(heap, slab, false);
     vm_heap_watch_groups(slab);
 }
 
@@ -38,48 +51,53 @@ void vm_retired_forget_all(struct heap *heap)
     vm_retired_forget_regrets(heap);
 }
 
-static bool are_too_many_retired(const struct heap *heap)
+static bool are_too_many_worn(const struct heap *heap)
 {
-    return heap->n_retired > VM_RETIRED_SLABS_MAX ||
+    return heap->n_worn > 1 && heap->worn_bytes > vm_heap_policy.worn_bytes_max;
+}
+
+static bool are_too_many(const struct heap *heap)
+{
+    return heap->n_retired > VM_RETIRED_SLABS_MAX || are_too_many_worn(heap) ||
            (heap->n_retired > 1 && heap->retired_bytes > vm_heap_policy.retired_bytes_max);
 }
 
-/* Whether the class is among the last that needed a new slab right after their retired one had gone. */
-static bool is_regretted(const struct heap *heap, unsigned class_index)
+static bool is_regretted(const struct heap *heap, const struct slab *slab)
 {
-    for (unsigned i = 0; i < VM_REGRETTED_CLASSES; i++)
-        if (heap->regretted[i] == class_index)
-            return true;
-    return false;
+    return heap->regret[slab->class_index] == HEAP_REGRETTED;
 }
 
-/* The retired slab at the highest address: what is kept should not keep the break from moving down. Those of regretted
-   classes go last. */
-static uint32_t next_to_go(const struct heap *heap)
+static bool goes_before(const struct heap *heap, const struct slab *slab, const struct slab *other)
 {
-    uint32_t next = 0;
-    for (uint32_t i = 1; i < heap->n_retired; i++) {
-        const struct slab *const slab = heap->retired[i], *const other = heap->retired[next];
-        const bool regretted = is_regretted(heap, slab->class_index);
-        if (regretted == is_regretted(heap, other->class_index) ? slab->span.start > other->span.start
-                                                                : !regretted)
-            next = i;
+    const bool is_last = is_regretted(heap, slab);
+    return is_last == is_regretted(heap, other) ? slab->span.start > other->span.start : !is_last;
+}
+
+/* The retired slab at the highest address, of those that are worn if these are too many: what is kept should not keep the break
+   from moving down. Those of regretted classes go last; once all are, none is. */
+static struct slab *next_to_go(struct heap *heap)
+{
+    const bool is_worn = are_too_many_worn(heap);
+    struct slab *next = NULL;
+    for (uint32_t i = 0; i < heap->n_retired; i++) {
+        struct slab *const slab = heap->retired[i];
+        if ((slab->is_worn || !is_worn) && (!next || goes_before(heap, slab, next)))
+            next = slab;
     }
+    if (is_regretted(heap, next))
+        vm_retired_forget_regrets(heap);
     return next;
 }
 
 void vm_retired_note_regret(struct heap *heap, unsigned class_index)
 {
-    if (class_index != heap->gone_class || is_regretted(heap, class_index))
-        return;
-    heap->regretted[heap->next_regretted] = (uint8_t)class_index;
-    heap->next_regretted = (uint8_t)((heap->next_regretted + 1) % VM_REGRETTED_CLASSES);
+    if (heap->regret[class_index] == HEAP_GONE)
+        heap->regret[class_index] = HEAP_REGRETTED;
 }
 
 void vm_retired_forget_regrets(struct heap *heap)
 {
-    heap->gone_class = VM_N_CLASSES;
-    __builtin_memset(heap->regretted, VM_N_CLASSES, sizeof heap->regretted);
+    __builtin_memset(heap->regret, HEAP_NO_REGRET, sizeof heap->regret);
 }
 
 void vm_retired_add(struct heap *heap, struct slab *slab, struct list *emptied)
@@ -87,13 +105,12 @@ void vm_retired_add(struct heap *heap, struct slab *slab, struct list *emptied)
     if (slab->retired_at || (slab->x_state == SLAB_CURRENT && vm_compound_is_host(heap, slab)))
         return;
     enter(heap, slab, heap->n_retired++);
-    heap->retired_bytes += slab->span.bytes;
+    count(heap, slab, true);
     ignore_groups(slab);
-    while (are_too_many_retired(heap)) {
-        const uint32_t next = next_to_go(heap);
-        struct slab *const given_back = heap->retired[next];
+    while (are_too_many(heap)) {
+        struct slab *const given_back = next_to_go(heap);
         vm_retired_forget(heap, given_back);
-        heap->gone_class = given_back->class_index;
+        heap->regret[given_back->class_index] = HEAP_GONE;
         if (vm_heap_is_slab_done(given_back))
             vm_heap_expel_locked(heap, given_back, emptied);
     }

@@ -49,7 +49,7 @@ static size_t purge_free_pages(struct slab *slab)
         vm_slab_count_free(slab); /* before: a block freed meanwhile is for the next time */
     if (n_free == slab->n_purged)
         return 0;
-    slab->n_purged = (uint16_t)n_free;
+    slab->n_purged = n_free & 0x7FFF;
     size_t n_pages = 0;
     const char *start = slab->span.start; /* of what is free: the waste in front is */
     for (size_t i = 0; i < slab->n_blocks; i++) {

@@ -343,16 +343,14 @@ static bool fill_span_locked(struct arena *arena, uint32_t index, size_t n_pages
     return true;
 }
 
-/* Bytes that a trim leaves below the break. Dirty pages wait there for the heap to grow again, but not in small heaps without
-   tides; of too many some wait if they are there for large spans. */
+/* Bytes that a trim leaves below the break. Dirty pages wait there for the heap to grow again; of too many some wait if
+   they are there for large spans. */
 static size_t trim_pad(const struct arena *arena)
 {
     const size_t pad = vm_load_relaxed(&vm_arena_policy.x_top_pad);
     if (!vm_load_relaxed(&vm_arena_policy.x_is_trim_lazy))
         return pad;
-    size_t n_waiting = vm_dirty_worth(arena);
-    if (n_waiting < vm_dirty_min() && !vm_dirty_is_tidal(arena))
-        return pad;
+    size_t n_waiting = vm_dirty_max(arena);
     if (vm_dirty_used(arena) > n_waiting)
         n_waiting = n_waiting > vm_dirty_live(arena) ? n_waiting - n_waiting / 8 : 0;
     return vm_max_size(pad, vm_pages_to_bytes(n_waiting));

@@ -62,9 +62,10 @@ struct arena {
     uint32_t x_n_free;  /* of these, free */
     uint32_t x_n_dirty; /* of the free ones, with contents */
     uint32_t x_n_pages_max;
-    size_t x_n_quick;  /* taken ones that the quick list had when it was looked at last */
-    uint32_t x_n_top;  /* free at the break of late: see count_top_locked */
-    const char *x_top; /* where these begin */
+    uint32_t x_n_empty; /* taken ones in empty slabs that heaps keep: vm_pool_count_empty */
+    size_t x_n_quick;   /* taken ones that the quick list had when it was looked at last */
+    uint32_t x_n_top;   /* free at the break of late: see count_top_locked */
+    const char *x_top;  /* where these begin */
     uint32_t x_n_live_recent, x_n_reused_recent; /* the more of this turn and the last */
     uint32_t x_n_tides_recent;                   /* of both */
     bool x_is_missing_recent;                    /* of either */

@@ -94,11 +94,6 @@ uint32_t vm_dirty_next(const struct arena *arena, uint32_t index, uint32_t end)
     return index < end ? index : end;
 }
 
-static size_t minus(size_t a, size_t b)
-{
-    return a - vm_min_size(a, b);
-}
-
 /* Pages in the quick list, which are not live, though they are taken. */
 static size_t quick_pages(const struct arena *arena)
 {
@@ -115,9 +110,21 @@ size_t vm_dirty_used(const struct arena *arena)
     return vm_load_relaxed(&arena->x_n_dirty) + quick_pages(arena);
 }
 
-static size_t live_pages(const struct arena *arena, size_t n_quick)
+static size_t minus(size_t a, size_t b)
+{
+    return a - vm_min_size(a, b);
+}
+
+/* Pages of those that are taken which are live, or in the empty slabs that heaps keep. */
+static size_t used_pages(const struct arena *arena, size_t n_quick)
 {
     return minus(vm_load_relaxed(&arena->x_n_pages) - vm_load_relaxed(&arena->x_n_free), n_quick);
+}
+
+/* The same without the empty slabs. */
+static size_t live_pages(const struct arena *arena, size_t n_quick)
+{
+    return minus(used_pages(arena, n_quick), vm_load_relaxed(&arena->x_n_empty));
 }
 
 size_t vm_dirty_live(const struct arena *arena)
@@ -128,12 +135,12 @@ size_t vm_dirty_live(const struct arena *arena)
 void vm_dirty_note_tide(struct arena *arena, size_t n_taken)
 {
     const size_t n_recent = arena->x_n_live_recent;
-    const size_t n_low = n_recent / 8 + (VM_RETIRED_BYTES_MAX >> vm_kernel.page_shift);
+    n_taken = minus(n_taken, vm_load_relaxed(&arena->x_n_empty));
     if (arena->is_ebb) {
         arena->is_ebb = n_taken < n_recent / 4;
         arena->turn.n_tides += !arena->is_ebb;
     } else if (n_taken < n_recent / 4) {
-        arena->is_ebb = vm_dirty_live(arena) < n_low;
+        arena->is_ebb = vm_dirty_live(arena) < n_recent / 8;
     }
 }
 
@@ -150,15 +157,15 @@ void vm_dirty_note_missed(struct arena *arena, size_t n_pages, size_t n_missed)
     arena->n_middle_taken = arena->n_middle_missed = 0;
 }
 
-/* How many more than the live ones may be resident, for what was live of late: an eighth more than that, or half in a small
+/* How many more than those in use may be resident, for what was in use of late: an eighth more than that, or half in a small
    heap whose blocks missed pages. */
-static size_t pages_below_recent(const struct arena *arena, size_t n_live)
+static size_t pages_below_recent(const struct arena *arena, size_t n_used)
 {
-    const size_t n_recent = vm_max_size(vm_load_relaxed(&arena->x_n_live_recent), n_live);
+    const size_t n_recent = vm_max_size(vm_load_relaxed(&arena->x_n_live_recent), n_used);
     const size_t n_missed_max = vm_kernel_share(VM_DIRTY_MISSED_BYTES_MAX, 5) >> vm_kernel.page_shift;
     const size_t n_missed =
         vm_load_relaxed(&arena->x_is_missing_recent) ? vm_min_size(n_recent / 2, n_missed_max) : 0;
-    return n_recent + vm_max_size(n_recent >> VM_DIRTY_SHARE_SHIFT, n_missed) - n_live;
+    return n_recent + vm_max_size(n_recent >> VM_DIRTY_SHARE_SHIFT, n_missed) - n_used;
 }
 
 bool vm_dirty_is_tidal(const struct arena *arena)
@@ -195,19 +202,27 @@ size_t vm_dirty_worth(const struct arena *arena)
     const size_t n_quick = quick_pages(arena), n_live = live_pages(arena, n_quick);
     const size_t n_reused = vm_load_relaxed(&arena->x_n_reused_recent);
     const size_t n_middle = vm_load_relaxed(&arena->x_middle_bytes) >> vm_kernel.page_shift;
-    return vm_min_size(pages_below_recent(arena, n_live),
+    return vm_min_size(pages_below_recent(arena, used_pages(arena, n_quick)),
                        vm_max_size(vm_max_size(n_live, tide_pages(arena)),
                                    vm_min_size(n_reused, VM_DIRTY_SPANS_MAX * minus(n_middle, n_quick))));
 }
 
-size_t vm_dirty_min(void)
+size_t vm_dirty_small(void)
 {
     return vm_kernel_share(VM_DIRTY_BYTES_MIN, 5) >> vm_kernel.page_shift;
 }
 
+/* So many an arena may keep however much was live of late. */
+static size_t least_pages(const struct arena *arena, size_t n_live)
+{
+    const size_t n_empty = vm_kernel_share(VM_DIRTY_EMPTY_BYTES_MIN, 5) >> vm_kernel.page_shift,
+                 n_small = vm_dirty_small();
+    return vm_load_relaxed(&arena->x_is_missing_recent) ? n_small : vm_min_size(n_empty + n_live, n_small);
+}
+
 size_t vm_dirty_max(const struct arena *arena)
 {
-    return vm_max_size(vm_dirty_min(), vm_dirty_worth(arena));
+    return vm_max_size(least_pages(arena, vm_dirty_live(arena)), vm_dirty_worth(arena));
 }
 
 /*
@@ -217,9 +232,9 @@ size_t vm_dirty_max(const struct arena *arena)
 size_t vm_dirty_room(const struct arena *arena)
 {
     const size_t n_quick = quick_pages(arena), n_live = live_pages(arena, n_quick);
-    const size_t n_used = n_quick + vm_load_relaxed(&arena->x_n_dirty);
-    const size_t n_below = pages_below_recent(arena, n_live);
-    const size_t n_room =
-        vm_min_size(minus(n_below + (n_below >> VM_DIRTY_SHARE_SHIFT), n_used), minus(n_live, n_used) / 2);
-    return vm_max_size(minus(vm_dirty_min(), n_used), n_room);
+    const size_t n_waiting = n_quick + vm_load_relaxed(&arena->x_n_dirty);
+    const size_t n_below = pages_below_recent(arena, used_pages(arena, n_quick));
+    const size_t n_room = vm_min_size(minus(n_below + (n_below >> VM_DIRTY_SHARE_SHIFT), n_waiting),
+                                      minus(n_live, n_waiting) / 2);
+    return vm_max_size(minus(least_pages(arena, n_live), n_waiting), n_room);
 }

@@ -21,8 +21,8 @@ uint32_t vm_dirty_clear(struct arena *arena, uint32_t index, uint32_t n_pages);
 /* The first dirty page from `index` on, and before `end`; `end` if there is none. */
 uint32_t vm_dirty_next(const struct arena *arena, uint32_t index, uint32_t end);
 
-/* So many pages are taken now. A tide: what is live ebbs away, to an eighth of what was of late beside the empty slabs that a
-   heap keeps, and comes back to a quarter of it. */
+/* So many pages are taken now. A tide: what is live ebbs away, to an eighth of what was of late, and comes back to a quarter of
+   it. */
 void vm_dirty_note_tide(struct arena *arena, size_t n_taken);
 
 /* A middle block took n_pages; n_missed of them were clean though as much was live of late: they were given back in between. */
@@ -31,8 +31,8 @@ void vm_dirty_note_missed(struct arena *arena, size_t n_pages, size_t n_missed);
 /* Counts the pages that the quick list has of the arena, for all below to go by. Lock: none needed. */
 void vm_dirty_look_at_quick(struct arena *arena);
 
-/* So many dirty free pages any arena may keep. */
-size_t vm_dirty_min(void);
+/* So many dirty free pages an arena may keep, however much was live of late, if about as much is live now. */
+size_t vm_dirty_small(void);
 
 /* How many this one may keep, and how many of them for what is live in it: see dirty.c. Lock: none needed. */
 size_t vm_dirty_max(const struct arena *arena);

@@ -87,8 +87,14 @@ static bool add_arena(size_t n_seen, size_t n_pages)
 static void purge_some(struct arena *arena, size_t n_more)
 {
     const size_t n_dirty = vm_load_relaxed(&arena->x_n_dirty);
-    if (n_more && n_dirty > 4 * vm_dirty_min())
+    if (n_more && n_dirty > 4 * vm_dirty_small())
         vm_arena_purge(arena, n_dirty - n_dirty / 8);
+}
+
+void vm_pool_count_empty(const struct span *span, bool is_kept)
+{
+    const uint32_t n_pages = (uint32_t)(span->bytes >> vm_kernel.page_shift);
+    vm_fetch_add_relaxed(&vm_pool_arena(span->arena_index)->x_n_empty, is_kept ? n_pages : 0U - n_pages);
 }
 
 void vm_pool_count_middle(const struct span *span, size_t n, size_t bytes)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pool.h - the page pool: all arenas' free spans. Takes and gives spans, makes arenas as they are needed, and
- * keeps the dirty free pages below a bound in each arena, whenever something is freed: 1 MiB, or what dirty.c says.
+ * keeps the dirty free pages below a bound in each arena, whenever something is freed: see dirty.c.
  */
 #ifndef VM_POOL_POOL_H
 #define VM_POOL_POOL_H
@@ -37,6 +37,9 @@ bool vm_pool_trim(size_t pad);
 
 /* Counts middle blocks in the span's arena, or out of it, modulo 2^N. */
 void vm_pool_count_middle(const struct span *span, size_t n, size_t bytes);
+
+/* The span's pages are those of an empty slab that its heap keeps, or not any more: taken, but not live. Lock: none needed. */
+void vm_pool_count_empty(const struct span *span, bool is_kept);
 
 /* Sums over all arenas, supplied by pool/totals.c. */
 struct pool_totals {

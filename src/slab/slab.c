@@ -9,6 +9,7 @@
 #include "slab/sizeclass.h"
 
 _Static_assert(offsetof(struct slab, span) == 0, "the page map knows slabs as spans");
+_Static_assert(VM_SLAB_BYTES_MAX / VM_BLOCK_ALIGN < 1 << 15, "slab->n_purged has 15 bits");
 _Static_assert(sizeof(struct slab) <= sizeof vm_near_map.no_slab, "the empty slab must be readable");
 
 static unsigned n_groups_of(size_t slab_bytes, size_t block_bytes)
@@ -72,6 +73,7 @@ struct slab *vm_slab_create(unsigned class_index, unsigned n_owned)
     }
     slab->span.kind = SPAN_SLAB;
     carve(slab, class_index);
+    slab->is_worn = n_owned > 0;
     if (!vm_pagemap_add(&slab->span)) {
         vm_pool_give(&slab->span, 0);
         vm_meta_free(slab, meta_bytes);

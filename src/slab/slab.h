@@ -61,7 +61,10 @@ struct slab {
     uint8_t retired_at : 7; /* place in its heap's retired[], from 1 on; 0: has not run empty */
     uint8_t is_quiet : 1;   /* some x_notify is 0 */
     uint8_t x_is_joined;    /* blocks may be joined */
-    uint16_t n_purged; /* free blocks when malloc_trim last purged its free pages; 0: since then taken from */
+    uint16_t
+        n_purged : 15; /* free blocks when malloc_trim last purged its free pages; 0: since then taken from */
+    uint16_t
+        is_worn : 1; /* has contents all over, as far as is known: some group was used up, or it was not the first */
 
     /* What malloc and free look at, in one cache line with the first group. */
     VM_ALIGNED(VM_CACHE_LINE)

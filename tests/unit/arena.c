@@ -302,6 +302,7 @@ static void follow_trim_rule(void *argument)
 {
     const enum arena_kind kind = *(enum arena_kind *)argument;
     begin(kind, 1);
+    vm_arena_policy.x_is_trim_lazy = false;
     vm_arena_policy.x_top_pad = 0;
     vm_arena_policy.x_trim_threshold = to_bytes(64);
     struct span low = {0}, high = {0};

@@ -77,13 +77,25 @@ static struct census take_census(void)
     return census;
 }
 
+/* What the pool takes for pages that are not live. */
+static size_t empty_bytes(void)
+{
+    size_t n_pages = 0;
+    struct arena *arena;
+    for (size_t i = 0; (arena = vm_pool_arena(i)); i++)
+        n_pages += arena->x_n_empty;
+    return n_pages * vm_kernel.page_bytes;
+}
+
 /* The ring's bound, as config.h states it: bytes, but one slab may be alone in it; and a number of slabs. */
 static void assert_ring_bounded(void)
 {
     assert_true(heap->n_retired <= VM_RETIRED_SLABS_MAX);
     assert_true(heap->retired_bytes <= VM_RETIRED_BYTES_MAX || heap->n_retired == 1);
+    assert_true(heap->worn_bytes <= VM_RETIRED_WORN_BYTES_MAX || heap->n_worn == 1);
     /* And no slab lies about empty outside of it. */
     assert_true(take_census().idle_bytes <= heap->retired_bytes);
+    assert_int_equal(empty_bytes(), heap->retired_bytes);
 }
 
 static void lowest_first(void **state)
@@ -235,23 +247,76 @@ static uint64_t n_spans_taken(void)
     return n;
 }
 
-/* With more classes than slabs are retired, the only block of a slab comes and goes without the pool. */
+/* A pair of malloc and free of each class from `first` on, until `end`, n_rounds times. Returns the spans that this took. */
+static uint64_t come_and_go(unsigned first, unsigned end, unsigned n_rounds)
+{
+    const uint64_t n_before = n_spans_taken();
+    for (unsigned k = 0; k < n_rounds; k++)
+        for (unsigned i = first; i < end; i++)
+            release(alloc(vm_class_bytes(i)));
+    return n_spans_taken() - n_before;
+}
+
+/* The class behind those, from `first` on, whose smallest slabs are of so many bytes together. */
+static unsigned end_of_classes(unsigned first, size_t bytes)
+{
+    unsigned end = first;
+    for (; end < VM_N_CLASSES && vm_class_slab_bytes_least(end) <= bytes; end++)
+        bytes -= vm_class_slab_bytes_least(end);
+    return end;
+}
+
+/* The only block of a slab comes and goes without the pool, in as many classes as may be retired, and after others. */
 static void coming_and_going(void **state)
 {
     (void)state;
     settle();
-    enum { N_SIZES = VM_RETIRED_SLABS_MAX + 16, N_PAIRS = 100 };
-    for (unsigned i = 1; i <= N_SIZES; i++)
-        release(alloc(vm_class_bytes(i)));
-    assert_int_equal(heap->n_retired, VM_RETIRED_SLABS_MAX);
+    const unsigned end = end_of_classes(1, VM_RETIRED_BYTES_MAX);
+    assert_int_equal(come_and_go(1, end, 1), end - 1);
+    assert_int_equal(heap->n_retired, end - 1);
+    assert_int_equal(come_and_go(1, end, 10), 0);
+    /* Those that are needed no more lie below all others, and yet go first, as soon as these are missed. */
+    const unsigned end_of_others = end_of_classes(end, VM_RETIRED_BYTES_MAX / 2);
+    assert_in_range(end_of_others, end + 4, VM_N_CLASSES);
+    come_and_go(end, end_of_others, 4);
+    assert_int_equal(come_and_go(end, end_of_others, 10), 0);
+    assert_ring_bounded();
+    /* With more of them than may be retired, each comes and goes many times without the pool. */
     const uint64_t n_before = n_spans_taken();
-    for (unsigned i = 1; i <= N_SIZES; i++)
-        for (unsigned k = 0; k < N_PAIRS; k++)
-            release(alloc(vm_class_bytes(i)));
-    assert_in_range(n_spans_taken() - n_before, 0, 3 * N_SIZES);
+    for (unsigned i = 1; i < VM_N_CLASSES; i++)
+        come_and_go(i, i + 1, 100);
+    assert_in_range(n_spans_taken() - n_before, 0, 3 * VM_N_CLASSES);
     assert_ring_bounded();
     vm_heap_check(heap);
     settle();
+}
+
+/* Slabs that were used up make way for one another, those of which a block was used stay. */
+static void worn_ones_go(void **state)
+{
+    (void)state;
+    settle();
+    const unsigned end = end_of_classes(1, VM_RETIRED_BYTES_MAX / 2);
+    come_and_go(1, end, 1);
+    assert_int_equal(heap->n_worn, 0);
+    const size_t n_worn_max = VM_RETIRED_WORN_BYTES_MAX / vm_class_slab_bytes_least(1);
+    unsigned n_used_up = 0;
+    for (unsigned i = 1; i < end && i <= VM_N_EVEN_CLASSES; i++, n_used_up++) {
+        size_t n = 0;
+        do
+            blocks[n] = alloc(vm_class_bytes(i)); /* one more than the first slab has */
+        while (slab_of(blocks[n++]) == slab_of(blocks[0]));
+        while (n > 0)
+            release(blocks[--n]);
+        assert_ring_bounded();
+    }
+    assert_in_range(heap->n_worn, 1, n_worn_max);
+    assert_in_range(heap->n_retired, heap->n_worn + end - 1 - n_used_up, heap->n_worn + end - 1);
+    vm_heap_check(heap);
+    settle();
+    assert_int_equal(heap->worn_bytes, 0);
+    assert_int_equal(heap->n_worn, 0);
+    vm_heap_check(heap);
 }
 
 /* What is free in slabs that are not current is found again before the heap grows by much. */
@@ -691,6 +756,7 @@ int main(void)
         cmocka_unit_test(groups_wait_together),
         cmocka_unit_test(ring),
         cmocka_unit_test(coming_and_going),
+        cmocka_unit_test(worn_ones_go),
         cmocka_unit_test(recasting),
         cmocka_unit_test(random_blocks),
         cmocka_unit_test(lost_in_near_map),

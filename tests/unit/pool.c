@@ -203,7 +203,7 @@ static void ride_tides(void *argument)
     /* A few times prove nothing: what is empty keeps little. */
     for (unsigned i = 0; i < VM_DIRTY_TIDES_MIN; i++) {
         flow_and_ebb(8);
-        UNIT_REQUIRE(vm_pool_totals().dirty_bytes <= VM_DIRTY_BYTES_MIN);
+        UNIT_REQUIRE(vm_pool_totals().dirty_bytes <= VM_DIRTY_EMPTY_BYTES_MIN);
     }
     flow_and_ebb(8);
     for (unsigned i = 0; i < 20; i++) {
@@ -232,6 +232,58 @@ static void ride_tides(void *argument)
     }
     UNIT_REQUIRE(vm_pool_totals().dirty_bytes <= VM_DIRTY_BYTES_MIN + 100 * 16 * VM_KIB);
     vm_pool_check();
+}
+
+enum { SLAB_BYTES = 32 * VM_KIB, N_SLABS = 16, N_FREE = 4 * N_SLABS };
+
+static void take_slabs(struct span *spans, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        spans[i].kind = SPAN_SLAB;
+        UNIT_REQUIRE(vm_pool_take(&spans[i], SLAB_BYTES, vm_kernel.page_bytes));
+    }
+}
+
+/* Gives N_FREE slabs back, below one that stays, so that no trim is due. Returns how many bytes are dirty then. */
+static size_t give_slabs(void)
+{
+    struct span spans[N_FREE + 1] = {0};
+    take_slabs(spans, N_FREE + 1);
+    for (size_t i = 0; i < N_FREE; i++)
+        vm_pool_give(&spans[i], SLAB_BYTES);
+    return vm_pool_totals().dirty_bytes;
+}
+
+/* What is dirty may be as much as is live, and a little more; but what is in empty slabs that are kept is not live. */
+static void keep_beside_live(void *argument)
+{
+    begin(*(enum break_kind *)argument);
+    const size_t most = VM_DIRTY_EMPTY_BYTES_MIN + (N_SLABS + 1) * SLAB_BYTES;
+    struct span slabs[N_SLABS] = {0};
+    take_slabs(slabs, N_SLABS);
+    UNIT_REQUIRE(give_slabs() - most / 2 <= most - most / 2);
+}
+
+static void keep_beside_empty(void *argument)
+{
+    begin(*(enum break_kind *)argument);
+    struct span slabs[N_SLABS] = {0};
+    take_slabs(slabs, N_SLABS);
+    for (size_t i = 0; i < N_SLABS; i++)
+        vm_pool_count_empty(&slabs[i], true);
+    UNIT_REQUIRE(give_slabs() <= VM_DIRTY_EMPTY_BYTES_MIN + SLAB_BYTES);
+    for (size_t i = 0; i < N_SLABS; i++)
+        vm_pool_count_empty(&slabs[i], false);
+    UNIT_REQUIRE(give_slabs() > N_SLABS * SLAB_BYTES / 2);
+}
+
+static void beside_live(void **state)
+{
+    (void)state;
+    for (enum break_kind kind = WITH_BREAK; kind <= WITHOUT_BREAK; kind++) {
+        unit_assert_returns(keep_beside_live, &kind);
+        unit_assert_returns(keep_beside_empty, &kind);
+    }
 }
 
 /* Random ones of 100 blocks are replaced, of 8 to 32 pages: the holes do not fit. */
@@ -526,6 +578,7 @@ int main(void)
         cmocka_unit_test(with_break),
         cmocka_unit_test(without_break),
         cmocka_unit_test(tides),
+        cmocka_unit_test(beside_live),
         cmocka_unit_test(missed_pages),
         cmocka_unit_test(break_is_refused),
         cmocka_unit_test(more_arenas),

@@ -134,6 +134,10 @@ static void make_way(void *argument)
 {
     (void)argument;
     begin();
+    vm_pool_trim(0);
+    got(VM_MIB); /* so that as much may wait */
+    give(got(8 * SMALL_BYTES));
+    vm_quick_flush();
     char *const low = got(SMALL_BYTES), *const high = got(SMALL_BYTES), *const last = got(SMALL_BYTES);
     give(low);
     give(high);
@@ -196,6 +200,7 @@ static void stay_small(void *argument)
 {
     (void)argument;
     begin();
+    vm_store_relaxed(&vm_arena_policy.x_is_trim_lazy, false);
     char *blocks[40];
     for (unsigned i = 0; i < 40; i++)
         blocks[i] = got(SMALL_BYTES);
@@ -266,6 +271,7 @@ static void wait_elsewhere(void *argument)
     (void)argument;
     begin();
     const struct arena *const arena = vm_pool_arena(0);
+    vm_store_relaxed(&vm_arena_policy.x_is_trim_lazy, false);
     vm_store_relaxed(&vm_arena_policy.x_trim_threshold, vm_load_relaxed(&vm_arena_policy.x_top_pad));
     char *const low = got(BYTES), *last;
     const uint64_t n_grown = arena->counts.n_grown;
