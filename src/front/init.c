@@ -31,7 +31,7 @@ void vm_front_fit_to_memory(void)
     vm_arena_policy.x_top_pad = vm_kernel_share(VM_DEFAULT_TOP_PAD, 6);
     vm_arena_policy.x_trim_threshold = vm_kernel_share(VM_DEFAULT_TRIM_THRESHOLD, 4);
     vm_heap_policy.retired_bytes_max = vm_kernel_share(VM_RETIRED_BYTES_MAX, 5);
-    vm_heap_policy.worn_bytes_max = vm_kernel_share(VM_RETIRED_WORN_BYTES_MAX, 6);
+    vm_heap_policy.worn_bytes_min = vm_kernel_share(VM_WORN_BYTES_MIN, 6);
     vm_large_set_threshold(VM_DEFAULT_MMAP_THRESHOLD);
 }
 

@@ -5,7 +5,7 @@
 #include "heap/thread.h"
 
 struct heap_policy vm_heap_policy = {.retired_bytes_max = VM_RETIRED_BYTES_MAX,
-                                     .worn_bytes_max = VM_RETIRED_WORN_BYTES_MAX};
+                                     .worn_bytes_min = VM_WORN_BYTES_MIN};
 
 static void forbid_fast(const struct list *slabs)
 {

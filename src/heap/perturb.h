@@ -14,7 +14,7 @@
 struct heap_policy {
     uint32_t x_perturb;       /* M_PERTURB: the byte that freed blocks are filled with; 0 for no filling */
     size_t retired_bytes_max; /* most bytes of slabs that ran empty and a heap keeps; constant once set up */
-    size_t worn_bytes_max;    /* most of them in slabs that are worn; the same */
+    size_t worn_bytes_min;    /* of them in slabs that are worn, whatever is live; the same */
     uint32_t x_n_own_max;     /* M_ARENA_MAX: most threads that have a heap of their own; 0 for no limit */
 };
 extern struct heap_policy vm_heap_policy;

@@ -51,14 +51,22 @@ void vm_retired_forget_all(struct heap *heap)
     vm_retired_forget_regrets(heap);
 }
 
-static bool are_too_many_worn(const struct heap *heap)
+/* How many bytes of worn slabs the heap of this one may keep. */
+static size_t worn_bytes_max(const struct slab *slab)
 {
-    return heap->n_worn > 1 && heap->worn_bytes > vm_heap_policy.worn_bytes_max;
+    const size_t share = vm_pool_live_bytes(&slab->span) >> VM_WORN_SHARE_SHIFT;
+    return vm_min_size(vm_max_size(vm_heap_policy.worn_bytes_min, share),
+                       vm_heap_policy.retired_bytes_max / 2);
 }
 
-static bool are_too_many(const struct heap *heap)
+static bool are_too_many_worn(const struct heap *heap, size_t bytes_max)
 {
-    return heap->n_retired > VM_RETIRED_SLABS_MAX || are_too_many_worn(heap) ||
+    return heap->n_worn > 1 && heap->worn_bytes > bytes_max;
+}
+
+static bool are_too_many(const struct heap *heap, size_t worn_max)
+{
+    return heap->n_retired > VM_RETIRED_SLABS_MAX || are_too_many_worn(heap, worn_max) ||
            (heap->n_retired > 1 && heap->retired_bytes > vm_heap_policy.retired_bytes_max);
 }
 
@@ -75,9 +83,9 @@ static bool goes_before(const struct heap *heap, const struct slab *slab, const 
 
 /* The retired slab at the highest address, of those that are worn if these are too many: what is kept should not keep the break
    from moving down. Those of regretted classes go last; once all are, none is. */
-static struct slab *next_to_go(struct heap *heap)
+static struct slab *next_to_go(struct heap *heap, size_t worn_max)
 {
-    const bool is_worn = are_too_many_worn(heap);
+    const bool is_worn = are_too_many_worn(heap, worn_max);
     struct slab *next = NULL;
     for (uint32_t i = 0; i < heap->n_retired; i++) {
         struct slab *const slab = heap->retired[i];
@@ -107,8 +115,9 @@ void vm_retired_add(struct heap *heap, struct slab *slab, struct list *emptied)
     enter(heap, slab, heap->n_retired++);
     count(heap, slab, true);
     ignore_groups(slab);
-    while (are_too_many(heap)) {
-        struct slab *const given_back = next_to_go(heap);
+    const size_t worn_max = worn_bytes_max(slab);
+    while (are_too_many(heap, worn_max)) {
+        struct slab *const given_back = next_to_go(heap, worn_max);
         vm_retired_forget(heap, given_back);
         heap->regret[given_back->class_index] = HEAP_GONE;
         if (vm_heap_is_slab_done(given_back))

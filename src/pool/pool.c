@@ -97,6 +97,11 @@ void vm_pool_count_empty(const struct span *span, bool is_kept)
     vm_fetch_add_relaxed(&vm_pool_arena(span->arena_index)->x_n_empty, is_kept ? n_pages : 0U - n_pages);
 }
 
+size_t vm_pool_live_bytes(const struct span *span)
+{
+    return vm_pages_to_bytes(vm_dirty_live(vm_pool_arena(span->arena_index)));
+}
+
 void vm_pool_count_middle(const struct span *span, size_t n, size_t bytes)
 {
     struct arena *const arena = vm_pool_arena(span->arena_index);

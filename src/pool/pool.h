@@ -41,6 +41,9 @@ void vm_pool_count_middle(const struct span *span, size_t n, size_t bytes);
 /* The span's pages are those of an empty slab that its heap keeps, or not any more: taken, but not live. Lock: none needed. */
 void vm_pool_count_empty(const struct span *span, bool is_kept);
 
+/* Bytes that are live in the span's arena: in the pages that are taken, empty slabs left out. Lock: none needed. */
+size_t vm_pool_live_bytes(const struct span *span);
+
 /* Sums over all arenas, supplied by pool/totals.c. */
 struct pool_totals {
     size_t n_arenas;

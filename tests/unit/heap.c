@@ -92,7 +92,7 @@ static void assert_ring_bounded(void)
 {
     assert_true(heap->n_retired <= VM_RETIRED_SLABS_MAX);
     assert_true(heap->retired_bytes <= VM_RETIRED_BYTES_MAX || heap->n_retired == 1);
-    assert_true(heap->worn_bytes <= VM_RETIRED_WORN_BYTES_MAX || heap->n_worn == 1);
+    assert_true(heap->worn_bytes <= VM_RETIRED_BYTES_MAX / 2 || heap->n_worn == 1);
     /* And no slab lies about empty outside of it. */
     assert_true(take_census().idle_bytes <= heap->retired_bytes);
     assert_int_equal(empty_bytes(), heap->retired_bytes);
@@ -299,7 +299,7 @@ static void worn_ones_go(void **state)
     const unsigned end = end_of_classes(1, VM_RETIRED_BYTES_MAX / 2);
     come_and_go(1, end, 1);
     assert_int_equal(heap->n_worn, 0);
-    const size_t n_worn_max = VM_RETIRED_WORN_BYTES_MAX / vm_class_slab_bytes_least(1);
+    const size_t n_worn_max = VM_WORN_BYTES_MIN / vm_class_slab_bytes_least(1);
     unsigned n_used_up = 0;
     for (unsigned i = 1; i < end && i <= VM_N_EVEN_CLASSES; i++, n_used_up++) {
         size_t n = 0;
