@@ -100,8 +100,8 @@ enum {
     VM_DIRTY_SPANS_MAX = 8,
     /* Beyond what was live of late, where so little was not enough. */
     VM_DIRTY_MISSED_BYTES_MAX = 8 * VM_MIB,
-    /* So often the use must ebb away and come back before the pages wait for it, with so much live in all arenas at most: the
-       largest block that glibc's dynamic threshold has it keep. */
+    /* So often the use must ebb away and come back, or the break of a small heap move down and up, before the pages wait for
+       it; the former with so much live in all arenas at most: the largest block that glibc's dynamic threshold has it keep. */
     VM_DIRTY_TIDES_MIN = 4,
     VM_DIRTY_TIDE_BYTES_MAX = 32 * VM_MIB,
 

@@ -77,6 +77,7 @@ static void publish_counts(struct arena *arena)
     vm_store_relaxed(&arena->x_n_live_recent, (uint32_t)vm_max_size(turn->n_live, last->n_live));
     vm_store_relaxed(&arena->x_n_reused_recent, (uint32_t)vm_max_size(turn->n_reused, last->n_reused));
     vm_store_relaxed(&arena->x_n_tides_recent, turn->n_tides + last->n_tides);
+    vm_store_relaxed(&arena->x_n_returns_recent, turn->n_returns + last->n_returns);
     vm_store_relaxed(&arena->x_is_missing_recent, turn->is_missing || last->is_missing);
 }
 
@@ -136,6 +137,8 @@ static void add_pages_locked(struct arena *arena, uint32_t first)
     arena->n_alien += first - arena->buddy.n_pages;
     vm_buddy_resize(&arena->buddy, n_pages);
     arena->counts.n_grown++;
+    arena->turn.n_returns += arena->is_trimmed;
+    arena->is_trimmed = false;
     if (!vm_kernel.fresh_is_zero)
         vm_dirty_mark(arena, first, n_pages - first);
     give_locked(arena, first, n_pages - first);
@@ -288,6 +291,7 @@ static bool trim_locked(struct arena *arena, size_t pad)
     arena->break_end -= bytes;
     arena->n_refused = 0;
     arena->counts.n_trimmed++;
+    arena->is_trimmed = true;
     publish_counts(arena);
     return true;
 }
@@ -343,14 +347,17 @@ static bool fill_span_locked(struct arena *arena, uint32_t index, size_t n_pages
     return true;
 }
 
-/* Bytes that a trim leaves below the break. Dirty pages wait there for the heap to grow again; of too many some wait if
-   they are there for large spans. */
+/* Bytes that a trim leaves below the break. Dirty pages wait there for the heap to grow again, in a small one only if
+   that was seen to happen; of too many some wait if they are there for large spans. */
 static size_t trim_pad(const struct arena *arena)
 {
     const size_t pad = vm_load_relaxed(&vm_arena_policy.x_top_pad);
     if (!vm_load_relaxed(&vm_arena_policy.x_is_trim_lazy))
         return pad;
     size_t n_waiting = vm_dirty_max(arena);
+    if (n_waiting < vm_dirty_small() && !vm_dirty_is_tidal(arena) &&
+        vm_load_relaxed(&arena->x_n_returns_recent) < VM_DIRTY_TIDES_MIN)
+        return pad;
     if (vm_dirty_used(arena) > n_waiting)
         n_waiting = n_waiting > vm_dirty_live(arena) ? n_waiting - n_waiting / 8 : 0;
     return vm_max_size(pad, vm_pages_to_bytes(n_waiting));

@@ -28,10 +28,11 @@ struct arena_counts {
 
 /* What an arena was used for while a number of spans were given back. */
 struct arena_turn {
-    uint32_t n_live;   /* most pages in use at a time */
-    uint32_t n_reused; /* dirty pages that spans larger than slabs took again */
-    uint32_t n_tides;  /* times that the use ebbed away and came back */
-    bool is_missing;   /* middle blocks missed pages: see vm_dirty_note_missed */
+    uint32_t n_live;    /* most pages in use at a time */
+    uint32_t n_reused;  /* dirty pages that spans larger than slabs took again */
+    uint32_t n_tides;   /* times that the use ebbed away and came back */
+    uint32_t n_returns; /* times that the break moved down and up again */
+    bool is_missing;    /* middle blocks missed pages: see vm_dirty_note_missed */
 };
 
 struct arena {
@@ -53,6 +54,7 @@ struct arena {
     bool is_contested;  /* others move the break, maybe at this moment: it stays where it is */
     bool is_inherited;  /* by a fork child: the kernel may remember an older break than we do */
     bool is_ebb;        /* little is in use of what was of late */
+    bool is_trimmed;    /* the break has moved down, and not up since */
     struct arena_turn turn, last_turn;
     size_t n_middle_taken, n_middle_missed; /* pages, until the next look at them */
     struct arena_counts counts;
@@ -66,9 +68,9 @@ struct arena {
     size_t x_n_quick;   /* taken ones that the quick list had when it was looked at last */
     uint32_t x_n_top;   /* free at the break of late: see count_top_locked */
     const char *x_top;  /* where these begin */
-    uint32_t x_n_live_recent, x_n_reused_recent; /* the more of this turn and the last */
-    uint32_t x_n_tides_recent;                   /* of both */
-    bool x_is_missing_recent;                    /* of either */
+    uint32_t x_n_live_recent, x_n_reused_recent;   /* the more of this turn and the last */
+    uint32_t x_n_tides_recent, x_n_returns_recent; /* of both */
+    bool x_is_missing_recent;                      /* of either */
     size_t x_n_middle, x_middle_bytes; /* middle blocks among its taken pages, with those of the quick list */
     struct place_group own_group[VM_ARENA_GROUPS]; /* for the first pages */
 };

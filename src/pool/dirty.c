@@ -212,12 +212,14 @@ size_t vm_dirty_small(void)
     return vm_kernel_share(VM_DIRTY_BYTES_MIN, 5) >> vm_kernel.page_shift;
 }
 
-/* So many an arena may keep however much was live of late. */
+/* So many an arena may keep however much was live of late: a little more than is live, or where blocks miss pages a lot more, up
+   to what is little in any heap. */
 static size_t least_pages(const struct arena *arena, size_t n_live)
 {
     const size_t n_empty = vm_kernel_share(VM_DIRTY_EMPTY_BYTES_MIN, 5) >> vm_kernel.page_shift,
                  n_small = vm_dirty_small();
-    return vm_load_relaxed(&arena->x_is_missing_recent) ? n_small : vm_min_size(n_empty + n_live, n_small);
+    return vm_load_relaxed(&arena->x_is_missing_recent) ? n_small + vm_min_size(n_live, n_small)
+                                                        : vm_min_size(n_empty + n_live, n_small);
 }
 
 size_t vm_dirty_max(const struct arena *arena)
