@@ -79,6 +79,7 @@ static void publish_counts(struct arena *arena)
     vm_store_relaxed(&arena->x_n_tides_recent, turn->n_tides + last->n_tides);
     vm_store_relaxed(&arena->x_n_returns_recent, turn->n_returns + last->n_returns);
     vm_store_relaxed(&arena->x_is_missing_recent, turn->is_missing || last->is_missing);
+    vm_store_relaxed(&arena->x_are_slabs_missing_recent, turn->are_slabs_missing || last->are_slabs_missing);
 }
 
 /* The pages are the span's from now on, which has its kind and its bytes. Returns how many were dirty. */
@@ -87,9 +88,8 @@ static uint32_t reuse_locked(struct arena *arena, uint32_t index, uint32_t n_pag
     const uint32_t n_dirty = vm_dirty_clear(arena, index, n_pages);
     if (span->bytes > VM_SLAB_BYTES_MAX)
         arena->turn.n_reused = (uint32_t)vm_min_size((size_t)arena->turn.n_reused + n_dirty, UINT32_MAX);
-    if (span->kind == SPAN_MIDDLE)
-        vm_dirty_note_missed(arena, n_pages,
-                             count_taken(arena) <= arena->x_n_live_recent ? n_pages - n_dirty : 0);
+    vm_dirty_note_missed(arena, span, n_pages,
+                         count_taken(arena) <= arena->x_n_live_recent ? n_pages - n_dirty : 0);
     return n_dirty;
 }
 

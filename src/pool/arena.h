@@ -28,11 +28,17 @@ struct arena_counts {
 
 /* What an arena was used for while a number of spans were given back. */
 struct arena_turn {
-    uint32_t n_live;    /* most pages in use at a time */
-    uint32_t n_reused;  /* dirty pages that spans larger than slabs took again */
-    uint32_t n_tides;   /* times that the use ebbed away and came back */
-    uint32_t n_returns; /* times that the break moved down and up again */
-    bool is_missing;    /* middle blocks missed pages: see vm_dirty_note_missed */
+    uint32_t n_live;        /* most pages in use at a time */
+    uint32_t n_reused;      /* dirty pages that spans larger than slabs took again */
+    uint32_t n_tides;       /* times that the use ebbed away and came back */
+    uint32_t n_returns;     /* times that the break moved down and up again */
+    bool is_missing;        /* middle blocks missed pages: see vm_dirty_note_missed */
+    bool are_slabs_missing; /* the same of slabs */
+};
+
+/* Pages that blocks took, and how many of these they missed, until the next look at them. */
+struct arena_missed {
+    size_t n_taken, n_missed;
 };
 
 struct arena {
@@ -56,7 +62,7 @@ struct arena {
     bool is_ebb;        /* little is in use of what was of late */
     bool is_trimmed;    /* the break has moved down, and not up since */
     struct arena_turn turn, last_turn;
-    size_t n_middle_taken, n_middle_missed; /* pages, until the next look at them */
+    struct arena_missed middle_missed, slabs_missed;
     struct arena_counts counts;
     VM_ALIGNED(VM_CACHE_LINE) /* what is read without the lock, not on its line */
     bool x_is_frozen;   /* fork child: another thread was changing it; never used again, never given to */
@@ -68,9 +74,9 @@ struct arena {
     size_t x_n_quick;   /* taken ones that the quick list had when it was looked at last */
     uint32_t x_n_top;   /* free at the break of late: see count_top_locked */
     const char *x_top;  /* where these begin */
-    uint32_t x_n_live_recent, x_n_reused_recent;   /* the more of this turn and the last */
-    uint32_t x_n_tides_recent, x_n_returns_recent; /* of both */
-    bool x_is_missing_recent;                      /* of either */
+    uint32_t x_n_live_recent, x_n_reused_recent;          /* the more of this turn and the last */
+    uint32_t x_n_tides_recent, x_n_returns_recent;        /* of both */
+    bool x_is_missing_recent, x_are_slabs_missing_recent; /* of either */
     size_t x_n_middle, x_middle_bytes; /* middle blocks among its taken pages, with those of the quick list */
     struct place_group own_group[VM_ARENA_GROUPS]; /* for the first pages */
 };

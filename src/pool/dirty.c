@@ -146,15 +146,18 @@ void vm_dirty_note_tide(struct arena *arena, size_t n_taken)
 
 /* Were more of the pages missed than a part of what the blocks took meanwhile, several times all that is live, then more would
    have been worth keeping. */
-void vm_dirty_note_missed(struct arena *arena, size_t n_pages, size_t n_missed)
+void vm_dirty_note_missed(struct arena *arena, const struct span *span, size_t n_pages, size_t n_missed)
 {
     enum { ROUNDS = 8, PART = 32 };
-    arena->n_middle_taken += n_pages;
-    arena->n_middle_missed += n_missed;
-    if (arena->n_middle_taken < (size_t)ROUNDS * arena->x_n_live_recent)
+    const bool is_slab = span->kind != SPAN_MIDDLE;
+    struct arena_missed *const missed = is_slab ? &arena->slabs_missed : &arena->middle_missed;
+    missed->n_taken += n_pages;
+    missed->n_missed += n_missed;
+    if (missed->n_taken < (size_t)ROUNDS * arena->x_n_live_recent)
         return;
-    arena->turn.is_missing |= arena->n_middle_missed > arena->n_middle_taken / PART;
-    arena->n_middle_taken = arena->n_middle_missed = 0;
+    *(is_slab ? &arena->turn.are_slabs_missing : &arena->turn.is_missing) |=
+        missed->n_missed > missed->n_taken / PART;
+    *missed = (struct arena_missed){0};
 }
 
 /* How many more than those in use may be resident, for what was in use of late: an eighth more than that, or half in a small
@@ -212,14 +215,17 @@ size_t vm_dirty_small(void)
     return vm_kernel_share(VM_DIRTY_BYTES_MIN, 5) >> vm_kernel.page_shift;
 }
 
-/* So many an arena may keep however much was live of late: a little more than is live, or where blocks miss pages a lot more, up
-   to what is little in any heap. */
+/* So many an arena may keep however much was live of late: a little more than is live, up to what is little in any heap; or more,
+   up to twice of that, where blocks miss pages, which are there also while nothing is live, or slabs do. */
 static size_t least_pages(const struct arena *arena, size_t n_live)
 {
     const size_t n_empty = vm_kernel_share(VM_DIRTY_EMPTY_BYTES_MIN, 5) >> vm_kernel.page_shift,
                  n_small = vm_dirty_small();
-    return vm_load_relaxed(&arena->x_is_missing_recent) ? n_small + vm_min_size(n_live, n_small)
-                                                        : vm_min_size(n_empty + n_live, n_small);
+    if (vm_load_relaxed(&arena->x_is_missing_recent))
+        return n_small + vm_min_size(n_live, n_small);
+    if (vm_load_relaxed(&arena->x_are_slabs_missing_recent))
+        return vm_min_size(n_empty + 2 * n_live, 2 * n_small);
+    return vm_min_size(n_empty + n_live, n_small);
 }
 
 size_t vm_dirty_max(const struct arena *arena)

@@ -25,8 +25,8 @@ uint32_t vm_dirty_next(const struct arena *arena, uint32_t index, uint32_t end);
    it. */
 void vm_dirty_note_tide(struct arena *arena, size_t n_taken);
 
-/* A middle block took n_pages; n_missed of them were clean though as much was live of late: they were given back in between. */
-void vm_dirty_note_missed(struct arena *arena, size_t n_pages, size_t n_missed);
+/* The span took n_pages; n_missed of them were clean though as much was live of late: they were given back in between. */
+void vm_dirty_note_missed(struct arena *arena, const struct span *span, size_t n_pages, size_t n_missed);
 
 /* Counts the pages that the quick list has of the arena, for all below to go by. Lock: none needed. */
 void vm_dirty_look_at_quick(struct arena *arena);

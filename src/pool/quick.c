@@ -204,6 +204,8 @@ bool vm_quick_free(struct span *span)
 size_t vm_quick_bytes(size_t arena_index)
 {
     size_t bytes = 0;
+    if (VM_LIKELY(is_empty()))
+        return bytes;
     for (size_t i = 0; i < VM_QUICK_SLOTS; i++) {
         const size_t what = vm_load_relaxed(&list.slot[i].x_what);
         bytes += (what & ARENA_MASK) == arena_index ? what & ~(size_t)ARENA_MASK : 0;

@@ -128,7 +128,8 @@ static void require_totals(void)
         const bool is_tidal = arena->x_n_tides_recent >= VM_DIRTY_TIDES_MIN;
         const size_t tide = is_tidal ? vm_min_size(resident, VM_DIRTY_TIDE_BYTES_MAX) : 0;
         const size_t most = vm_max_size(tide, resident / 2); /* where as much is live */
-        const size_t least = arena->x_is_missing_recent ? 2 * VM_DIRTY_BYTES_MIN : 0;
+        const bool is_missing = arena->x_is_missing_recent || arena->x_are_slabs_missing_recent;
+        const size_t least = is_missing ? 2 * VM_DIRTY_BYTES_MIN : 0;
         UNIT_REQUIRE(arena->x_n_dirty * vm_kernel.page_bytes <=
                      vm_max_size(vm_max_size(VM_DIRTY_BYTES_MIN, least), most));
         UNIT_REQUIRE(arena->index == i);
@@ -332,11 +333,37 @@ static void miss_some(void *argument)
     UNIT_REQUIRE(!arena->x_is_missing_recent);
 }
 
+/* Of 96 slabs two thirds go and come back, again and again: the pages of those that were given back are missed. */
+static void miss_slabs(void *argument)
+{
+    begin(*(enum break_kind *)argument);
+    struct span spans[96] = {0};
+    uint64_t seed = 11;
+    for (unsigned i = 0; i < 96; i++)
+        take_slabs(&spans[i], 1);
+    struct arena *const arena = vm_pool_arena(spans[0].arena_index);
+    UNIT_REQUIRE(!arena->x_are_slabs_missing_recent);
+    size_t dirty_before = 0, dirty_after = 0;
+    for (unsigned round = 0; round < 60; round++) {
+        const unsigned first = (unsigned)unit_below(&seed, 20);
+        for (unsigned i = first; i < first + 64; i++)
+            vm_pool_give(&spans[i], SLAB_BYTES);
+        *(round < 4 ? &dirty_before : &dirty_after) = vm_pool_totals().dirty_bytes;
+        for (unsigned i = first; i < first + 64; i++)
+            take_slabs(&spans[i], 1);
+        vm_pool_check();
+    }
+    UNIT_REQUIRE(arena->x_are_slabs_missing_recent && !arena->x_is_missing_recent);
+    UNIT_REQUIRE(dirty_after > dirty_before);
+}
+
 static void missed_pages(void **state)
 {
     (void)state;
-    for (enum break_kind kind = WITH_BREAK; kind <= WITHOUT_BREAK; kind++)
+    for (enum break_kind kind = WITH_BREAK; kind <= WITHOUT_BREAK; kind++) {
         unit_assert_returns(miss_some, &kind);
+        unit_assert_returns(miss_slabs, &kind);
+    }
 }
 
 static void tides(void **state)
