@@ -158,7 +158,7 @@ VM_API void vm_malloc_stats(void);
 /*
  * Gives every page that holds no live block back to the kernel, at once, whichever thread's it is, keeping `pad` bytes
  * at the break. Only what other threads take their next blocks from stays: a slab a class with live blocks, and
- * at most 1 MiB of empty ones a thread. 1 if any page went back, else 0. Cost: one pass over all blocks, a
+ * at most 2 MiB of empty ones a thread. 1 if any page went back, else 0. Cost: one pass over all blocks, a
  * kernel call for each run of free pages.
  */
 VM_API int vm_malloc_trim(size_t pad);

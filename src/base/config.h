@@ -81,10 +81,11 @@ enum {
 
     /* A heap keeps at most so many bytes of slabs that ran empty before it gives some back, and so many slabs: one for each
        class. Of those that were used up before it keeps so many bytes, or as many as a share of what is live, but no more than
-       half of all. */
-    VM_RETIRED_BYTES_MAX = 1 * VM_MIB,
+       a part of all. */
+    VM_RETIRED_BYTES_MAX = 2 * VM_MIB,
     VM_WORN_BYTES_MIN = 128 * VM_KIB,
-    VM_WORN_SHARE_SHIFT = 3, /* 1/8 */
+    VM_WORN_SHARE_SHIFT = 1, /* 1/2 */
+    VM_WORN_PART_SHIFT = 2,  /* 1/4 */
     VM_RETIRED_SLABS_MAX = VM_N_CLASSES - 1,
 
     /* Of a class with so many slabs, a heap passes over those that have few free blocks; and with so many in all, it looks for

@@ -56,7 +56,7 @@ static size_t worn_bytes_max(const struct slab *slab)
 {
     const size_t share = vm_pool_live_bytes(&slab->span) >> VM_WORN_SHARE_SHIFT;
     return vm_min_size(vm_max_size(vm_heap_policy.worn_bytes_min, share),
-                       vm_heap_policy.retired_bytes_max / 2);
+                       vm_heap_policy.retired_bytes_max >> VM_WORN_PART_SHIFT);
 }
 
 static bool are_too_many_worn(const struct heap *heap, size_t bytes_max)

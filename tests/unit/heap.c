@@ -8,6 +8,7 @@
 #include <string.h>
 #include "front/front.h"
 #include "heap/heap_fast.h"
+#include "heap/perturb.h"
 #include "heap/thread.h"
 #include "kernel/kernel.h"
 #include "pool/meta.h"
@@ -91,8 +92,9 @@ static size_t empty_bytes(void)
 static void assert_ring_bounded(void)
 {
     assert_true(heap->n_retired <= VM_RETIRED_SLABS_MAX);
-    assert_true(heap->retired_bytes <= VM_RETIRED_BYTES_MAX || heap->n_retired == 1);
-    assert_true(heap->worn_bytes <= VM_RETIRED_BYTES_MAX / 2 || heap->n_worn == 1);
+    const size_t bytes_max = vm_heap_policy.retired_bytes_max;
+    assert_true(heap->retired_bytes <= bytes_max || heap->n_retired == 1);
+    assert_true(heap->worn_bytes <= bytes_max >> VM_WORN_PART_SHIFT || heap->n_worn == 1);
     /* And no slab lies about empty outside of it. */
     assert_true(take_census().idle_bytes <= heap->retired_bytes);
     assert_int_equal(empty_bytes(), heap->retired_bytes);
@@ -271,12 +273,14 @@ static void coming_and_going(void **state)
 {
     (void)state;
     settle();
-    const unsigned end = end_of_classes(1, VM_RETIRED_BYTES_MAX);
+    const size_t bytes_max = vm_heap_policy.retired_bytes_max;
+    vm_heap_policy.retired_bytes_max /= 2; /* so that it is less than all classes have */
+    const unsigned end = end_of_classes(1, vm_heap_policy.retired_bytes_max);
     assert_int_equal(come_and_go(1, end, 1), end - 1);
     assert_int_equal(heap->n_retired, end - 1);
     assert_int_equal(come_and_go(1, end, 10), 0);
     /* Those that are needed no more lie below all others, and yet go first, as soon as these are missed. */
-    const unsigned end_of_others = end_of_classes(end, VM_RETIRED_BYTES_MAX / 2);
+    const unsigned end_of_others = end_of_classes(end, vm_heap_policy.retired_bytes_max / 2);
     assert_in_range(end_of_others, end + 4, VM_N_CLASSES);
     come_and_go(end, end_of_others, 4);
     assert_int_equal(come_and_go(end, end_of_others, 10), 0);
@@ -289,6 +293,7 @@ static void coming_and_going(void **state)
     assert_ring_bounded();
     vm_heap_check(heap);
     settle();
+    vm_heap_policy.retired_bytes_max = bytes_max;
 }
 
 /* Slabs that were used up make way for one another, those of which a block was used stay. */
@@ -296,7 +301,7 @@ static void worn_ones_go(void **state)
 {
     (void)state;
     settle();
-    const unsigned end = end_of_classes(1, VM_RETIRED_BYTES_MAX / 2);
+    const unsigned end = end_of_classes(1, VM_RETIRED_BYTES_MAX / 4);
     come_and_go(1, end, 1);
     assert_int_equal(heap->n_worn, 0);
     const size_t n_worn_max = VM_WORN_BYTES_MIN / vm_class_slab_bytes_least(1);
