@@ -184,15 +184,13 @@ static void settle(struct arena *arena)
 
 bool vm_pool_take(struct span *span, size_t bytes, size_t alignment)
 {
-    const bool is_middle = span->kind == SPAN_MIDDLE;
-    /* A middle block leaves alone what waits, for the next one, as long as there are pages beside it. A slab, which stays, gets
-       the lowest place. */
-    if (!is_middle || !take_free(span, bytes, alignment)) {
+    /* What waits is left alone, for the next middle block, as long as there are pages beside it. */
+    if (!take_free(span, bytes, alignment)) {
         vm_quick_flush();
         if (!take(span, bytes, alignment))
             return false;
     }
-    if (is_middle) /* it took dirty pages, or some at the break: more may wait */
+    if (span->kind == SPAN_MIDDLE) /* it took dirty pages, or some at the break: more may wait */
         set_quick_room(vm_pool_arena(span->arena_index));
     return true;
 }

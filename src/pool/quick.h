@@ -4,8 +4,8 @@
  *
  * To coalesce a block with its neighbours, and to cut it out of them again, takes three locks each time; a buffer that comes
  * and goes needs none of it (deferred coalescing: P. R. Wilson and others, Dynamic Storage Allocation: A Survey and Critical
- * Review, IWMM 1995). The list is one for all threads, and short; its pages count as dirty ones. It is emptied before pages are
- * taken for a slab, and before an arena grows, so that they are sought among all that are free, coalesced.
+ * Review, IWMM 1995). The list is one for all threads, and short; its pages count as dirty ones. It is emptied before an arena
+ * grows, so that pages are sought among all that are free, coalesced.
  *
  *   a middle block          who may act                      next
  *   live                    the first to set x_is_quick      in a slot, if there is room; else it is none any more
