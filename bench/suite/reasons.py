@@ -7,10 +7,10 @@ START = "Most of it is there before the first call: the C library, the loader, c
 REASONS = {
     "time-worst": {
         "cache": "Compound blocks (0030): a third more time than without them, for 1.00 of glibc's memory in place of 1.65",
-        "churn": "Page faults, half of its time: 145,000, tcmalloc's 4,700; the tasks' memory goes back as they end, tcmalloc keeps it",
-        "large": "Page faults: what is resident stays below 9/8 of what was live of late (0024, 0033); tcmalloc gives nothing back, and keeps "
-        "its peak to the end",
-        "phases": "Compound blocks (0030), in part: a tenth more time than without them, for 1.19 of glibc's memory in place of 1.55",
+        "churn": "Page faults: 55,000, tcmalloc's 4,700; what is dirty stays below twice what is live (0057), tcmalloc keeps all",
+        "large": "Page faults: what is resident stays below 9/8 of what was live of late (0024, 0033), in holes that the next buffer may not "
+        "fit (0057); tcmalloc gives nothing back, and keeps its peak to the end",
+        "phases": "Compound blocks (0030), in part: a tenth more time than without them, for 1.13 of glibc's memory in place of 1.55",
         "pipeline": "The consumers' first look at a message takes half as long again as with mimalloc, the library itself as long; and its "
         "threads wait for each other more often: 90,000 changes between them, mimalloc's 67,000 (0047)",
         "python-objects": "Its blocks die in the order in which they came: a new one is in no cache, where tcmalloc hands out the one that "

@@ -99,12 +99,19 @@ enum {
     VM_DIRTY_BYTES_MIN = 1 * VM_MIB,
     VM_DIRTY_SHARE_SHIFT = 3, /* 1/8 */
     VM_DIRTY_SPANS_MAX = 8,
+    VM_DIRTY_SLABS_MAX = 2,
     /* Beyond what was live of late, where so little was not enough. */
     VM_DIRTY_MISSED_BYTES_MAX = 8 * VM_MIB,
     /* So often the use must ebb away and come back, or the break of a small heap move down and up, before the pages wait for
        it; the former with so much live in all arenas at most: the largest block that glibc's dynamic threshold has it keep. */
     VM_DIRTY_TIDES_MIN = 4,
     VM_DIRTY_TIDE_BYTES_MAX = 32 * VM_MIB,
+    /* A purge leaves so much less than may stay, or an eighth less. */
+    VM_DIRTY_SLACK_BYTES = 2 * VM_MIB,
+
+    /* Spans of so many bytes are taken from the shortest of so many runs of pages; others from the lowest. */
+    VM_TIGHT_BYTES_MIN = 1 * VM_MIB,
+    VM_TIGHT_RUNS = 64,
 
     /* Middle blocks that were freed wait for a request of about their length: so many, of so many bytes, in all threads. */
     VM_QUICK_SLOTS = 16,

@@ -88,6 +88,8 @@ static uint32_t reuse_locked(struct arena *arena, uint32_t index, uint32_t n_pag
     const uint32_t n_dirty = vm_dirty_clear(arena, index, n_pages);
     if (span->bytes > VM_SLAB_BYTES_MAX)
         arena->turn.n_reused = (uint32_t)vm_min_size((size_t)arena->turn.n_reused + n_dirty, UINT32_MAX);
+    else
+        vm_fetch_add_relaxed(&arena->x_n_clean_taken, n_pages - n_dirty);
     vm_dirty_note_missed(arena, span, n_pages,
                          count_taken(arena) <= arena->x_n_live_recent ? n_pages - n_dirty : 0);
     return n_dirty;
@@ -118,11 +120,14 @@ static bool claim_locked(struct arena *arena, uint32_t index, uint32_t n_pages)
     return true;
 }
 
-static uint32_t take_lowest_locked(struct arena *arena, uint32_t n_pages, unsigned align_order)
+/* Takes them at the lowest place, or at the tightest if they are many. */
+static uint32_t take_pages_locked(struct arena *arena, uint32_t n_pages, unsigned align_order)
 {
     if (n_pages > arena->buddy.n_free_pages)
         return VM_BUDDY_NONE;
-    const uint32_t index = vm_place_find(&arena->place, arena->buddy.n_pages, n_pages, align_order);
+    const bool is_tight = vm_pages_to_bytes(n_pages) >= VM_TIGHT_BYTES_MIN;
+    const uint32_t index = (is_tight ? vm_place_find_tight : vm_place_find)(
+        &arena->place, arena->buddy.n_pages, n_pages, align_order);
     if (index != VM_BUDDY_NONE)
         claim_locked(arena, index, n_pages);
     return index;
@@ -253,7 +258,7 @@ static uint32_t take_new_locked(struct arena *arena, size_t n_pages, unsigned al
             arena->n_refused = (uint32_t)n_pages;
             break;
         }
-        const uint32_t index = take_lowest_locked(arena, (uint32_t)n_pages, align_order);
+        const uint32_t index = take_pages_locked(arena, (uint32_t)n_pages, align_order);
         if (index != VM_BUDDY_NONE)
             return index;
     }
@@ -392,7 +397,7 @@ static bool take(struct arena *arena, size_t n_pages, unsigned align_order, bool
     if (n_pages >= VM_BUDDY_NONE || vm_load_relaxed(&arena->x_is_frozen))
         return false;
     enter(arena);
-    uint32_t index = take_lowest_locked(arena, (uint32_t)n_pages, align_order);
+    uint32_t index = take_pages_locked(arena, (uint32_t)n_pages, align_order);
     if (index == VM_BUDDY_NONE && may_grow)
         index = take_new_locked(arena, n_pages, align_order);
     const bool done = fill_span_locked(arena, index, n_pages, span);

@@ -70,10 +70,11 @@ struct arena {
     uint32_t x_n_free;  /* of these, free */
     uint32_t x_n_dirty; /* of the free ones, with contents */
     uint32_t x_n_pages_max;
-    uint32_t x_n_empty; /* taken ones in empty slabs that heaps keep: vm_pool_count_empty */
-    size_t x_n_quick;   /* taken ones that the quick list had when it was looked at last */
-    uint32_t x_n_top;   /* free at the break of late: see count_top_locked */
-    const char *x_top;  /* where these begin */
+    uint32_t x_n_clean_taken; /* that had no contents, for spans no larger than slabs: see purge_for_clean */
+    uint32_t x_n_empty;       /* taken ones in empty slabs that heaps keep: vm_pool_count_empty */
+    size_t x_n_quick;         /* taken ones that the quick list had when it was looked at last */
+    uint32_t x_n_top;         /* free at the break of late: see count_top_locked */
+    const char *x_top;        /* where these begin */
     uint32_t x_n_live_recent, x_n_reused_recent;          /* the more of this turn and the last */
     uint32_t x_n_tides_recent, x_n_returns_recent;        /* of both */
     bool x_is_missing_recent, x_are_slabs_missing_recent; /* of either */
@@ -102,7 +103,7 @@ char *vm_arena_reserve(size_t n_pages, size_t *bytes);
 bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, size_t n_pages);
 
 /*
- * Takes n_pages, aligned to 2^align_order pages, at the lowest address that has them, growing the arena if need be, and
+ * Takes n_pages, aligned to 2^align_order pages, where place.h says, growing the arena if need be, and
  * describes them in `span`: start, bytes, arena, is_zeroed. False: not to be had.
  */
 bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, struct span *span);

@@ -197,16 +197,19 @@ static size_t tide_pages(const struct arena *arena)
  * Dirty free pages will likely be used again, and until then are RSS that nobody uses. They may stay while all of the arena
  * that is resident is not more than 9/8 of what was live of late (more where that is missed): a program that frees and
  * allocates around one size of its heap then goes without the kernel. But never more than what is live, so that RSS falls with
- * the heap; where large spans come and go, VM_DIRTY_SPANS_MAX times what is live of these, if they took as many dirty pages
- * again of late; and in a heap of VM_DIRTY_TIDE_BYTES_MAX or less that is emptied and filled again and again, all of it.
+ * the heap; where slabs miss pages, VM_DIRTY_SLABS_MAX times that; where large spans come and go, VM_DIRTY_SPANS_MAX times what
+ * is live of these, if they took as many dirty pages again of late; and in a heap of VM_DIRTY_TIDE_BYTES_MAX or less that is
+ * emptied and filled again and again, all of it.
  */
 size_t vm_dirty_worth(const struct arena *arena)
 {
     const size_t n_quick = quick_pages(arena), n_live = live_pages(arena, n_quick);
+    const size_t n_slabs =
+        vm_load_relaxed(&arena->x_are_slabs_missing_recent) ? VM_DIRTY_SLABS_MAX * n_live : n_live;
     const size_t n_reused = vm_load_relaxed(&arena->x_n_reused_recent);
     const size_t n_middle = vm_load_relaxed(&arena->x_middle_bytes) >> vm_kernel.page_shift;
     return vm_min_size(pages_below_recent(arena, used_pages(arena, n_quick)),
-                       vm_max_size(vm_max_size(n_live, tide_pages(arena)),
+                       vm_max_size(vm_max_size(n_slabs, tide_pages(arena)),
                                    vm_min_size(n_reused, VM_DIRTY_SPANS_MAX * minus(n_middle, n_quick))));
 }
 

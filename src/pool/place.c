@@ -102,14 +102,15 @@ uint32_t vm_place_top_free(const struct place *place, uint32_t n_pages_of_all, u
            run_start(place, n_pages_of_all, n_pages_of_all > enough ? n_pages_of_all - enough : 0);
 }
 
-/* The same in one group; if there is no such run, its `longest` is exact then. */
-static uint32_t find_in_group(struct place *place, uint32_t group, uint32_t n_pages_of_all, uint32_t n_pages,
-                              uint32_t align_mask)
+/* The lowest place in one group, at `from` or above; if it was looked at from its first page on and has no such run, its
+   `longest` is exact then. */
+static uint32_t find_in_group(struct place *place, uint32_t group, uint32_t from, uint32_t n_pages_of_all,
+                              uint32_t n_pages, uint32_t align_mask)
 {
     const uint32_t first = group * VM_PLACE_GROUP_PAGES, n_left = n_pages_of_all - first,
                    group_end = first + (n_left < VM_PLACE_GROUP_PAGES ? n_left : VM_PLACE_GROUP_PAGES);
     uint32_t longest = 0;
-    for (uint32_t at = next(place, first, group_end, true); at < group_end;) {
+    for (uint32_t at = next(place, from > first ? from : first, group_end, true); at < group_end;) {
         const uint32_t aligned = (at + align_mask) & ~align_mask, enough = aligned + n_pages,
                        end = next(place, at, enough < n_pages_of_all ? enough : n_pages_of_all, false);
         if (end == enough)
@@ -118,19 +119,23 @@ static uint32_t find_in_group(struct place *place, uint32_t group, uint32_t n_pa
             longest = end - at;
         at = next(place, end, group_end, true);
     }
-    place->group[group].longest = known_length(longest);
+    if (from <= first)
+        place->group[group].longest = known_length(longest);
     return VM_BUDDY_NONE;
 }
 
-uint32_t vm_place_find(struct place *place, uint32_t n_pages_of_all, uint32_t n_pages, unsigned align_order)
+/* The lowest place at `from` or above. Needs: the page before `from` is not free. */
+static uint32_t find_from(struct place *place, uint32_t from, uint32_t n_pages_of_all, uint32_t n_pages,
+                          unsigned align_order)
 {
     const unsigned order = order_of(n_pages);
-    const uint32_t n_groups = (uint32_t)vm_place_groups(n_pages_of_all);
-    bool is_first = true; /* all groups so far have nothing of this order */
-    for (uint32_t group = place->lowest[order]; group < n_groups; group++) {
+    const uint32_t n_groups = (uint32_t)vm_place_groups(n_pages_of_all),
+                   least = place->lowest[order] * VM_PLACE_GROUP_PAGES;
+    bool is_first = from <= least; /* all groups so far have nothing of this order */
+    for (uint32_t group = (is_first ? least : from) / VM_PLACE_GROUP_PAGES; group < n_groups; group++) {
         if (place->group[group].longest >= n_pages) {
             const uint32_t index =
-                find_in_group(place, group, n_pages_of_all, n_pages, (1U << align_order) - 1);
+                find_in_group(place, group, from, n_pages_of_all, n_pages, (1U << align_order) - 1);
             if (index != VM_BUDDY_NONE)
                 return index;
         }
@@ -139,6 +144,29 @@ uint32_t vm_place_find(struct place *place, uint32_t n_pages_of_all, uint32_t n_
             place->lowest[order] = group + 1;
     }
     return VM_BUDDY_NONE;
+}
+
+uint32_t vm_place_find(struct place *place, uint32_t n_pages_of_all, uint32_t n_pages, unsigned align_order)
+{
+    return find_from(place, 0, n_pages_of_all, n_pages, align_order);
+}
+
+uint32_t vm_place_find_tight(struct place *place, uint32_t n_pages_of_all, uint32_t n_pages,
+                             unsigned align_order)
+{
+    uint32_t index = vm_place_find(place, n_pages_of_all, n_pages, align_order), tightest = index,
+             shortest = UINT32_MAX;
+    for (unsigned n = 0; index != VM_BUDDY_NONE && n < VM_TIGHT_RUNS && shortest > n_pages; n++) {
+        const uint32_t end = next(place, index, n_pages_of_all, false);
+        if (end == n_pages_of_all)
+            break;
+        if (end - index < shortest) {
+            shortest = end - index;
+            tightest = index;
+        }
+        index = find_from(place, end, n_pages_of_all, n_pages, align_order);
+    }
+    return tightest;
 }
 
 static void check_run(const struct place *place, uint32_t start, uint32_t n_pages)

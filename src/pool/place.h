@@ -4,7 +4,8 @@
  *
  * The buddy system knows what is free; this says what to take of it. The lowest place that fits keeps the heap short,
  * and makes that pages which were in use before are used again before others: what is free at high addresses stays
- * untouched, and can go back to the kernel.
+ * untouched, and can go back to the kernel. Large spans go where they fit tightly: a long run that one of them begins is
+ * lost for the next that is longer, which then needs pages that were never used.
  *
  * One bit a page, set = free, in groups of as many pages as the largest order has. Of each group it is known what the
  * longest run beginning in it may be at most; and of each power of two below which group no run so long begins. Both
@@ -59,6 +60,11 @@ void vm_place_take(struct place *place, uint32_t n_pages_of_all, uint32_t index,
    Cost: a step for each group between the lowest that may have such a run and the one that has, and in that a step a
    run. */
 uint32_t vm_place_find(struct place *place, uint32_t n_pages_of_all, uint32_t n_pages, unsigned align_order);
+
+/* Of the lowest VM_TIGHT_RUNS places, each in a run of its own, that in the shortest run; the run at the end, which can grow,
+   only if there is no other. Cost: as above, and in each of these runs a step a word of bits. */
+uint32_t vm_place_find_tight(struct place *place, uint32_t n_pages_of_all, uint32_t n_pages,
+                             unsigned align_order);
 
 /* How many pages are free at the end, counted until there are `enough`. Cost: a step a word of bits. */
 uint32_t vm_place_top_free(const struct place *place, uint32_t n_pages_of_all, uint32_t enough);

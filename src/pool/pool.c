@@ -79,16 +79,17 @@ static bool add_arena(size_t n_seen, size_t n_pages)
     return done;
 }
 
-/*
- * The arena grew, by `n_more` pages, for a span that is no larger than slabs: whatever dirty pages it has are in pieces too
- * small for these. Of more than a few MiB some go, so that memory does not peak with them. (With larger spans nothing
- * would be left of what the next buffer of a program could use.)
- */
-static void purge_some(struct arena *arena, size_t n_more)
+/* Pages with contents go as spans no larger than slabs take clean ones beside them: what they lie in is too short for these,
+   and memory would peak with both. (With larger spans nothing would be left of what the next buffer of a program could use.) */
+static void purge_for_clean(struct arena *arena)
 {
-    const size_t n_dirty = vm_load_relaxed(&arena->x_n_dirty);
-    if (n_more && n_dirty > 4 * vm_dirty_small())
-        vm_arena_purge(arena, n_dirty - n_dirty / 8);
+    const size_t n_more = vm_load_relaxed(&arena->x_n_clean_taken),
+                 n_dirty = vm_load_relaxed(&arena->x_n_dirty);
+    if (n_more < vm_dirty_small())
+        return;
+    vm_fetch_add_relaxed(&arena->x_n_clean_taken, 0U - (uint32_t)n_more);
+    if (n_dirty > 4 * vm_dirty_small())
+        vm_arena_purge(arena, n_dirty - vm_min_size(n_more, n_dirty));
 }
 
 void vm_pool_count_empty(const struct span *span, bool is_kept)
@@ -137,13 +138,9 @@ static bool take(struct span *span, size_t bytes, size_t alignment)
     size_t index = 0;
     do {
         for (; (arena = vm_pool_arena(index)); index++) {
-            const size_t n_before = vm_load_relaxed(&arena->x_n_pages);
             vm_dirty_look_at_quick(arena);
-            if (!vm_arena_take(arena, n_pages, align_order, span))
-                continue;
-            if (bytes <= VM_SLAB_BYTES_MAX)
-                purge_some(arena, vm_load_relaxed(&arena->x_n_pages) - n_before);
-            return true;
+            if (vm_arena_take(arena, n_pages, align_order, span))
+                return true;
         }
         /* With some slack, as a new arena's first pages may be needed for alignment. */
     } while (add_arena(index, n_pages + ((size_t)1 << align_order)));
@@ -164,7 +161,9 @@ static void set_quick_room(const struct arena *arena)
 
 static void purge_if_due(struct arena *arena, size_t n_max, size_t n_quick)
 {
-    const size_t n_keep = n_max - n_max / 8; /* some more go, so that not each free is a call to the kernel */
+    /* Some more go, so that not each free is a call to the kernel. */
+    const size_t n_slack = VM_DIRTY_SLACK_BYTES >> vm_kernel.page_shift,
+                 n_keep = n_max - vm_min_size(n_max / 8, n_slack);
     if (vm_load_relaxed(&arena->x_n_dirty) + n_quick > n_max)
         vm_arena_purge(arena, n_keep - vm_min_size(n_quick, n_keep));
 }
@@ -190,6 +189,7 @@ bool vm_pool_take(struct span *span, size_t bytes, size_t alignment)
         if (!take(span, bytes, alignment))
             return false;
     }
+    purge_for_clean(vm_pool_arena(span->arena_index));
     if (span->kind == SPAN_MIDDLE) /* it took dirty pages, or some at the break: more may wait */
         set_quick_room(vm_pool_arena(span->arena_index));
     return true;

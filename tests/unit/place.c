@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * place.c - the lowest place at which pages fit, against a model that looks at every page. Runs within groups and
- * across them, short and long, growing from both ends, taken from their middle.
+ * place.c - the lowest place at which pages fit, and the tightest, against a model that looks at every page. Runs within
+ * groups and across them, short and long, growing from both ends, taken from their middle.
  */
 #include "pool/place.h"
 #include <stdlib.h>
@@ -57,10 +57,30 @@ static uint32_t lowest(uint32_t n, uint32_t align)
     return VM_BUDDY_NONE;
 }
 
+/* What vm_place_find_tight says of itself, page by page. */
+static uint32_t tightest(uint32_t n, uint32_t align)
+{
+    uint32_t found = VM_BUDDY_NONE, shortest = UINT32_MAX, n_runs = 0;
+    for (uint32_t i = 0, end; i < n_pages && n_runs < VM_TIGHT_RUNS; i = end + 1) {
+        for (end = i; end < n_pages && is_free[end];)
+            end++;
+        const uint32_t first = (i + align - 1) / align * align;
+        if (first + n > end || (end == n_pages && n_runs > 0))
+            continue;
+        n_runs++;
+        if (end - first < shortest) {
+            shortest = end - first;
+            found = first;
+        }
+    }
+    return found;
+}
+
 static uint32_t find(uint32_t n, unsigned align_order)
 {
     const uint32_t index = vm_place_find(&place, n_pages, n, align_order);
     assert_int_equal(index, lowest(n, 1U << align_order));
+    assert_int_equal(vm_place_find_tight(&place, n_pages, n, align_order), tightest(n, 1U << align_order));
     return index;
 }
 

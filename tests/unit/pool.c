@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/bits.h"
 #include "kernel/kernel.h"
+#include "pool/dirty.h"
 #include "unit.h"
 
 static struct vm_kernel_backend backend;
@@ -333,28 +334,30 @@ static void miss_some(void *argument)
     UNIT_REQUIRE(!arena->x_is_missing_recent);
 }
 
-/* Of 96 slabs two thirds go and come back, again and again: the pages of those that were given back are missed. */
+enum { N_MISSED = 256, N_AROUND = 384 };
+
+/* Of the slabs two thirds go and come back, again and again: the pages of those that were given back are missed, until they
+   may be twice what is live. */
 static void miss_slabs(void *argument)
 {
     begin(*(enum break_kind *)argument);
-    struct span spans[96] = {0};
+    struct span spans[N_AROUND] = {0};
     uint64_t seed = 11;
-    for (unsigned i = 0; i < 96; i++)
-        take_slabs(&spans[i], 1);
+    take_slabs(spans, N_AROUND);
     struct arena *const arena = vm_pool_arena(spans[0].arena_index);
     UNIT_REQUIRE(!arena->x_are_slabs_missing_recent);
     size_t dirty_before = 0, dirty_after = 0;
     for (unsigned round = 0; round < 60; round++) {
-        const unsigned first = (unsigned)unit_below(&seed, 20);
-        for (unsigned i = first; i < first + 64; i++)
+        const unsigned first = (unsigned)unit_below(&seed, N_AROUND - N_MISSED - 1);
+        for (unsigned i = first; i < first + N_MISSED; i++)
             vm_pool_give(&spans[i], SLAB_BYTES);
         *(round < 4 ? &dirty_before : &dirty_after) = vm_pool_totals().dirty_bytes;
-        for (unsigned i = first; i < first + 64; i++)
-            take_slabs(&spans[i], 1);
+        take_slabs(&spans[first], N_MISSED);
         vm_pool_check();
     }
     UNIT_REQUIRE(arena->x_are_slabs_missing_recent && !arena->x_is_missing_recent);
-    UNIT_REQUIRE(dirty_after > dirty_before);
+    UNIT_REQUIRE(dirty_before <= (N_AROUND - N_MISSED) * SLAB_BYTES);
+    UNIT_REQUIRE(dirty_after == N_MISSED * SLAB_BYTES);
 }
 
 static void missed_pages(void **state)
@@ -364,6 +367,84 @@ static void missed_pages(void **state)
         unit_assert_returns(miss_some, &kind);
         unit_assert_returns(miss_slabs, &kind);
     }
+}
+
+enum { N_PIECES = 1024, PIECE_BYTES = 16 * VM_KIB };
+
+/* Every second of many short spans goes: half of the heap is dirty, in pieces, and as much is live. */
+static void make_pieces(struct span *spans)
+{
+    for (size_t i = 0; i < N_PIECES; i++)
+        UNIT_REQUIRE(vm_pool_take(&spans[i], PIECE_BYTES, vm_kernel.page_bytes));
+    for (size_t i = 0; i < N_PIECES; i += 2)
+        vm_pool_give(&spans[i], PIECE_BYTES);
+    UNIT_REQUIRE(vm_pool_totals().dirty_bytes == N_PIECES / 2 * PIECE_BYTES);
+}
+
+/* What slabs take beside such pieces is not resident in addition to them, down to what may stay anyway. */
+static void take_clean(void *argument)
+{
+    begin(*(enum break_kind *)argument);
+    static struct span pieces[N_PIECES];
+    make_pieces(pieces);
+    size_t clean_bytes = 0, left = N_PIECES / 2 * PIECE_BYTES;
+    while (clean_bytes < 2 * left) {
+        take_slabs(&(struct span){0}, 1);
+        clean_bytes += SLAB_BYTES;
+        const size_t dirty_bytes = vm_pool_totals().dirty_bytes, least = 4 * VM_DIRTY_BYTES_MIN;
+        UNIT_REQUIRE(dirty_bytes <= vm_max_size(left - vm_min_size(clean_bytes, left) + VM_DIRTY_BYTES_MIN,
+                                                least + PIECE_BYTES));
+        UNIT_REQUIRE(dirty_bytes > least - 2 * VM_DIRTY_BYTES_MIN);
+    }
+    vm_pool_check();
+}
+
+/* The next large span may be one that these are not too short for. */
+static void take_clean_large(void *argument)
+{
+    begin(*(enum break_kind *)argument);
+    static struct span pieces[N_PIECES];
+    make_pieces(pieces);
+    for (unsigned i = 0; i < 32; i++) {
+        struct span span = {.kind = SPAN_MIDDLE};
+        UNIT_REQUIRE(vm_pool_take(&span, 2 * VM_SLAB_BYTES_MAX, vm_kernel.page_bytes));
+    }
+    UNIT_REQUIRE(vm_pool_totals().dirty_bytes == N_PIECES / 2 * PIECE_BYTES);
+}
+
+static void clean_for_dirty(void **state)
+{
+    (void)state;
+    for (enum break_kind kind = WITH_BREAK; kind <= WITHOUT_BREAK; kind++) {
+        unit_assert_returns(take_clean, &kind);
+        unit_assert_returns(take_clean_large, &kind);
+    }
+}
+
+/* A purge leaves little less than what may stay, however much that is. */
+static void purge_little(void *argument)
+{
+    enum { N_LARGE = 256, BYTES = 256 * VM_KIB };
+    begin(*(enum break_kind *)argument);
+    struct span spans[N_LARGE] = {0};
+    for (size_t i = 0; i < N_LARGE; i++)
+        UNIT_REQUIRE(vm_pool_take(&spans[i], BYTES, vm_kernel.page_bytes));
+    const struct arena *const arena = vm_pool_arena(spans[0].arena_index);
+    for (size_t i = 0; i < N_LARGE; i += 2)
+        vm_pool_give(&spans[i], BYTES);
+    UNIT_REQUIRE(vm_pool_totals().dirty_bytes == N_LARGE / 2 * BYTES);
+    vm_pool_give(&spans[1], BYTES); /* more is dirty than live */
+    const size_t n_max = vm_dirty_max(arena), dirty_bytes = vm_pool_totals().dirty_bytes;
+    UNIT_REQUIRE(n_max * vm_kernel.page_bytes == (N_LARGE / 2 - 1) * BYTES);
+    UNIT_REQUIRE(dirty_bytes <= n_max * vm_kernel.page_bytes - VM_DIRTY_SLACK_BYTES);
+    UNIT_REQUIRE(dirty_bytes > n_max * vm_kernel.page_bytes - VM_DIRTY_SLACK_BYTES - BYTES);
+}
+
+static void purges(void **state)
+{
+    (void)state;
+    for (enum break_kind kind = WITH_BREAK; kind <= WITHOUT_BREAK; kind++)
+        unit_assert_returns(purge_little, &kind);
 }
 
 static void tides(void **state)
@@ -609,6 +690,8 @@ int main(void)
         cmocka_unit_test(without_break),
         cmocka_unit_test(tides),
         cmocka_unit_test(beside_live),
+        cmocka_unit_test(clean_for_dirty),
+        cmocka_unit_test(purges),
         cmocka_unit_test(missed_pages),
         cmocka_unit_test(break_is_refused),
         cmocka_unit_test(more_arenas),
