@@ -85,7 +85,7 @@ enum {
     VM_RETIRED_BYTES_MAX = 2 * VM_MIB,
     VM_WORN_BYTES_MIN = 128 * VM_KIB,
     VM_WORN_SHARE_SHIFT = 1, /* 1/2 */
-    VM_WORN_PART_SHIFT = 2,  /* 1/4 */
+    VM_WORN_PART_SHIFT = 1,  /* 1/2 */
     VM_RETIRED_SLABS_MAX = VM_N_CLASSES - 1,
 
     /* Of a class with so many slabs, a heap passes over those that have few free blocks; and with so many in all, it looks for
