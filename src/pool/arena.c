@@ -375,19 +375,13 @@ static size_t trim_due(const struct arena *arena)
     return vm_min_size(due, SIZE_MAX / 2);
 }
 
-size_t vm_arena_until_trim(const struct arena *arena)
-{
-    const size_t due = trim_due(arena);
-    return due - vm_min_size(vm_pages_to_bytes(vm_load_relaxed(&arena->x_n_top)), due);
-}
-
 /* Counts the pages free at the break. Returns whether they make a trim due. */
 static bool count_top_locked(struct arena *arena)
 {
     const uint32_t n_pages = arena->buddy.n_pages;
-    const size_t enough = vm_bytes_to_pages(trim_due(arena));
+    const size_t due = trim_due(arena), enough = vm_bytes_to_pages(due);
     const uint32_t n_top = vm_place_top_free(&arena->place, n_pages, (uint32_t)vm_min_size(enough, n_pages));
-    vm_store_relaxed(&arena->x_n_top, n_top);
+    vm_store_relaxed(&arena->x_until_trim, due - vm_min_size(vm_pages_to_bytes(n_top), due));
     vm_store_relaxed(&arena->x_top, page_address(arena, n_pages - n_top));
     return n_top >= enough;
 }

@@ -73,8 +73,8 @@ struct arena {
     uint32_t x_n_clean_taken; /* that had no contents, for spans no larger than slabs: see purge_for_clean */
     uint32_t x_n_empty;       /* taken ones in empty slabs that heaps keep: vm_pool_count_empty */
     size_t x_n_quick;         /* taken ones that the quick list had when it was looked at last */
-    uint32_t x_n_top;         /* free at the break of late: see count_top_locked */
-    const char *x_top;        /* where these begin */
+    size_t x_until_trim;      /* this and the next: see count_top_locked */
+    const char *x_top;        /* where the pages begin that are free at the break */
     uint32_t x_n_live_recent, x_n_reused_recent;          /* the more of this turn and the last */
     uint32_t x_n_tides_recent, x_n_returns_recent;        /* of both */
     bool x_is_missing_recent, x_are_slabs_missing_recent; /* of either */
@@ -125,8 +125,12 @@ void vm_arena_give_tail(struct arena *arena, struct span *span, size_t bytes);
    held. */
 size_t vm_arena_purge(struct arena *arena, size_t n_keep);
 
-/* So many bytes more at the break make a trim due: 0 if one is. Lock: none needed. */
-size_t vm_arena_until_trim(const struct arena *arena);
+/* So many bytes more at the break made a trim due when pages there were counted last, at each give: 0 if one was. Lock: none
+   needed. */
+VM_INLINE size_t vm_arena_until_trim(const struct arena *arena)
+{
+    return vm_load_relaxed(&arena->x_until_trim);
+}
 
 /* Moves the break down, keeping `pad` bytes free below it. Returns whether it moved. */
 bool vm_arena_trim(struct arena *arena, size_t pad);
