@@ -18,7 +18,7 @@ enum lock_rank {
     VM_RANK_REGISTRY = 1, /* the list of heaps */
     VM_RANK_HEAP,         /* one heap's slow paths */
     VM_RANK_POOL,         /* the set of arenas */
-    VM_RANK_ARENA,        /* one arena's buddy system and break */
+    VM_RANK_ARENA,        /* one arena's pages and break */
     VM_RANK_PAGEMAP,      /* writers of the page map */
     VM_RANK_META,         /* memory for descriptors */
     VM_RANK_KERNEL,       /* the simulated kernel, if that serves */

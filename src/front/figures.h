@@ -53,7 +53,7 @@ struct figures {
     size_t n_retired, retired_bytes; /* slabs that ran empty and are kept for a while */
     struct meta_totals meta;
     struct pagemap_totals map;
-    size_t record_bytes; /* of all arenas' buddy systems */
+    size_t record_bytes; /* mapped for all arenas' tables of pages */
     size_t mark_bytes;   /* the page by which a fork child knows that it is one */
     size_t
         metadata_bytes; /* all mappings of the kinds above; what is in the library's own data is not among them */

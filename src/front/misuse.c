@@ -38,9 +38,8 @@ static bool is_in_free_pages(const char *pointer)
         if (pointer < arena->start || !vm_lock_try(&arena->lock))
             continue;
         const size_t page = (size_t)(pointer - arena->base) >> vm_kernel.page_shift;
-        unsigned order;
-        const bool is_free = pointer < arena->break_end && page < arena->buddy.n_pages &&
-                             vm_buddy_find(&arena->buddy, (uint32_t)page, &order) != VM_BUDDY_NONE;
+        const bool is_free = pointer < arena->break_end && page < arena->place.n_pages &&
+                             vm_place_is_free(&arena->place, (uint32_t)page, 1);
         vm_lock_release(&arena->lock);
         if (is_free)
             return true;

@@ -123,8 +123,7 @@ static bool wants_mapping(size_t size)
 }
 
 /* By the rule first, then the other way: a limit on one of break and mappings is no reason to refuse. But
-   what is beyond every threshold is not tried in the pool: there is hardly room, and its records would cost
-   memory. */
+   what is beyond every threshold is not tried in the pool: there is hardly room. */
 static bool find_pages(struct span *span, size_t size, size_t alignment)
 {
     const size_t bytes = vm_round_up(size, vm_kernel.page_bytes);

@@ -4,7 +4,7 @@
  *
  *   base                                                 break_end
  *   | alien |  ours  | foreign sbrk |  ours  ......  |   |
- *   0       page numbers of the buddy system ...  n_pages
+ *   0       page numbers ...                      n_pages
  *
  * The break belongs to the process: anybody may move it. Growing therefore takes the answer of break_grow as
  * it is. If the range does not touch the last one, the gap is somebody else's, and its pages stay taken for
@@ -21,9 +21,8 @@
  * mappings later, and a thread of the parent may have grown the heap in between. Growing then fails, and the
  * C library takes over the kernel's older number. Such an arena just grows no more.
  *
- * Invariants: A1 a page of the buddy system that is ours and taken belongs to exactly one span; A2 x_n_dirty
- * is the number of free pages that are dirty; A3 pages that are alien are never free; A4 x_n_pages + n_alien =
- * n_pages.
+ * Invariants: A1 a page that is ours and taken belongs to exactly one span; A2 x_n_dirty is the number of dirty
+ * pages, and these are free; A3 pages that are alien are never free; A4 x_n_pages + n_alien = n_pages.
  *
  * Locking: arena.lock. Growing and trimming call the kernel under it, as the break is what it guards; purging
  * does not: the pages are taken out, purged without the lock, and freed again.
@@ -61,14 +60,14 @@ static char *page_address(const struct arena *arena, uint32_t index)
 /* Pages in use, those of the quick list among them. */
 static uint32_t count_taken(const struct arena *arena)
 {
-    return arena->buddy.n_pages - arena->n_alien - arena->buddy.n_free_pages;
+    return arena->place.n_pages - arena->n_alien - arena->place.n_free;
 }
 
 static void publish_counts(struct arena *arena)
 {
-    const uint32_t n_taken = count_taken(arena), n_pages = n_taken + arena->buddy.n_free_pages;
+    const uint32_t n_taken = count_taken(arena), n_pages = n_taken + arena->place.n_free;
     vm_store_relaxed(&arena->x_n_pages, n_pages);
-    vm_store_relaxed(&arena->x_n_free, arena->buddy.n_free_pages);
+    vm_store_relaxed(&arena->x_n_free, arena->place.n_free);
     if (n_pages > arena->x_n_pages_max)
         vm_store_relaxed(&arena->x_n_pages_max, n_pages);
     struct arena_turn *const turn = &arena->turn, *const last = &arena->last_turn;
@@ -104,32 +103,16 @@ static void enter(struct arena *arena)
 
 /* --- pages ---------------------------------------------------------------------------------------------- */
 
-/* At which end of the buddy system's lists is all the same: place.h says what is taken. */
-static void give_locked(struct arena *arena, uint32_t index, uint32_t n_pages)
-{
-    vm_buddy_give(&arena->buddy, index, n_pages, BUDDY_BACK);
-    vm_place_give(&arena->place, arena->buddy.n_pages, index, n_pages);
-}
-
-/* Takes exactly these pages. False: they are not all free. */
-static bool claim_locked(struct arena *arena, uint32_t index, uint32_t n_pages)
-{
-    if (!vm_buddy_claim(&arena->buddy, index, n_pages))
-        return false;
-    vm_place_take(&arena->place, arena->buddy.n_pages, index, n_pages);
-    return true;
-}
-
 /* Takes them at the lowest place, or at the tightest if they are many. */
 static uint32_t take_pages_locked(struct arena *arena, uint32_t n_pages, unsigned align_order)
 {
-    if (n_pages > arena->buddy.n_free_pages)
-        return VM_BUDDY_NONE;
+    if (n_pages > arena->place.n_free)
+        return VM_PLACE_NONE;
     const bool is_tight = vm_pages_to_bytes(n_pages) >= VM_TIGHT_BYTES_MIN;
-    const uint32_t index = (is_tight ? vm_place_find_tight : vm_place_find)(
-        &arena->place, arena->buddy.n_pages, n_pages, align_order);
-    if (index != VM_BUDDY_NONE)
-        claim_locked(arena, index, n_pages);
+    const uint32_t index =
+        (is_tight ? vm_place_find_tight : vm_place_find)(&arena->place, n_pages, align_order);
+    if (index != VM_PLACE_NONE)
+        vm_place_take(&arena->place, index, n_pages);
     return index;
 }
 
@@ -139,14 +122,14 @@ static uint32_t take_pages_locked(struct arena *arena, uint32_t n_pages, unsigne
 static void add_pages_locked(struct arena *arena, uint32_t first)
 {
     const uint32_t n_pages = (uint32_t)page_index(arena, arena->break_end);
-    arena->n_alien += first - arena->buddy.n_pages;
-    vm_buddy_resize(&arena->buddy, n_pages);
+    arena->n_alien += first - arena->place.n_pages;
+    vm_place_resize(&arena->place, n_pages);
     arena->counts.n_grown++;
     arena->turn.n_returns += arena->is_trimmed;
     arena->is_trimmed = false;
     if (!vm_kernel.fresh_is_zero)
         vm_dirty_mark(arena, first, n_pages - first);
-    give_locked(arena, first, n_pages - first);
+    vm_place_give(&arena->place, first, n_pages - first);
     publish_counts(arena);
 }
 
@@ -206,7 +189,7 @@ static bool grow_process_break_locked(struct arena *arena, size_t bytes)
     if (!touches)
         arena->n_kept = (uint32_t)first + 1;
     arena->break_end = start + bytes;
-    add_pages_locked(arena, touches ? arena->buddy.n_pages : (uint32_t)first);
+    add_pages_locked(arena, touches ? arena->place.n_pages : (uint32_t)first);
     return true;
 }
 
@@ -217,7 +200,7 @@ static bool grow_private_break_locked(struct arena *arena, size_t bytes)
         !vm_kernel_protect(arena->break_end, bytes, VM_ACCESS_READ_WRITE))
         return false;
     arena->break_end += bytes;
-    add_pages_locked(arena, arena->buddy.n_pages);
+    add_pages_locked(arena, arena->place.n_pages);
     return true;
 }
 
@@ -227,20 +210,17 @@ static bool grow_by_locked(struct arena *arena, size_t bytes)
                                               : grow_private_break_locked(arena, bytes);
 }
 
-/* Where n_pages aligned ones start that are free at the end, or would be if the arena were longer. */
-static size_t top_start(const struct arena *arena, size_t n_pages, unsigned align_order)
+/* Where aligned pages start that are free at the end, or would be if the arena were longer. */
+static size_t top_start(const struct arena *arena, unsigned align_order)
 {
-    /* Counted far enough down that an aligned start is among what is counted. */
-    const size_t enough = vm_min_size(n_pages + ((size_t)1 << align_order), arena->buddy.n_pages);
-    const uint32_t n_top = vm_place_top_free(&arena->place, arena->buddy.n_pages, (uint32_t)enough);
-    return vm_round_up(arena->buddy.n_pages - n_top, (size_t)1 << align_order);
+    return vm_round_up(arena->place.n_pages - arena->place.n_top, (size_t)1 << align_order);
 }
 
 /* Grows the arena so that n_pages aligned ones are free at its end, if nobody else moved the break. */
 static bool grow_locked(struct arena *arena, size_t n_pages, unsigned align_order)
 {
-    const size_t end = top_start(arena, n_pages, align_order) + n_pages;
-    const size_t bytes = vm_pages_to_bytes(vm_max_size(end, arena->buddy.n_pages + 1) - arena->buddy.n_pages);
+    const size_t end = top_start(arena, align_order) + n_pages;
+    const size_t bytes = vm_pages_to_bytes(vm_max_size(end, arena->place.n_pages + 1) - arena->place.n_pages);
     const size_t pad = vm_round_up(vm_load_relaxed(&vm_arena_policy.x_top_pad), vm_kernel.page_bytes);
     if (pad < SIZE_MAX / 2 - bytes && grow_by_locked(arena, bytes + pad))
         return true;
@@ -259,10 +239,10 @@ static uint32_t take_new_locked(struct arena *arena, size_t n_pages, unsigned al
             break;
         }
         const uint32_t index = take_pages_locked(arena, (uint32_t)n_pages, align_order);
-        if (index != VM_BUDDY_NONE)
+        if (index != VM_PLACE_NONE)
             return index;
     }
-    return VM_BUDDY_NONE;
+    return VM_PLACE_NONE;
 }
 
 static bool move_break_down_locked(struct arena *arena, size_t bytes)
@@ -275,24 +255,19 @@ static bool move_break_down_locked(struct arena *arena, size_t bytes)
 /* Moves the break down by the whole pages free below it, but for `pad` bytes. */
 static bool trim_locked(struct arena *arena, size_t pad)
 {
-    struct buddy *const buddy = &arena->buddy;
-    const size_t n_top = vm_place_top_free(&arena->place, buddy->n_pages, buddy->n_pages);
-    const size_t n_pad = vm_min_size(vm_bytes_to_pages(vm_min_size(pad, SIZE_MAX / 2)), n_top);
-    const uint32_t n_gone = (uint32_t)vm_min_size(n_top - n_pad, buddy->n_pages - arena->n_kept);
-    const uint32_t first = buddy->n_pages - n_gone;
+    struct place *const place = &arena->place;
+    const size_t n_pad = vm_min_size(vm_bytes_to_pages(vm_min_size(pad, SIZE_MAX / 2)), place->n_top);
+    const uint32_t n_gone = (uint32_t)vm_min_size(place->n_top - n_pad, place->n_pages - arena->n_kept);
+    const uint32_t first = place->n_pages - n_gone;
     if (n_gone == 0)
         return false;
     /* A break that does not end at a page: the broken page goes too. */
     const size_t bytes = (size_t)(arena->break_end - page_address(arena, first));
-    if (!claim_locked(arena, first, n_gone))
+    if (!move_break_down_locked(arena, bytes))
         return false;
-    if (!move_break_down_locked(arena, bytes)) {
-        give_locked(arena, first, n_gone);
-        return false;
-    }
+    vm_place_take(place, first, n_gone);
     vm_dirty_clear(arena, first, n_gone);
-    vm_buddy_resize(buddy, first);
-    vm_records_purge_above(arena, first + n_gone);
+    vm_place_resize(place, first);
     arena->break_end -= bytes;
     arena->n_refused = 0;
     arena->counts.n_trimmed++;
@@ -324,7 +299,6 @@ bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, si
         .break_end = start,
         .limit = limit,
     };
-    vm_buddy_init(&arena->buddy, NULL);
     const size_t first = page_index(arena, start + vm_kernel.page_bytes - 1);
     if (!vm_records_reserve(arena, first + 1)) {
         if (limit)
@@ -332,7 +306,7 @@ bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, si
         return false;
     }
     arena->n_alien = (uint32_t)first;
-    vm_buddy_resize(&arena->buddy, (uint32_t)first);
+    vm_place_resize(&arena->place, (uint32_t)first);
     return true;
 }
 
@@ -341,7 +315,7 @@ bool vm_arena_init(struct arena *arena, uint32_t index, enum arena_kind kind, si
 /* Makes the pages taken at `index` the span's. False: there are none. */
 static bool fill_span_locked(struct arena *arena, uint32_t index, size_t n_pages, struct span *span)
 {
-    if (index == VM_BUDDY_NONE)
+    if (index == VM_PLACE_NONE)
         return false;
     span->start = page_address(arena, index);
     span->bytes = vm_pages_to_bytes(n_pages);
@@ -359,7 +333,7 @@ static size_t trim_pad(const struct arena *arena)
     const size_t pad = vm_load_relaxed(&vm_arena_policy.x_top_pad);
     if (!vm_load_relaxed(&vm_arena_policy.x_is_trim_lazy))
         return pad;
-    size_t n_waiting = vm_dirty_max(arena);
+    size_t n_waiting = vm_load_relaxed(&arena->x_n_dirty_max);
     if (n_waiting < vm_dirty_small() && !vm_dirty_is_tidal(arena) &&
         vm_load_relaxed(&arena->x_n_returns_recent) < VM_DIRTY_TIDES_MIN)
         return pad;
@@ -375,28 +349,28 @@ static size_t trim_due(const struct arena *arena)
     return vm_min_size(due, SIZE_MAX / 2);
 }
 
-/* Counts the pages free at the break. Returns whether they make a trim due. */
-static bool count_top_locked(struct arena *arena)
+/* Says what may be dirty, and what is free at the break. Returns whether that makes a trim due. */
+static bool look_at_top_locked(struct arena *arena)
 {
-    const uint32_t n_pages = arena->buddy.n_pages;
-    const size_t due = trim_due(arena), enough = vm_bytes_to_pages(due);
-    const uint32_t n_top = vm_place_top_free(&arena->place, n_pages, (uint32_t)vm_min_size(enough, n_pages));
-    vm_store_relaxed(&arena->x_until_trim, due - vm_min_size(vm_pages_to_bytes(n_top), due));
-    vm_store_relaxed(&arena->x_top, page_address(arena, n_pages - n_top));
-    return n_top >= enough;
+    const struct place *const place = &arena->place;
+    vm_store_relaxed(&arena->x_n_dirty_max, vm_dirty_max(arena));
+    const size_t due = trim_due(arena), top_bytes = vm_pages_to_bytes(place->n_top);
+    vm_store_relaxed(&arena->x_until_trim, due - vm_min_size(top_bytes, due));
+    vm_store_relaxed(&arena->x_top, page_address(arena, place->n_pages - place->n_top));
+    return top_bytes >= due;
 }
 
 static bool take(struct arena *arena, size_t n_pages, unsigned align_order, bool may_grow, struct span *span)
 {
-    if (n_pages >= VM_BUDDY_NONE || vm_load_relaxed(&arena->x_is_frozen))
+    if (n_pages >= VM_PLACE_NONE || vm_load_relaxed(&arena->x_is_frozen))
         return false;
     enter(arena);
     uint32_t index = take_pages_locked(arena, (uint32_t)n_pages, align_order);
-    if (index == VM_BUDDY_NONE && may_grow)
+    if (index == VM_PLACE_NONE && may_grow)
         index = take_new_locked(arena, n_pages, align_order);
     const bool done = fill_span_locked(arena, index, n_pages, span);
     if (done && span->kind == SPAN_MIDDLE) /* more of them may wait now; for slabs it is not worth looking */
-        count_top_locked(arena);
+        look_at_top_locked(arena);
     vm_lock_release(&arena->lock);
     return done;
 }
@@ -418,8 +392,10 @@ bool vm_arena_extend(struct arena *arena, struct span *span, size_t n_pages)
     enter(arena);
     const uint32_t end = (uint32_t)page_index(arena, span->start + span->bytes);
     const size_t n_more = n_pages - (span->bytes >> vm_kernel.page_shift);
-    const bool done = n_more <= arena->buddy.n_pages - end && claim_locked(arena, end, (uint32_t)n_more);
+    const bool done =
+        n_more <= arena->place.n_pages - end && vm_place_is_free(&arena->place, end, (uint32_t)n_more);
     if (done) {
+        vm_place_take(&arena->place, end, (uint32_t)n_more);
         span->bytes = vm_pages_to_bytes(n_pages);
         reuse_locked(arena, end, (uint32_t)n_more, span);
         publish_counts(arena);
@@ -431,7 +407,7 @@ bool vm_arena_extend(struct arena *arena, struct span *span, size_t n_pages)
 static void give_pages_locked(struct arena *arena, uint32_t index, uint32_t n_pages, uint32_t n_dirty)
 {
     vm_dirty_mark(arena, index, n_dirty);
-    give_locked(arena, index, n_pages);
+    vm_place_give(&arena->place, index, n_pages);
     arena->counts.n_given++;
     publish_counts(arena);
     if (arena->counts.n_given % TURN_GIVEN == 0) {
@@ -452,8 +428,8 @@ void vm_arena_give(struct arena *arena, const struct span *span, size_t dirty_by
     give_pages_locked(arena, index, (uint32_t)(span->bytes >> vm_kernel.page_shift),
                       (uint32_t)vm_bytes_to_pages(vm_min_size(dirty_bytes, span->bytes)));
     const char *const end_before = arena->break_end;
-    if (count_top_locked(arena) && trim_locked(arena, trim_pad(arena)))
-        count_top_locked(arena);
+    if (look_at_top_locked(arena) && trim_locked(arena, trim_pad(arena)))
+        look_at_top_locked(arena);
     const char *const end = arena->break_end;
     vm_lock_release(&arena->lock);
     vm_pagemap_forget(end, end_before);
@@ -481,7 +457,7 @@ struct purge_batch {
 static void collect_block_locked(struct arena *arena, uint32_t index, uint32_t n_pages,
                                  struct purge_batch *batch)
 {
-    claim_locked(arena, index, n_pages);
+    vm_place_take(&arena->place, index, n_pages);
     const uint32_t n_runs = batch->n_runs;
     if (n_runs && batch->run[n_runs - 1].index + batch->run[n_runs - 1].n_pages == index) {
         batch->run[n_runs - 1].n_pages += n_pages;
@@ -497,13 +473,13 @@ static void collect_block_locked(struct arena *arena, uint32_t index, uint32_t n
 static void collect_dirty_locked(struct arena *arena, size_t n_keep, struct purge_batch *batch)
 {
     *batch = (struct purge_batch){0};
-    for (uint32_t end = arena->buddy.n_pages, start; end > 0; end = start) {
+    for (uint32_t end = arena->place.n_pages, start; end > 0; end = start) {
         start = (end - 1) & ~(uint32_t)(MAX_BLOCK_PAGES - 1);
         unsigned order;
         for (uint32_t index = start; (index = vm_dirty_next(arena, index, end)) < end; index += 1U << order) {
             if (vm_load_relaxed(&arena->x_n_dirty) <= n_keep || batch->n_runs == PURGE_BATCH)
                 return;
-            index = vm_buddy_find(&arena->buddy, index, &order);
+            index = vm_place_block(&arena->place, index, &order);
             batch->n_dirty += vm_dirty_clear(arena, index, 1U << order);
             collect_block_locked(arena, index, 1U << order, batch);
         }
@@ -523,10 +499,8 @@ size_t vm_arena_purge(struct arena *arena, size_t n_keep)
         for (uint32_t i = 0; i < batch.n_runs; i++)
             vm_kernel_purge(page_address(arena, batch.run[i].index), vm_pages_to_bytes(batch.run[i].n_pages));
         enter(arena);
-        for (uint32_t i = 0; i < batch.n_runs; i++) {
-            give_locked(arena, batch.run[i].index, batch.run[i].n_pages);
-            vm_records_purge_block(arena, batch.run[i].index);
-        }
+        for (uint32_t i = 0; i < batch.n_runs; i++)
+            vm_place_give(&arena->place, batch.run[i].index, batch.run[i].n_pages);
         publish_counts(arena);
         arena->counts.n_purged += batch.n_runs;
         arena->counts.n_purged_pages += batch.n_dirty;
@@ -557,26 +531,21 @@ void vm_arena_reset_in_child(struct arena *arena)
     arena->is_inherited = true;
 }
 
-void vm_arena_check(struct arena *arena)
+VM_COLD void vm_arena_check(struct arena *arena)
 {
     if (vm_load_relaxed(&arena->x_is_frozen))
         return;
     enter(arena);
-    vm_buddy_check(&arena->buddy);
-    vm_place_check(&arena->place, &arena->buddy);
+    vm_place_check(&arena->place);
     uint32_t n_dirty = 0;
-    for (uint32_t index = 0; index < arena->buddy.n_pages;) {
-        unsigned order;
-        if (vm_buddy_find(&arena->buddy, index, &order) != index) {
-            index++;
-            continue;
-        }
-        n_dirty += vm_dirty_count(arena, index, 1U << order);
-        index += 1U << order;
+    for (uint32_t index = 0;
+         (index = vm_dirty_next(arena, index, arena->place.n_pages)) < arena->place.n_pages; index++) {
+        VM_CHECK(vm_place_is_free(&arena->place, index, 1)); /* A2 */
+        n_dirty++;
     }
     VM_CHECK(n_dirty == arena->x_n_dirty);                                                      /* A2 */
-    VM_CHECK(arena->buddy.n_free_pages + arena->n_alien <= arena->buddy.n_pages);               /* A3 */
-    VM_CHECK(arena->x_n_pages + arena->n_alien == arena->buddy.n_pages);                        /* A4 */
-    VM_CHECK(page_index(arena, arena->break_end) == arena->buddy.n_pages || !arena->x_n_pages); /* A4 */
+    VM_CHECK(arena->place.n_free + arena->n_alien <= arena->place.n_pages);                     /* A3 */
+    VM_CHECK(arena->x_n_pages + arena->n_alien == arena->place.n_pages);                        /* A4 */
+    VM_CHECK(page_index(arena, arena->break_end) == arena->place.n_pages || !arena->x_n_pages); /* A4 */
     vm_lock_release(&arena->lock);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * arena.h - a region of memory that grows by moving a break, cut up by a buddy system.
+ * arena.h - a region of memory that grows by moving a break, cut up by the buddy system of place.h.
  *
  * Arena 0 moves the process's break; every other moves a private break inside a mapping of its own, behind
  * which the addresses are reserved but inaccessible. Growth, trim and purge are the same code for both.
@@ -9,7 +9,6 @@
 #define VM_POOL_ARENA_H
 
 #include "base/bits.h"
-#include "base/buddy.h"
 #include "base/lock.h"
 #include "kernel/kernel.h"
 #include "pool/place.h"
@@ -49,12 +48,11 @@ struct arena {
     char *start;     /* where the break was at first: nothing below is ours */
     char *break_end; /* where we left the break */
     char *limit;     /* private break: end of the reservation */
-    struct buddy buddy;
     struct place
-        place; /* which of the free pages to take, and which are dirty: their contents may not be zero */
+        place; /* its pages: which are free, and which of these are dirty: their contents may not be zero */
     size_t group_bytes; /* mapped for its groups, if they are more than own_group */
-    uint32_t capacity;  /* pages that records and groups have room for */
-    uint32_t n_alien;   /* pages of the buddy system that are not ours: below the start, or foreign */
+    uint32_t capacity;  /* pages that the groups have room for */
+    uint32_t n_alien;   /* pages that are not ours: below the start, or foreign */
     uint32_t n_kept; /* pages that no trim goes below: those up to the last gap, and one of ours above it */
     uint32_t n_refused; /* fewest pages that the kernel refused to grow by, until a trim; 0: none yet */
     bool is_contested;  /* others move the break, maybe at this moment: it stays where it is */
@@ -73,10 +71,11 @@ struct arena {
     uint32_t x_n_clean_taken; /* that had no contents, for spans no larger than slabs: see purge_for_clean */
     uint32_t x_n_empty;       /* taken ones in empty slabs that heaps keep: vm_pool_count_empty */
     size_t x_n_quick;         /* taken ones that the quick list had when it was looked at last */
-    size_t x_until_trim;      /* this and the next: see count_top_locked */
-    const char *x_top;        /* where the pages begin that are free at the break */
-    uint32_t x_n_live_recent, x_n_reused_recent;          /* the more of this turn and the last */
-    uint32_t x_n_tides_recent, x_n_returns_recent;        /* of both */
+    size_t x_n_dirty_max;     /* this and the next two: see look_at_top_locked */
+    size_t x_until_trim;
+    const char *x_top;                             /* where the pages begin that are free at the break */
+    uint32_t x_n_live_recent, x_n_reused_recent;   /* the more of this turn and the last */
+    uint32_t x_n_tides_recent, x_n_returns_recent; /* of both */
     bool x_is_missing_recent, x_are_slabs_missing_recent; /* of either */
     size_t x_n_middle, x_middle_bytes; /* middle blocks among its taken pages, with those of the quick list */
     struct place_group own_group[VM_ARENA_GROUPS]; /* for the first pages */

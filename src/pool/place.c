@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * place.c - see place.h. Owns nothing.
+ * place.c - see place.h. Owns nothing. After K. C. Knowlton, "A Fast Storage Allocator" (1965), with the orders of Linux.
+ *
+ *   order 2:  |0 . . .|4 . . .|8 . . .|      block 0's buddy is 4, block 8's is 12: index XOR 2^order
+ *   order 1:  |0 .|2 .|4 .|6 .|8 .|10.|
  *
  * Invariants:
- *   P1  a page's bit is set iff the page is in a free block of the buddy system
+ *   P1  n_free bits are set, none of them beyond n_pages
  *   P2  a run that begins in a group is not longer than the group's `longest`, which tells nothing of those that are LONG
  *   P3  a run of 2^order pages or more begins in no group below lowest[order]
+ *   P4  n_top pages are free at the end, and the one before them is not
  * A run begins where the page before it is not free. So when a run grows downwards into another group, or its first
  * pages are taken, it begins in another group than before: give and take look after that.
  */
@@ -27,17 +31,36 @@ static vm_word *word_of(const struct place *place, uint32_t index)
     return &vm_place_group(place, index)->free[vm_place_word(index)];
 }
 
-/* The first page from `index` on, and before `end`, that is free, or is not; `end` if there is none. */
-VM_INLINE uint32_t next(const struct place *place, uint32_t index, uint32_t end, bool is_free)
+/* Of one group's pages, the first from `index` on, and before `end`, that is free, or is not; `end` if there is none. */
+VM_INLINE uint32_t next_in_group(const vm_word *free, uint32_t index, uint32_t end, bool is_free)
 {
     while (index < end) {
-        const vm_word word = is_free ? *word_of(place, index) : ~*word_of(place, index);
+        const vm_word word = free[index / VM_WORD_BITS] ^ (is_free ? 0 : ~(vm_word)0);
         const vm_word rest = word >> (index % VM_WORD_BITS);
         if (rest) {
             index += (uint32_t)vm_bits_lowest(rest);
             return index < end ? index : end;
         }
         index = (index | (VM_WORD_BITS - 1)) + 1;
+    }
+    return end;
+}
+
+static uint32_t min_pages(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+/* The same of all pages. */
+VM_INLINE uint32_t next(const struct place *place, uint32_t index, uint32_t end, bool is_free)
+{
+    while (index < end) {
+        const uint32_t first = index - index % VM_PLACE_GROUP_PAGES,
+                       n = min_pages(end - first, VM_PLACE_GROUP_PAGES),
+                       found = next_in_group(vm_place_group(place, index)->free, index - first, n, is_free);
+        if (found < n)
+            return first + found;
+        index = first + n;
     }
     return end;
 }
@@ -70,14 +93,24 @@ static unsigned order_of(size_t n_pages)
     return order < VM_ORDER_MAX ? order : VM_ORDER_MAX;
 }
 
-void vm_place_give(struct place *place, uint32_t n_pages_of_all, uint32_t index, uint32_t n_pages)
+void vm_place_resize(struct place *place, uint32_t n_pages)
+{
+    place->n_pages = n_pages;
+    place->n_top = n_pages - run_start(place, n_pages, 0);
+}
+
+void vm_place_give(struct place *place, uint32_t index, uint32_t n_pages)
 {
     if (n_pages == 0)
         return;
     flip(place, index, n_pages);
+    VM_ASSERT(vm_place_is_free(place, index, n_pages)); /* none was free before */
+    place->n_free += n_pages;
+    if (index + n_pages == place->n_pages - place->n_top)
+        place->n_top = place->n_pages - run_start(place, index, 0);
     /* If the run begins further down, its group knows already that it is long. */
     const uint32_t start = run_start(place, index, index > LONG ? index - LONG : 0), end = index + n_pages,
-                   most = n_pages_of_all - end > LONG ? end + LONG : n_pages_of_all,
+                   most = place->n_pages - end > LONG ? end + LONG : place->n_pages,
                    n_run = next(place, end, most, false) - start, group = start / VM_PLACE_GROUP_PAGES;
     if (place->group[group].longest < known_length(n_run))
         place->group[group].longest = known_length(n_run);
@@ -86,90 +119,126 @@ void vm_place_give(struct place *place, uint32_t n_pages_of_all, uint32_t index,
             place->lowest[order] = group;
 }
 
-void vm_place_take(struct place *place, uint32_t n_pages_of_all, uint32_t index, uint32_t n_pages)
+void vm_place_take(struct place *place, uint32_t index, uint32_t n_pages)
 {
     if (n_pages == 0)
         return;
+    VM_ASSERT(vm_place_is_free(place, index, n_pages));
     flip(place, index, n_pages);
+    place->n_free -= n_pages;
     const uint32_t end = index + n_pages;
-    if (end < n_pages_of_all && *word_of(place, end) >> (end % VM_WORD_BITS) & 1)
+    place->n_top = min_pages(place->n_top, place->n_pages - end);
+    if (end < place->n_pages && vm_place_is_free(place, end, 1))
         vm_place_group(place, end)->longest = UNKNOWN; /* the rest of the run begins here now */
 }
 
-uint32_t vm_place_top_free(const struct place *place, uint32_t n_pages_of_all, uint32_t enough)
+bool vm_place_is_free(const struct place *place, uint32_t index, uint32_t n_pages)
 {
-    return n_pages_of_all -
-           run_start(place, n_pages_of_all, n_pages_of_all > enough ? n_pages_of_all - enough : 0);
+    for (unsigned n; n_pages; index += n, n_pages -= n)
+        if (~*word_of(place, index) & vm_bits_from(index, n_pages, &n))
+            return false;
+    return true;
+}
+
+uint32_t vm_place_block(const struct place *place, uint32_t index, unsigned *order)
+{
+    /* A buddy beyond the last page is in the same group, and its bits are not set. */
+    for (*order = 0; *order < VM_ORDER_MAX; ++*order) {
+        const uint32_t n_pages = 1U << *order;
+        if (!vm_place_is_free(place, index ^ n_pages, n_pages))
+            break;
+        index &= ~n_pages;
+    }
+    return index;
+}
+
+/* The largest order of a block that may start at `index` and fits in n_pages. */
+static unsigned order_at(uint32_t index, uint32_t n_pages)
+{
+    const unsigned by_size = order_of(n_pages),
+                   by_index = index ? (unsigned)vm_bits_lowest(index) : VM_ORDER_MAX;
+    return by_size < by_index ? by_size : by_index;
+}
+
+VM_COLD void vm_place_count_blocks(const struct place *place, uint32_t n_blocks[VM_N_ORDERS])
+{
+    __builtin_memset(n_blocks, 0, VM_N_ORDERS * sizeof *n_blocks);
+    for (uint32_t end, index = 0; (index = next(place, index, place->n_pages, true)) < place->n_pages;) {
+        for (end = next(place, index, place->n_pages, false); index < end;) {
+            const unsigned order = order_at(index, end - index);
+            n_blocks[order]++;
+            index += 1U << order;
+        }
+    }
 }
 
 /* The lowest place in one group, at `from` or above; if it was looked at from its first page on and has no such run, its
    `longest` is exact then. */
-static uint32_t find_in_group(struct place *place, uint32_t group, uint32_t from, uint32_t n_pages_of_all,
-                              uint32_t n_pages, uint32_t align_mask)
+static uint32_t find_in_group(struct place *place, uint32_t group, uint32_t from, uint32_t n_pages,
+                              uint32_t align_mask)
 {
-    const uint32_t first = group * VM_PLACE_GROUP_PAGES, n_left = n_pages_of_all - first,
-                   group_end = first + (n_left < VM_PLACE_GROUP_PAGES ? n_left : VM_PLACE_GROUP_PAGES);
+    const vm_word *const free = place->group[group].free;
+    const uint32_t first = group * VM_PLACE_GROUP_PAGES,
+                   n = min_pages(place->n_pages - first, VM_PLACE_GROUP_PAGES);
     uint32_t longest = 0;
-    for (uint32_t at = next(place, from > first ? from : first, group_end, true); at < group_end;) {
-        const uint32_t aligned = (at + align_mask) & ~align_mask, enough = aligned + n_pages,
-                       end = next(place, at, enough < n_pages_of_all ? enough : n_pages_of_all, false);
+    for (uint32_t at = next_in_group(free, from > first ? from - first : 0, n, true); at < n;) {
+        const uint32_t aligned = (at + align_mask) & ~align_mask, enough = aligned + n_pages;
+        uint32_t end = next_in_group(free, at, min_pages(enough, n), false);
+        if (end == n && enough > n)
+            end = next(place, first + n, min_pages(first + enough, place->n_pages), false) - first;
         if (end == enough)
-            return aligned;
+            return first + aligned;
         if (end - at > longest)
             longest = end - at;
-        at = next(place, end, group_end, true);
+        at = next_in_group(free, end, n, true);
     }
     if (from <= first)
         place->group[group].longest = known_length(longest);
-    return VM_BUDDY_NONE;
+    return VM_PLACE_NONE;
 }
 
 /* The lowest place at `from` or above. Needs: the page before `from` is not free. */
-static uint32_t find_from(struct place *place, uint32_t from, uint32_t n_pages_of_all, uint32_t n_pages,
-                          unsigned align_order)
+static uint32_t find_from(struct place *place, uint32_t from, uint32_t n_pages, unsigned align_order)
 {
     const unsigned order = order_of(n_pages);
-    const uint32_t n_groups = (uint32_t)vm_place_groups(n_pages_of_all),
+    const uint32_t n_groups = (uint32_t)vm_place_groups(place->n_pages),
                    least = place->lowest[order] * VM_PLACE_GROUP_PAGES;
     bool is_first = from <= least; /* all groups so far have nothing of this order */
     for (uint32_t group = (is_first ? least : from) / VM_PLACE_GROUP_PAGES; group < n_groups; group++) {
         if (place->group[group].longest >= n_pages) {
-            const uint32_t index =
-                find_in_group(place, group, from, n_pages_of_all, n_pages, (1U << align_order) - 1);
-            if (index != VM_BUDDY_NONE)
+            const uint32_t index = find_in_group(place, group, from, n_pages, (1U << align_order) - 1);
+            if (index != VM_PLACE_NONE)
                 return index;
         }
         is_first = is_first && place->group[group].longest < (size_t)1 << order;
         if (is_first)
             place->lowest[order] = group + 1;
     }
-    return VM_BUDDY_NONE;
+    return VM_PLACE_NONE;
 }
 
-uint32_t vm_place_find(struct place *place, uint32_t n_pages_of_all, uint32_t n_pages, unsigned align_order)
+uint32_t vm_place_find(struct place *place, uint32_t n_pages, unsigned align_order)
 {
-    return find_from(place, 0, n_pages_of_all, n_pages, align_order);
+    return find_from(place, 0, n_pages, align_order);
 }
 
-uint32_t vm_place_find_tight(struct place *place, uint32_t n_pages_of_all, uint32_t n_pages,
-                             unsigned align_order)
+uint32_t vm_place_find_tight(struct place *place, uint32_t n_pages, unsigned align_order)
 {
-    uint32_t index = vm_place_find(place, n_pages_of_all, n_pages, align_order), tightest = index,
-             shortest = UINT32_MAX;
-    for (unsigned n = 0; index != VM_BUDDY_NONE && n < VM_TIGHT_RUNS && shortest > n_pages; n++) {
-        const uint32_t end = next(place, index, n_pages_of_all, false);
-        if (end == n_pages_of_all)
+    uint32_t index = vm_place_find(place, n_pages, align_order), tightest = index, shortest = UINT32_MAX;
+    for (unsigned n = 0; index != VM_PLACE_NONE && n < VM_TIGHT_RUNS && shortest > n_pages; n++) {
+        const uint32_t end = next(place, index, place->n_pages, false);
+        if (end == place->n_pages)
             break;
         if (end - index < shortest) {
             shortest = end - index;
             tightest = index;
         }
-        index = find_from(place, end, n_pages_of_all, n_pages, align_order);
+        index = find_from(place, end, n_pages, align_order);
     }
     return tightest;
 }
 
-static void check_run(const struct place *place, uint32_t start, uint32_t n_pages)
+VM_COLD static void check_run(const struct place *place, uint32_t start, uint32_t n_pages)
 {
     const uint32_t group = start / VM_PLACE_GROUP_PAGES;
     VM_CHECK(place->group[group].longest >= known_length(n_pages)); /* P2 */
@@ -177,22 +246,17 @@ static void check_run(const struct place *place, uint32_t start, uint32_t n_page
         VM_CHECK(place->lowest[order] <= group); /* P3 */
 }
 
-void vm_place_check(const struct place *place, const struct buddy *buddy)
+VM_COLD void vm_place_check(const struct place *place)
 {
-    uint32_t n_run = 0, n_in_block = 0;
-    for (uint32_t index = 0; index < buddy->n_pages; index++) {
-        if (n_in_block == 0 && buddy->page[index].state == BUDDY_FREE)
-            n_in_block = 1U << buddy->page[index].order;
-        const bool is_free = next(place, index, index + 1, true) == index;
-        VM_CHECK(is_free == (n_in_block > 0)); /* P1 */
-        if (is_free) {
-            n_in_block--;
-            n_run++;
-        } else if (n_run) {
-            check_run(place, index - n_run, n_run);
-            n_run = 0;
-        }
+    uint32_t n_free = 0;
+    for (uint32_t end, index = 0; (index = next(place, index, place->n_pages, true)) < place->n_pages;
+         index = end) {
+        end = next(place, index, place->n_pages, false);
+        check_run(place, index, end - index);
+        n_free += end - index;
     }
-    if (n_run)
-        check_run(place, buddy->n_pages - n_run, n_run);
+    VM_CHECK(n_free == place->n_free);                                              /* P1 */
+    VM_CHECK(place->n_top == place->n_pages - run_start(place, place->n_pages, 0)); /* P4 */
+    const uint32_t n_bits = (uint32_t)vm_place_groups(place->n_pages) * VM_PLACE_GROUP_PAGES;
+    VM_CHECK(next(place, place->n_pages, n_bits, true) == n_bits); /* P1 */
 }

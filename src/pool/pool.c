@@ -173,7 +173,7 @@ static void purge_if_due(struct arena *arena, size_t n_max, size_t n_quick)
 static void settle(struct arena *arena)
 {
     const size_t n_quick = vm_load_relaxed(&arena->x_n_quick), bytes = vm_pages_to_bytes(n_quick);
-    const size_t n_max = vm_dirty_max(arena);
+    const size_t n_max = vm_load_relaxed(&arena->x_n_dirty_max);
     if (VM_UNLIKELY(bytes && (n_quick > n_max || bytes >= vm_arena_until_trim(arena))))
         vm_quick_flush();
     else

@@ -172,17 +172,21 @@ bool vm_quick_flush(void)
     return done;
 }
 
-/* Frees for good one of the blocks that wait, each in its turn. */
-static void release_next(void)
+/* Frees for good one of the blocks that wait, each in its turn, if n_kib find room then. */
+static void release_next(int32_t n_kib)
 {
     for (size_t i = 0; i < VM_QUICK_SLOTS; i++) {
         const uint32_t turn = vm_load_relaxed(&list.x_turn);
+        struct slot *const slot = &list.slot[turn % VM_QUICK_SLOTS];
         vm_store_relaxed(&list.x_turn, turn + 1);
-        struct span *const span = take_from(&list.slot[turn % VM_QUICK_SLOTS]);
-        if (span) {
-            release(span);
-            return;
+        if (vm_load_relaxed(&slot->x_what) == 0)
+            continue;
+        if (n_kib <= vm_load_relaxed(&list.x_room) + kib(vm_load_relaxed(&slot->x_what))) {
+            struct span *const span = take_from(slot);
+            if (span)
+                release(span);
         }
+        return;
     }
 }
 
@@ -195,7 +199,7 @@ bool vm_quick_free(struct span *span)
     if (counts_at_top(span) && kib(span->bytes) > vm_load_relaxed(&list.x_top_room))
         vm_quick_flush(); /* what waits may be all that keeps a trim from being due */
     else
-        release_next();
+        release_next(kib(span->bytes));
     if (is_at_top(span) || !put(span))
         release(span);
     return true;
@@ -203,9 +207,14 @@ bool vm_quick_free(struct span *span)
 
 size_t vm_quick_bytes(size_t arena_index)
 {
-    size_t bytes = 0;
-    if (VM_LIKELY(is_empty()))
-        return bytes;
+    size_t sum = 0, any = 0, bytes = 0;
+    for (size_t i = 0; i < VM_QUICK_SLOTS; i++) {
+        const size_t what = vm_load_relaxed(&list.slot[i].x_what);
+        sum += what;
+        any |= what;
+    }
+    if (VM_LIKELY((any & ARENA_MASK) == 0)) /* whatever there is, is arena 0's */
+        return arena_index == 0 ? sum : 0;
     for (size_t i = 0; i < VM_QUICK_SLOTS; i++) {
         const size_t what = vm_load_relaxed(&list.slot[i].x_what);
         bytes += (what & ARENA_MASK) == arena_index ? what & ~(size_t)ARENA_MASK : 0;

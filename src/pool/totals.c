@@ -23,21 +23,19 @@ static void count_middle(const struct arena *arena, struct arena_totals *totals)
 
 static struct arena_totals totals_locked(const struct arena *arena)
 {
-    const struct buddy *const buddy = &arena->buddy;
     struct arena_totals totals = {
         .system_bytes = vm_pages_to_bytes(vm_load_relaxed(&arena->x_n_pages)),
         .system_bytes_max = vm_pages_to_bytes(vm_load_relaxed(&arena->x_n_pages_max)),
-        .free_bytes = vm_pages_to_bytes(buddy->n_free_pages),
+        .free_bytes = vm_pages_to_bytes(arena->place.n_free),
         .dirty_bytes = vm_pages_to_bytes(vm_load_relaxed(&arena->x_n_dirty)),
-        .top_free_bytes = vm_pages_to_bytes(vm_place_top_free(&arena->place, buddy->n_pages, buddy->n_pages)),
+        .top_free_bytes = vm_pages_to_bytes(arena->place.n_top),
         .foreign_bytes = foreign_bytes(arena),
         .reserved_bytes = arena->limit ? (size_t)(arena->limit - arena->break_end) : 0,
         .record_bytes = vm_records_bytes(arena),
         .counts = arena->counts,
     };
     count_middle(arena, &totals);
-    for (unsigned order = 0; order < VM_N_ORDERS; order++)
-        totals.n_free_of_order[order] = buddy->list[order].count;
+    vm_place_count_blocks(&arena->place, totals.n_free_of_order);
     return totals;
 }
 

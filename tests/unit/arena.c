@@ -5,6 +5,7 @@
  * child of its own, as it moves the break.
  */
 #include "pool/arena.h"
+#include "pool/records.h"
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -412,40 +413,62 @@ static void end_of_reservation(void **state)
     unit_assert_returns(fill_reservation, NULL);
 }
 
-/* More pages than the records were made for: they grow, where they are, by moving or by copying. */
-static void outgrow_records(void *argument)
+/* More pages than the arena has groups for: they move to a table of their own. */
+static void outgrow_table(void *argument)
 {
-    begin(ARENA_PRIVATE_BREAK, 70000);
+    begin(ARENA_PRIVATE_BREAK, 80000);
     vm_kernel.has_remap = argument != NULL;
     vm_arena_policy.x_trim_threshold = SIZE_MAX;
     struct span spans[20] = {0};
     for (unsigned i = 0; i < 20; i++) {
-        UNIT_REQUIRE(vm_arena_take(&arena, 3000, i % 5, &spans[i]));
+        UNIT_REQUIRE(vm_arena_take(&arena, 3500, i % 5, &spans[i]));
         *spans[i].start = (char)i;
         *(spans[i].start + spans[i].bytes - 1) = (char)i;
         vm_arena_check(&arena);
     }
-    UNIT_REQUIRE(arena.capacity > 16384);
+    UNIT_REQUIRE(arena.group_bytes > 0 && arena.capacity > 20 * 3500);
     for (unsigned i = 0; i < 20; i++) {
         UNIT_REQUIRE(*spans[i].start == (char)i && *(spans[i].start + spans[i].bytes - 1) == (char)i);
         vm_arena_give(&arena, &spans[i], spans[i].bytes);
         vm_arena_check(&arena);
     }
-    UNIT_REQUIRE(arena.x_n_dirty == 20 * 3000);
-    UNIT_REQUIRE(vm_arena_purge(&arena, 0) == 20 * 3000);
-    UNIT_REQUIRE(arena.buddy.list[VM_ORDER_MAX].count >= 20 * 3000 / 1024 - 1);
+    UNIT_REQUIRE(arena.x_n_dirty == 20 * 3500);
+    UNIT_REQUIRE(vm_arena_purge(&arena, 0) == 20 * 3500);
+    UNIT_REQUIRE(vm_arena_totals(&arena).n_free_of_order[VM_ORDER_MAX] >= 20 * 3500 / 1024 - 1);
     vm_arena_check(&arena);
     UNIT_REQUIRE(vm_arena_take(&arena, 5000, 0, &spans[0])); /* a run of blocks of the largest order */
     UNIT_REQUIRE(spans[0].is_zeroed && *spans[0].start == 0);
     vm_arena_check(&arena);
 }
 
-static void growing_records(void **state)
+/* More groups than the table was made for: it grows, where it is, by moving or by copying. */
+static void outgrow_mapping(void *argument)
+{
+    begin(ARENA_PROCESS_BREAK, 1);
+    if (vm_kernel.memory_bytes) /* there cannot be so many pages */
+        return;
+    vm_kernel.has_remap = argument != NULL;
+    UNIT_REQUIRE(vm_records_reserve(&arena, VM_ARENA_GROUPS * VM_PLACE_GROUP_PAGES + 1));
+    const size_t n_groups = vm_place_groups(arena.capacity), bytes = arena.group_bytes;
+    for (size_t i = 0; i < n_groups; i++)
+        arena.place.group[i].longest = i;
+    for (uint32_t n_pages = arena.capacity; n_pages < 2000000; n_pages += 300000)
+        UNIT_REQUIRE(vm_records_reserve(&arena, n_pages) && arena.capacity >= n_pages);
+    UNIT_REQUIRE(arena.group_bytes > 3 * bytes && vm_arena_totals(&arena).record_bytes == arena.group_bytes);
+    for (size_t i = 0; i < vm_place_groups(arena.capacity); i++)
+        UNIT_REQUIRE(arena.place.group[i].longest == (i < n_groups ? i : 0));
+}
+
+static void growing_table(void **state)
 {
     (void)state;
     int with_remap;
-    unit_assert_returns(outgrow_records, &with_remap);
-    unit_assert_returns(outgrow_records, NULL);
+    unit_assert_returns(outgrow_table, &with_remap);
+    unit_assert_returns(outgrow_table, NULL);
+    if (!unit_sbrk(0))
+        skip();
+    unit_assert_returns(outgrow_mapping, &with_remap);
+    unit_assert_returns(outgrow_mapping, NULL);
 }
 
 static void lower_break(void *argument)
@@ -525,7 +548,7 @@ static void check_harmed(void *argument)
         arena.break_end += to_bytes(1);
         break;
     case 5:
-        arena.buddy.n_free_pages--;
+        arena.place.n_free--;
         break;
     default:
         break;
@@ -545,7 +568,7 @@ int main(void)
         cmocka_unit_test(private_break),   cmocka_unit_test(process_break),
         cmocka_unit_test(memory_not_zero), cmocka_unit_test(zeroed_flag),
         cmocka_unit_test(trim_rule),       cmocka_unit_test(refusal),
-        cmocka_unit_test(growing_records), cmocka_unit_test(end_of_reservation),
+        cmocka_unit_test(growing_table),   cmocka_unit_test(end_of_reservation),
         cmocka_unit_test(lowered_break),   cmocka_unit_test(foreign_break),
         cmocka_unit_test(checker),
     };
