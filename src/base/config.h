@@ -114,8 +114,11 @@ enum {
     VM_TIGHT_RUNS = 64,
 
     /* Middle blocks that were freed wait for a request of about their length: so many, of so many bytes, in all threads. */
-    VM_QUICK_SLOTS = 16,
+    VM_QUICK_SLOTS = 24,
     VM_QUICK_BYTES_MAX = 4 * VM_MIB,
+    /* So many of them beyond their room, until the next request, and no more than a share of what is live. */
+    VM_QUICK_DEBTS_MAX = 8,
+    VM_QUICK_DEBTS_SHIFT = 3, /* 1/8 */
 
     /* Arenas. */
     VM_PRIVATE_ARENA_BYTES = 64 * VM_MIB,

@@ -167,6 +167,7 @@ static struct span *create(size_t size, size_t alignment)
         (uint64_t)size + alignment >= (uint64_t)1 << VM_ADDRESS_BITS)
         return NULL;
     struct span *const span = reuse(size, alignment);
+    vm_quick_pay_debts();
     return span ? span : make(size, alignment);
 }
 

@@ -154,9 +154,13 @@ static void set_quick_room(const struct arena *arena)
     const size_t used = vm_pages_to_bytes(vm_load_relaxed(&arena->x_n_quick)),
                  until_trim = vm_arena_until_trim(arena);
     const size_t most = until_trim ? vm_kernel_share(VM_QUICK_BYTES_MAX, 5) : 0;
-    const size_t room = vm_min_size(most - vm_min_size(used, most), vm_pages_to_bytes(vm_dirty_room(arena)));
-    vm_quick_set_room(room, until_trim - vm_min_size(used + 1, until_trim),
-                      used ? NULL : vm_load_relaxed(&arena->x_top));
+    const size_t live = vm_pages_to_bytes(vm_dirty_live(arena));
+    vm_quick_set_room((struct quick_room){
+        .bytes = vm_min_size(most - vm_min_size(used, most), vm_pages_to_bytes(vm_dirty_room(arena))),
+        .debt_bytes = vm_min_size(most, live >> VM_QUICK_DEBTS_SHIFT),
+        .top_bytes = until_trim - vm_min_size(used + 1, until_trim),
+        .top = used ? NULL : vm_load_relaxed(&arena->x_top),
+    });
 }
 
 static void purge_if_due(struct arena *arena, size_t n_max, size_t n_quick)

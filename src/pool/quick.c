@@ -8,7 +8,8 @@
  *   a span             any thread                    TAKEN, while it clears x_what, and the span is the thread's own
  *
  * x_what tells of the span what a search asks for, so that no descriptor is looked at; it is 0 while there is none. What the
- * list says of room is a hint: when two threads change it at once, one of the changes is lost until the next vm_quick_set_room.
+ * list says of room, and of debts, is a hint: when two threads change it at once, one of the changes is lost until the next
+ * vm_quick_set_room. A debt too few leaves one block more in the list, one too many takes one more out.
  */
 #include "pool/quick.h"
 #include "base/atomic.h"
@@ -24,7 +25,8 @@ struct slot {
 };
 
 static VM_ALIGNED(VM_CACHE_LINE) struct {
-    int32_t x_room, x_top_room; /* KiB that may be put anywhere, and at the top: see vm_quick_set_room */
+    int32_t x_room, x_debt_room, x_top_room; /* KiB that may be put: see vm_quick_set_room */
+    uint32_t x_n_debts;                      /* blocks that were put without room, and not paid for yet */
     const char *x_top;
     uint32_t x_turn; /* the slot that is emptied next if there is no room */
     struct slot slot[VM_QUICK_SLOTS];
@@ -42,11 +44,12 @@ static int32_t kib(size_t bytes)
     return (int32_t)(vm_min_size(bytes, (size_t)2 * VM_QUICK_BYTES_MAX) / VM_KIB);
 }
 
-void vm_quick_set_room(size_t bytes, size_t top_bytes, const char *top)
+void vm_quick_set_room(struct quick_room room)
 {
-    vm_store_relaxed(&list.x_room, kib(bytes));
-    vm_store_relaxed(&list.x_top_room, kib(top_bytes));
-    vm_store_relaxed(&list.x_top, top);
+    vm_store_relaxed(&list.x_room, kib(room.bytes));
+    vm_store_relaxed(&list.x_debt_room, kib(room.debt_bytes));
+    vm_store_relaxed(&list.x_top_room, kib(room.top_bytes));
+    vm_store_relaxed(&list.x_top, room.top);
 }
 
 static void change_room(int32_t n_kib)
@@ -78,17 +81,37 @@ static bool counts_at_top(const struct span *span)
     return !vm_load_relaxed(&list.x_top) || is_at_top(span);
 }
 
+/* Whether so much may be put without room. Not spans that are placed tightly: they would stand in each other's
+   way (large's peak 6 % higher). */
+static bool may_owe(int32_t n_kib)
+{
+    const uint32_t n_debts = vm_load_relaxed(&list.x_n_debts);
+    const int32_t room = vm_load_relaxed(&list.x_debt_room);
+    return n_debts < VM_QUICK_DEBTS_MAX && n_kib <= room && n_kib < VM_TIGHT_BYTES_MIN / VM_KIB;
+}
+
+static void note_debt(int32_t n_kib)
+{
+    vm_store_relaxed(&list.x_n_debts, vm_load_relaxed(&list.x_n_debts) + 1);
+    vm_store_relaxed(&list.x_debt_room, vm_load_relaxed(&list.x_debt_room) - n_kib);
+}
+
 /* False: there is no room. */
 static bool put(struct span *span)
 {
     const bool is_top = counts_at_top(span);
     const int32_t n_kib = kib(span->bytes);
-    if (n_kib > vm_load_relaxed(&list.x_room) || (is_top && n_kib > vm_load_relaxed(&list.x_top_room)))
+    if (is_top && n_kib > vm_load_relaxed(&list.x_top_room))
+        return false;
+    const bool is_debt = n_kib > vm_load_relaxed(&list.x_room);
+    if (is_debt && !may_owe(n_kib))
         return false;
     for (struct slot *slot = list.slot; slot < list.slot + VM_QUICK_SLOTS; slot++) {
         if (vm_load_relaxed(&slot->x_span) || !put_into(slot, span))
             continue;
         change_room(-n_kib);
+        if (is_debt)
+            note_debt(n_kib);
         if (is_top)
             vm_store_relaxed(&list.x_top, NULL);
         return true;
@@ -169,25 +192,29 @@ bool vm_quick_flush(void)
             release(span);
         done |= span != NULL;
     }
+    vm_store_relaxed(&list.x_n_debts, 0);
     return done;
 }
 
-/* Frees for good one of the blocks that wait, each in its turn, if n_kib find room then. */
-static void release_next(int32_t n_kib)
+/* Frees for good one of the blocks that wait, each in its turn. */
+static void release_next(void)
 {
     for (size_t i = 0; i < VM_QUICK_SLOTS; i++) {
         const uint32_t turn = vm_load_relaxed(&list.x_turn);
-        struct slot *const slot = &list.slot[turn % VM_QUICK_SLOTS];
         vm_store_relaxed(&list.x_turn, turn + 1);
-        if (vm_load_relaxed(&slot->x_what) == 0)
-            continue;
-        if (n_kib <= vm_load_relaxed(&list.x_room) + kib(vm_load_relaxed(&slot->x_what))) {
-            struct span *const span = take_from(slot);
-            if (span)
-                release(span);
+        struct span *const span = take_from(&list.slot[turn % VM_QUICK_SLOTS]);
+        if (span) {
+            release(span);
+            return;
         }
-        return;
     }
+}
+
+void vm_quick_pay_debts(void)
+{
+    for (uint32_t n = vm_load_relaxed(&list.x_n_debts); n > 0; n--)
+        release_next();
+    vm_store_relaxed(&list.x_n_debts, 0);
 }
 
 bool vm_quick_free(struct span *span)
@@ -199,7 +226,7 @@ bool vm_quick_free(struct span *span)
     if (counts_at_top(span) && kib(span->bytes) > vm_load_relaxed(&list.x_top_room))
         vm_quick_flush(); /* what waits may be all that keeps a trim from being due */
     else
-        release_next(kib(span->bytes));
+        release_next();
     if (is_at_top(span) || !put(span))
         release(span);
     return true;

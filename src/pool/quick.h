@@ -7,6 +7,9 @@
  * Review, IWMM 1995). The list is one for all threads, and short; its pages count as dirty ones. It is emptied before an arena
  * grows, so that pages are sought among all that are free, coalesced.
  *
+ * Some blocks may be put without room: a debt, which the next request pays, as it needs the pool's locks anyway. So a free
+ * is seldom the call that waits for them.
+ *
  *   a middle block          who may act                      next
  *   live                    the first to set x_is_quick      in a slot, if there is room; else it is none any more
  *   in a slot, x_is_quick   who takes it out of the slot     live, x_is_quick being 0 again; or it is none any more
@@ -36,11 +39,20 @@ struct span *vm_quick_take(size_t bytes);
 bool vm_quick_flush(void);
 
 /*
- * So many bytes more may be put from now on; nothing, until this was called. A block that ends at `top` only as long as all
- * that is put from now on is no more than `top_bytes`, and once there is such a block in the list, or if `top` is NULL, the
- * same holds for all blocks.
+ * What may be put from now on; nothing, until this was called. A block that ends at `top` only as long as all that is put from
+ * now on is no more than `top_bytes`, and once there is such a block in the list, or if `top` is NULL, the same holds for all
+ * blocks.
  */
-void vm_quick_set_room(size_t bytes, size_t top_bytes, const char *top);
+struct quick_room {
+    size_t bytes;
+    size_t debt_bytes; /* and so many more as debts */
+    size_t top_bytes;
+    const char *top;
+};
+void vm_quick_set_room(struct quick_room room);
+
+/* Frees as many blocks for good as were put without room. Lock: none held. */
+void vm_quick_pay_debts(void);
 
 struct quick_totals {
     size_t n, bytes, bytes_max; /* blocks, their bytes, and those of the longest */

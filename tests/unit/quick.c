@@ -297,6 +297,65 @@ static void waits_elsewhere(void **state)
     unit_assert_returns(wait_elsewhere, NULL);
 }
 
+enum { LONG_BYTES = 400 * VM_KIB, N_LONG = 30 };
+
+static char *long_blocks[N_LONG];
+
+/* Of a pool in which `live_bytes` and more are live, and as much is dirty as may be: blocks wait without room, and without a
+   lock, until one waits for it. Returns how many of them the next request pays for, whatever it is; *n_freed are not live. */
+static size_t owe(size_t live_bytes, unsigned *n_freed)
+{
+    begin();
+    const struct arena *const arena = vm_pool_arena(0);
+    got(live_bytes);
+    for (unsigned i = 0; i < N_LONG; i++)
+        long_blocks[i] = got(LONG_BYTES);
+    const uint64_t n_locked = arena->counts.n_locked;
+    for (*n_freed = 0; *n_freed < N_LONG && arena->counts.n_locked == n_locked; ++*n_freed)
+        give(long_blocks[*n_freed]);
+    const size_t n_most = totals().n;
+    UNIT_REQUIRE(*n_freed < N_LONG && n_most < VM_QUICK_SLOTS);
+    got(SMALL_BYTES);
+    check_all();
+    return n_most - totals().n;
+}
+
+static void owe_many(void *argument)
+{
+    (void)argument;
+    unsigned n_freed;
+    UNIT_REQUIRE(owe(48 * VM_MIB, &n_freed) == VM_QUICK_DEBTS_MAX);
+    const struct arena *const arena = vm_pool_arena(0);
+    char *const large = got(VM_TIGHT_BYTES_MIN);
+    const uint64_t n_locked = arena->counts.n_locked;
+    for (unsigned i = 0; i < VM_QUICK_DEBTS_MAX / 2; i++)
+        give(long_blocks[n_freed++]);
+    UNIT_REQUIRE(arena->counts.n_locked == n_locked);
+    give(large); /* which never waits without room */
+    UNIT_REQUIRE(arena->counts.n_locked > n_locked);
+    vm_quick_flush();
+    give(long_blocks[n_freed++]);
+    vm_quick_pay_debts(); /* there are none */
+    UNIT_REQUIRE(totals().n == 1);
+    check_all();
+}
+
+static void owe_a_share(void *argument)
+{
+    (void)argument;
+    unsigned n_freed;
+    const size_t n_paid = owe(2 * VM_MIB, &n_freed);
+    const size_t live_before = vm_pages_to_bytes(vm_dirty_live(vm_pool_arena(0))) + n_freed * LONG_BYTES;
+    UNIT_REQUIRE(n_paid > 0 && n_paid * LONG_BYTES <= live_before >> VM_QUICK_DEBTS_SHIFT);
+}
+
+static void owes(void **state)
+{
+    (void)state;
+    unit_assert_returns(owe_many, NULL);
+    unit_assert_returns(owe_a_share, NULL);
+}
+
 /* --- threads ----------------------------------------------------------------------------------------------- */
 
 static char *x_waiting[8];
@@ -402,7 +461,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(comes_and_goes), cmocka_unit_test(fits),           cmocka_unit_test(makes_way),
         cmocka_unit_test(stays_small),    cmocka_unit_test(trims_when_due), cmocka_unit_test(waits_elsewhere),
-        cmocka_unit_test(is_shared),      cmocka_unit_test(is_freed_once),
+        cmocka_unit_test(owes),           cmocka_unit_test(is_shared),      cmocka_unit_test(is_freed_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
