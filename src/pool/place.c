@@ -52,7 +52,7 @@ static uint32_t min_pages(uint32_t a, uint32_t b)
 }
 
 /* The same of all pages. */
-VM_INLINE uint32_t next(const struct place *place, uint32_t index, uint32_t end, bool is_free)
+static uint32_t next(const struct place *place, uint32_t index, uint32_t end, bool is_free)
 {
     while (index < end) {
         const uint32_t first = index - index % VM_PLACE_GROUP_PAGES,
