@@ -19,6 +19,8 @@ REASONS = {
         "slow call (0055), and come from other lines than those that were just freed (0047)",
     },
     "threads": {
+        "churn": "Two threads' lives overlap, so that what is live ebbs to a third each time, not to an eighth, which would be a tide (0051): "
+        "pages go back and are faulted in again, 290,000 times; 17,000 with one thread, 52,000 with four",
         "mixed": "Each thread fills a heap of its own first: 290 MiB with 16, 30 with one, and 83,000 page faults, 11,700 with one; "
         "tcmalloc's 73,000 and 10,300 (0047)",
         "pipeline": "What the consumers look at is no longer in the caches: more than half of the time with 16 threads (0047)",
