@@ -76,8 +76,8 @@ enum {
     VM_N_SMALL_BINS = 1 + VM_SMALL_MAX / VM_BLOCK_ALIGN,
     VM_N_BINS = VM_N_SMALL_BINS + 5 * VM_CLASS_STEPS,
 
-    VM_SLAB_BYTES_MAX = 8 * VM_SLAB_BLOCK_MAX, /* see slab/sizeclass.h */
-    VM_SLAB_DOUBLINGS_MAX = 4,                 /* from a class's smallest slab to its largest, at most */
+    VM_SLAB_BLOCKS = 64, /* in a class's largest slabs, or as many as this allows: see slab/sizeclass.h */
+    VM_SLAB_DOUBLINGS_MAX = 4, /* from a class's smallest slab to its largest, at most */
 
     /* A heap keeps at most so many bytes of slabs that ran empty before it gives some back, and so many slabs: one for each
        class. Of those that were used up before it keeps so many bytes, or as many as a share of what is live, but no more than
@@ -87,6 +87,9 @@ enum {
     VM_WORN_SHARE_SHIFT = 1, /* 1/2 */
     VM_WORN_PART_SHIFT = 1,  /* 1/2 */
     VM_RETIRED_SLABS_MAX = VM_N_CLASSES - 1,
+
+    /* So much that others freed in the slabs that a thread takes blocks from is purged: see heap/asleep.h. */
+    VM_ASLEEP_BYTES_MIN = 128 * VM_KIB,
 
     /* Of a class with so many slabs, a heap passes over those that have few free blocks; and with so many in all, it looks for
        holes in them before it asks for pages: see heap/compound.h. */
@@ -100,6 +103,7 @@ enum {
     VM_DIRTY_SHARE_SHIFT = 3, /* 1/8 */
     VM_DIRTY_SPANS_MAX = 8,
     VM_DIRTY_SLABS_MAX = 2,
+    VM_DIRTY_REUSED_BYTES_MIN = 256 * VM_KIB, /* spans of more are those that come and go: see dirty.c */
     /* Beyond what was live of late, where so little was not enough. */
     VM_DIRTY_MISSED_BYTES_MAX = 8 * VM_MIB,
     /* So often the use must ebb away and come back, or the break of a small heap move down and up, before the pages wait for

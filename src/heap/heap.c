@@ -17,6 +17,7 @@
  */
 #include "heap/heap.h"
 #include "base/check.h"
+#include "heap/asleep.h"
 #include "heap/compound.h"
 #include "heap/group.h"
 #include "heap/heap_fast.h"
@@ -70,6 +71,7 @@ void vm_heap_watch_groups(struct slab *slab)
 VM_NOINLINE static void collect_group(struct slab *slab, size_t i)
 {
     const vm_word remote = vm_exchange(&vm_slab_remote(slab)[i], 0); /* pairs with vm_remote_free */
+    vm_asleep_wake(slab);
     const vm_word mask = vm_load_relaxed(&slab->group[i].x_mask);
     if (VM_UNLIKELY(mask & remote)) {
         const size_t index = i * (size_t)VM_WORD_BITS + vm_bits_lowest(mask & remote);

@@ -33,6 +33,7 @@
  */
 #include "heap/remote.h"
 #include "base/check.h"
+#include "heap/asleep.h"
 #include "heap/heap_fast.h"
 #include "heap/perturb.h"
 #include "heap/thread.h"
@@ -54,9 +55,11 @@ static bool is_anybodys(const struct heap *heap)
     return state == HEAP_ABANDONED || state == HEAP_SHARED;
 }
 
-/* Slabs of a live heap that are wholly free and not CURRENT, from the queue; the others go back into it. */
-static void visit_live_locked(struct heap *heap, struct list *emptied)
+/* Slabs of a live heap that are wholly free and not CURRENT, from the queue; the others go back into it. Returns whether it is
+   worth to purge what the owner keeps if it sleeps. */
+static bool visit_live_locked(struct heap *heap, struct list *emptied)
 {
+    size_t asleep_bytes = 0, asleep_bytes_min = 0;
     struct slab *next;
     for (struct slab *slab = vm_exchange(&heap->x_queue, NULL); slab; slab = next) {
         next = slab->x_next_queued;
@@ -67,27 +70,40 @@ static void visit_live_locked(struct heap *heap, struct list *emptied)
         vm_exchange(&slab->x_is_queued, 0);
         if (slab->x_state == SLAB_LISTED && vm_heap_is_slab_done(slab)) {
             vm_heap_expel_locked(heap, slab, emptied);
-        } else if (vm_exchange(&slab->x_is_queued, 1) == 0) {
-            vm_remote_queue(slab);
+            continue;
         }
+        const size_t bytes = vm_asleep_bytes(slab);
+        if (bytes && (asleep_bytes += bytes) >= VM_ASLEEP_BYTES_MIN)
+            asleep_bytes_min = vm_asleep_bytes_min(slab);
+        if (vm_exchange(&slab->x_is_queued, 1) == 0)
+            vm_remote_queue(slab);
     }
+    return asleep_bytes_min && asleep_bytes >= asleep_bytes_min;
 }
 
-static void visit_locked(struct heap *heap, struct list *emptied)
+static bool visit_locked(struct heap *heap, struct list *emptied)
 {
     if (vm_load_relaxed(&heap->x_state) == HEAP_LIVE)
-        visit_live_locked(heap, emptied);
-    else if (is_anybodys(heap))
+        return visit_live_locked(heap, emptied);
+    if (is_anybodys(heap))
         vm_heap_settle_locked(heap, emptied);
+    return false;
+}
+
+static bool visit(struct heap *heap)
+{
+    struct list emptied = {0};
+    vm_lock_acquire(&heap->lock);
+    const bool is_asleep = visit_locked(heap, &emptied);
+    vm_lock_release(&heap->lock);
+    vm_heap_destroy_slabs(&emptied);
+    return is_asleep;
 }
 
 void vm_remote_visit(struct heap *heap)
 {
-    struct list emptied = {0};
-    vm_lock_acquire(&heap->lock);
-    visit_locked(heap, &emptied);
-    vm_lock_release(&heap->lock);
-    vm_heap_destroy_slabs(&emptied);
+    if (VM_UNLIKELY(visit(heap)) && vm_asleep_purge(heap))
+        visit(heap); /* slabs that the owner left meanwhile */
 }
 
 /* The heap is nobody's or everybody's: acts as its owner. False: it is not, or the slab is not its any more. */
@@ -147,6 +163,20 @@ VM_NOINLINE static bool are_all_free(const struct last_look *look)
     return true;
 }
 
+vm_word vm_remote_mark(struct slab *slab, size_t i, vm_word blocks)
+{
+    if (vm_load_relaxed(&slab->x_state) == SLAB_CURRENT && vm_load_relaxed(&slab->x_fast_heap))
+        vm_store_relaxed(&slab->x_fast_heap, NULL); /* R5 */
+    const bool is_pinned =
+        vm_load_relaxed(&slab->x_is_queued) == 0 && vm_exchange(&slab->x_is_queued, 1) == 0;
+    const vm_word before = vm_fetch_or(&vm_slab_remote(slab)[i], blocks);
+    if (is_pinned)
+        vm_remote_queue(slab);
+    else if (VM_UNLIKELY(!is_queued_still(&slab->x_is_queued)))
+        report_missed();
+    return before & blocks;
+}
+
 bool vm_remote_free_live(struct slab *slab, const void *block)
 {
     struct heap *const heap = vm_load_acquire(&slab->x_heap); /* whoever stored it had made the slab */
@@ -160,17 +190,8 @@ bool vm_remote_free_live(struct slab *slab, const void *block)
     const vm_word bit = vm_slab_bit(index), full = vm_slab_group_full(slab, i);
     if (VM_UNLIKELY(vm_load_acquire(&look.group[i].x_mask) & bit) || vm_slab_is_continued(slab, index))
         vm_heap_bad_free(block);
-    if (vm_load_relaxed(&slab->x_state) == SLAB_CURRENT && vm_load_relaxed(&slab->x_fast_heap))
-        vm_store_relaxed(&slab->x_fast_heap, NULL); /* R5 */
-    const bool is_pinned =
-        vm_load_relaxed(&slab->x_is_queued) == 0 && vm_exchange(&slab->x_is_queued, 1) == 0;
-    const vm_word before = vm_fetch_or(&vm_slab_remote(slab)[i], bit);
-    if (VM_UNLIKELY(before & bit))
+    if (VM_UNLIKELY(vm_remote_mark(slab, i, bit)))
         vm_heap_bad_free(block);
-    if (is_pinned)
-        vm_remote_queue(slab);
-    else if (VM_UNLIKELY(!is_queued_still(&slab->x_is_queued)))
-        report_missed();
     /* The owner may sleep for ever: if our free was the last, it is for us to give the slab back. */
     if (VM_UNLIKELY(free_blocks(&look.group[i], &look.remote[i], &look.joined[i]) == full) &&
         are_all_free(&look))

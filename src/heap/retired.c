@@ -59,9 +59,11 @@ static size_t worn_bytes_max(const struct slab *slab)
                        vm_heap_policy.retired_bytes_max >> VM_WORN_PART_SHIFT);
 }
 
+/* One may be alone among them, if it is not large. */
 static bool are_too_many_worn(const struct heap *heap, size_t bytes_max)
 {
-    return heap->n_worn > 1 && heap->worn_bytes > bytes_max;
+    return heap->worn_bytes > bytes_max &&
+           (heap->n_worn > 1 || heap->worn_bytes > 2 * vm_heap_policy.worn_bytes_min);
 }
 
 static bool are_too_many(const struct heap *heap, size_t worn_max)

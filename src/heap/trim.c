@@ -9,20 +9,20 @@
  *   slab of                      LISTED                          CURRENT
  *   the calling thread           purged                          made LISTED first
  *   an abandoned or shared heap  purged                          made LISTED first
- *   another, live thread         purged                          stays as it is
+ *   another, live thread         purged                          if it is free: what others freed (heap/asleep.h)
  *
  * A slab is LOOSE while its pages are purged, and no lock is held: its blocks can be freed meanwhile, which only
  * sets bits. Its list goes round once. What another thread keeps is bounded: empty slabs by
  * VM_RETIRED_BYTES_MAX, others to one a class.
  */
 #include "heap/trim.h"
+#include "heap/asleep.h"
 #include "heap/heap_fast.h"
 #include "heap/remote.h"
 #include "heap/thread.h"
 #include "kernel/kernel.h"
 
-/* Purges the whole pages from `start` to `end`. Returns how many. */
-static size_t purge_between(const char *start, const char *end)
+size_t vm_trim_between(const char *start, const char *end)
 {
     const uintptr_t from = vm_round_up((uintptr_t)start, vm_kernel.page_bytes);
     const uintptr_t to = vm_round_down((uintptr_t)end, vm_kernel.page_bytes);
@@ -55,10 +55,10 @@ static size_t purge_free_pages(struct slab *slab)
     for (size_t i = 0; i < slab->n_blocks; i++) {
         if (is_free(slab, i))
             continue;
-        n_pages += purge_between(start, vm_slab_block(slab, i));
+        n_pages += vm_trim_between(start, vm_slab_block(slab, i));
         start = vm_slab_block(slab, i + 1);
     }
-    return n_pages + purge_between(start, slab->span.start + slab->span.bytes);
+    return n_pages + vm_trim_between(start, slab->span.start + slab->span.bytes);
 }
 
 static struct slab *first_listed(const struct heap *heap, unsigned class_index)
@@ -136,6 +136,8 @@ size_t vm_heap_trim(struct heap *heap)
     vm_heap_give_empties(heap);
     for (unsigned i = 0; i < VM_N_CLASSES && vm_kernel.purge_zeroes; i++)
         n_pages += trim_class(heap, i);
+    if (heap != vm_heap_self)
+        n_pages += vm_asleep_purge(heap);
     vm_heap_give_empties(heap); /* those that ran empty while they were LOOSE, which nobody noticed */
     return n_pages;
 }

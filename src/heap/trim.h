@@ -5,13 +5,16 @@
 
 #include "heap/heap.h"
 
+/* Purges the whole pages from `start` to `end`. Returns how many. Lock: none held. */
+size_t vm_trim_between(const char *start, const char *end);
+
 /* Gives empty slabs of a heap, anybody's, back to the pool, but for a live thread's CURRENT ones. Lock: none
    held. */
 void vm_heap_give_empties(struct heap *heap);
 
 /*
  * Gives empty slabs of a heap, anybody's, back to the pool, and purges the pages of its other slabs that hold no
- * live block, but for those of a live thread's CURRENT slabs. Returns how many pages it purged. Lock: none
+ * live block, but for blocks of a live thread's CURRENT slabs that it freed itself. Returns how many pages it purged. Lock: none
  * held. Kernel: a call for each run of free pages.
  */
 size_t vm_heap_trim(struct heap *heap);

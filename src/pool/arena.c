@@ -85,9 +85,9 @@ static void publish_counts(struct arena *arena)
 static uint32_t reuse_locked(struct arena *arena, uint32_t index, uint32_t n_pages, const struct span *span)
 {
     const uint32_t n_dirty = vm_dirty_clear(arena, index, n_pages);
-    if (span->bytes > VM_SLAB_BYTES_MAX)
+    if (span->bytes > VM_DIRTY_REUSED_BYTES_MIN)
         arena->turn.n_reused = (uint32_t)vm_min_size((size_t)arena->turn.n_reused + n_dirty, UINT32_MAX);
-    else
+    if (span->bytes < VM_TIGHT_BYTES_MIN)
         vm_fetch_add_relaxed(&arena->x_n_clean_taken, n_pages - n_dirty);
     vm_dirty_note_missed(arena, span, n_pages,
                          count_taken(arena) <= arena->x_n_live_recent ? n_pages - n_dirty : 0);
@@ -416,6 +416,17 @@ static void give_pages_locked(struct arena *arena, uint32_t index, uint32_t n_pa
     }
 }
 
+/* Says what may be dirty, trims the break if that is due, and gives the lock back. */
+VM_NOINLINE static void review_and_release(struct arena *arena)
+{
+    const char *const end_before = arena->break_end;
+    if (look_at_top_locked(arena) && trim_locked(arena, trim_pad(arena)))
+        look_at_top_locked(arena);
+    const char *const end = arena->break_end;
+    vm_lock_release(&arena->lock);
+    vm_pagemap_forget(end, end_before);
+}
+
 void vm_arena_give(struct arena *arena, const struct span *span, size_t dirty_bytes)
 {
     if (vm_load_relaxed(&arena->x_is_frozen)) {
@@ -427,12 +438,15 @@ void vm_arena_give(struct arena *arena, const struct span *span, size_t dirty_by
     const uint32_t index = (uint32_t)page_index(arena, span->start);
     give_pages_locked(arena, index, (uint32_t)(span->bytes >> vm_kernel.page_shift),
                       (uint32_t)vm_bytes_to_pages(vm_min_size(dirty_bytes, span->bytes)));
-    const char *const end_before = arena->break_end;
-    if (look_at_top_locked(arena) && trim_locked(arena, trim_pad(arena)))
-        look_at_top_locked(arena);
-    const char *const end = arena->break_end;
-    vm_lock_release(&arena->lock);
-    vm_pagemap_forget(end, end_before);
+    review_and_release(arena);
+}
+
+void vm_arena_review(struct arena *arena)
+{
+    if (vm_load_relaxed(&arena->x_is_frozen))
+        return;
+    enter(arena);
+    review_and_release(arena);
 }
 
 void vm_arena_give_tail(struct arena *arena, struct span *span, size_t bytes)

@@ -28,7 +28,7 @@ struct arena_counts {
 /* What an arena was used for while a number of spans were given back. */
 struct arena_turn {
     uint32_t n_live;        /* most pages in use at a time */
-    uint32_t n_reused;      /* dirty pages that spans larger than slabs took again */
+    uint32_t n_reused;      /* dirty pages that larger spans took again: VM_DIRTY_REUSED_BYTES_MIN */
     uint32_t n_tides;       /* times that the use ebbed away and came back */
     uint32_t n_returns;     /* times that the break moved down and up again */
     bool is_missing;        /* middle blocks missed pages: see vm_dirty_note_missed */
@@ -68,10 +68,13 @@ struct arena {
     uint32_t x_n_free;  /* of these, free */
     uint32_t x_n_dirty; /* of the free ones, with contents */
     uint32_t x_n_pages_max;
-    uint32_t x_n_clean_taken; /* that had no contents, for spans no larger than slabs: see purge_for_clean */
-    uint32_t x_n_empty;       /* taken ones in empty slabs that heaps keep: vm_pool_count_empty */
-    size_t x_n_quick;         /* taken ones that the quick list had when it was looked at last */
-    size_t x_n_dirty_max;     /* this and the next two: see look_at_top_locked */
+    uint32_t
+        x_n_clean_taken; /* that had no contents, for spans below VM_TIGHT_BYTES_MIN: see purge_for_clean */
+    uint32_t
+        x_n_asleep; /* taken ones in slabs whose owners sleep, purged but for little: vm_pool_count_asleep */
+    uint32_t x_n_empty;   /* taken ones in empty slabs that heaps keep: vm_pool_count_empty */
+    size_t x_n_quick;     /* taken ones that the quick list had when it was looked at last */
+    size_t x_n_dirty_max; /* this and the next two: see look_at_top_locked */
     size_t x_until_trim;
     const char *x_top;                             /* where the pages begin that are free at the break */
     uint32_t x_n_live_recent, x_n_reused_recent;   /* the more of this turn and the last */
@@ -116,6 +119,9 @@ bool vm_arena_extend(struct arena *arena, struct span *span, size_t n_pages);
 /* Gives a span's pages back; those from `start` to `dirty_end` may have contents. Trims the break if it is
    due. */
 void vm_arena_give(struct arena *arena, const struct span *span, size_t dirty_bytes);
+
+/* Less is live than before, though no pages came back: looks at what may be dirty, and trims the break if it is due. */
+void vm_arena_review(struct arena *arena);
 
 /* Gives pages at the end of a taken span back, which thereby shrinks to `bytes`. */
 void vm_arena_give_tail(struct arena *arena, struct span *span, size_t bytes);

@@ -121,10 +121,11 @@ static size_t used_pages(const struct arena *arena, size_t n_quick)
     return minus(vm_load_relaxed(&arena->x_n_pages) - vm_load_relaxed(&arena->x_n_free), n_quick);
 }
 
-/* The same without the empty slabs. */
+/* The same without the empty slabs, and those whose owners sleep. */
 static size_t live_pages(const struct arena *arena, size_t n_quick)
 {
-    return minus(used_pages(arena, n_quick), vm_load_relaxed(&arena->x_n_empty));
+    return minus(used_pages(arena, n_quick),
+                 vm_load_relaxed(&arena->x_n_empty) + vm_load_relaxed(&arena->x_n_asleep));
 }
 
 size_t vm_dirty_live(const struct arena *arena)
@@ -132,6 +133,7 @@ size_t vm_dirty_live(const struct arena *arena)
     return live_pages(arena, quick_pages(arena));
 }
 
+/* Slabs whose owners sleep are not what a tide takes: their pages are gone already. */
 void vm_dirty_note_tide(struct arena *arena, size_t n_taken)
 {
     const size_t n_recent = arena->x_n_live_recent;
@@ -140,7 +142,7 @@ void vm_dirty_note_tide(struct arena *arena, size_t n_taken)
         arena->is_ebb = n_taken < n_recent / 4;
         arena->turn.n_tides += !arena->is_ebb;
     } else if (n_taken < n_recent / 4) {
-        arena->is_ebb = vm_dirty_live(arena) < n_recent / 8;
+        arena->is_ebb = vm_dirty_live(arena) + vm_load_relaxed(&arena->x_n_asleep) < n_recent / 8;
     }
 }
 

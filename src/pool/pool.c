@@ -79,8 +79,8 @@ static bool add_arena(size_t n_seen, size_t n_pages)
     return done;
 }
 
-/* Pages with contents go as spans no larger than slabs take clean ones beside them: what they lie in is too short for these,
-   and memory would peak with both. (With larger spans nothing would be left of what the next buffer of a program could use.) */
+/* Pages with contents go as spans take clean ones beside them: what they lie in is too short for these, and memory would peak
+   with both. (With spans of VM_TIGHT_BYTES_MIN or more nothing would be left of what the next buffer of a program could use.) */
 static void purge_for_clean(struct arena *arena)
 {
     const size_t n_more = vm_load_relaxed(&arena->x_n_clean_taken),
@@ -207,6 +207,14 @@ void vm_pool_give(const struct span *span, size_t dirty_bytes)
     settle(arena);
 }
 
+void vm_pool_review(const struct span *span)
+{
+    struct arena *const arena = vm_pool_arena(span->arena_index);
+    vm_dirty_look_at_quick(arena);
+    vm_arena_review(arena);
+    settle(arena);
+}
+
 bool vm_pool_extend(struct span *span, size_t bytes)
 {
     struct arena *const arena = vm_pool_arena(span->arena_index);
@@ -224,17 +232,6 @@ void vm_pool_give_tail(struct span *span, size_t bytes)
     settle(arena);
 }
 
-bool vm_pool_trim(size_t pad)
-{
-    bool done = vm_quick_flush();
-    struct arena *arena;
-    for (size_t index = 0; (arena = vm_pool_arena(index)); index++) {
-        done |= vm_arena_trim(arena, arena->kind == ARENA_PROCESS_BREAK ? pad : 0);
-        done |= vm_arena_purge(arena, 0) > 0;
-    }
-    return done;
-}
-
 void vm_pool_reset_in_child(void)
 {
     vm_lock_reset_in_child(&pool_lock);
@@ -242,11 +239,4 @@ void vm_pool_reset_in_child(void)
     struct arena *arena;
     for (size_t index = 0; (arena = vm_pool_arena(index)); index++)
         vm_arena_reset_in_child(arena);
-}
-
-void vm_pool_check(void)
-{
-    struct arena *arena;
-    for (size_t index = 0; (arena = vm_pool_arena(index)); index++)
-        vm_arena_check(arena);
 }

@@ -18,6 +18,10 @@ bool vm_pool_take(struct span *span, size_t bytes, size_t alignment);
 /* Gives a span's pages back; the first dirty_bytes of them may have contents. May purge. Lock: none held. */
 void vm_pool_give(const struct span *span, size_t dirty_bytes);
 
+/* Less is live in the span's arena than before, though no pages came back: purges what is dirty beyond what may be. Lock: none
+   held. */
+void vm_pool_review(const struct span *span);
+
 /* Makes a taken span longer, to `bytes`, if the pages behind it are free; their contents are anything. */
 bool vm_pool_extend(struct span *span, size_t bytes);
 
@@ -40,6 +44,9 @@ void vm_pool_count_middle(const struct span *span, size_t n, size_t bytes);
 
 /* The span's pages are those of an empty slab that its heap keeps, or not any more: taken, but not live. Lock: none needed. */
 void vm_pool_count_empty(const struct span *span, bool is_kept);
+
+/* The same of a slab whose owner sleeps, after its free pages were purged. */
+void vm_pool_count_asleep(const struct span *span, bool is_asleep);
 
 /* Bytes that are live in the span's arena: in the pages that are taken, empty slabs left out. Lock: none needed. */
 size_t vm_pool_live_bytes(const struct span *span);

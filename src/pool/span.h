@@ -22,7 +22,10 @@ struct span {
     struct list_node node; /* in its owner's list */
     uint16_t arena_index;  /* SPAN_NO_ARENA: not from the pool */
     uint8_t kind;          /* enum span_kind */
-    uint8_t is_zeroed;     /* fresh from the pool: every byte is zero */
+    union {
+        uint8_t is_zeroed;   /* of one block, fresh from the pool: every byte is zero */
+        uint8_t x_is_asleep; /* of a slab: what others freed was purged, and nobody has collected it since */
+    };
     union {
         uint32_t block_bytes; /* of a slab: bytes of each of its blocks */
         uint32_t x_is_quick;  /* of a middle block: it is free, see quick.h */

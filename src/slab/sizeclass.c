@@ -33,9 +33,8 @@ size_t vm_class_slab_bytes_least(unsigned class_index)
 
 size_t vm_class_slab_bytes(unsigned class_index)
 {
-    const size_t block_bytes = vm_class_bytes(class_index);
-    const size_t most = slab_bytes_for(class_index, block_bytes <= VM_SMALL_MAX ? 64
-                                                    : block_bytes <= 8 * VM_KIB ? 16
-                                                                                : 8);
-    return vm_max_size(vm_min_size(most, vm_kernel_share(most, 4)), vm_class_slab_bytes_least(class_index));
+    const size_t least = vm_class_slab_bytes_least(class_index);
+    const size_t most =
+        vm_min_size(slab_bytes_for(class_index, VM_SLAB_BLOCKS), least << VM_SLAB_DOUBLINGS_MAX);
+    return vm_max_size(vm_min_size(most, vm_kernel_share(most, 4)), least);
 }

@@ -56,9 +56,10 @@ VM_INLINE unsigned vm_n_bins(unsigned class_index)
 }
 
 /*
- * Bytes of the largest slabs of the class: the smallest of 16, 32 .. 256 KiB with room for 64 blocks (small
- * classes), 16 (up to 8 KiB) or 8; a page at least. Where memory is little, they begin at 1/256 of it instead of 16 KiB,
- * and end at 1/16 of it, unless that has no room for 2 blocks. A power of two, and the slab is aligned to it.
+ * Bytes of the largest slabs of the class: the smallest of 16, 32 .. 1024 KiB with room for VM_SLAB_BLOCKS, but no more than
+ * 2^VM_SLAB_DOUBLINGS_MAX of its smallest slabs (from 16 KiB on, 32 to 56 blocks); a page at least. Where memory is little, they
+ * begin at 1/256 of it instead of 16 KiB, and end at 1/16 of it, unless that has no room for 2 blocks. A power of two, and the slab
+ * is aligned to it.
  */
 size_t vm_class_slab_bytes(unsigned class_index);
 

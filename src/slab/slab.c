@@ -9,7 +9,7 @@
 #include "slab/sizeclass.h"
 
 _Static_assert(offsetof(struct slab, span) == 0, "the page map knows slabs as spans");
-_Static_assert(VM_SLAB_BYTES_MAX / VM_BLOCK_ALIGN < 1 << 15, "slab->n_purged has 15 bits");
+_Static_assert(VM_GRANULE / VM_BLOCK_ALIGN < 1 << 15, "slab->n_purged has 15 bits");
 _Static_assert(sizeof(struct slab) <= sizeof vm_near_map.no_slab, "the empty slab must be readable");
 
 static unsigned n_groups_of(size_t slab_bytes, size_t block_bytes)
@@ -40,6 +40,7 @@ static void carve(struct slab *slab, unsigned class_index)
     slab->n_groups = (uint8_t)n_groups_of(slab->span.bytes, block_bytes);
     slab->is_quiet = false;
     vm_store_relaxed(&slab->x_is_joined, false);
+    vm_store_relaxed(&slab->span.x_is_asleep, false);
     slab->n_purged = 0;
     for (size_t i = 0; i < slab->n_groups; i++) {
         const vm_word full = vm_slab_group_full(slab, i);
@@ -84,7 +85,7 @@ struct slab *vm_slab_create(unsigned class_index, unsigned n_owned)
 
 void vm_slab_destroy(struct slab *slab)
 {
-    VM_ASSERT(vm_slab_count_free(slab) == slab->n_blocks);
+    VM_ASSERT(vm_slab_count_free(slab) == slab->n_blocks && !slab->span.x_is_asleep);
     const struct span span = slab->span;
     const size_t meta_bytes = vm_slab_descriptor_bytes(slab);
     vm_pagemap_remove(&slab->span);

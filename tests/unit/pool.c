@@ -381,16 +381,24 @@ static void make_pieces(struct span *spans)
     UNIT_REQUIRE(vm_pool_totals().dirty_bytes == N_PIECES / 2 * PIECE_BYTES);
 }
 
-/* What slabs take beside such pieces is not resident in addition to them, down to what may stay anyway. */
+struct clean_taker {
+    enum break_kind break_kind;
+    enum span_kind kind;
+    size_t bytes;
+};
+
+/* What is taken beside such pieces is not resident in addition to them, down to what may stay anyway. */
 static void take_clean(void *argument)
 {
-    begin(*(enum break_kind *)argument);
+    const struct clean_taker taker = *(struct clean_taker *)argument;
+    begin(taker.break_kind);
     static struct span pieces[N_PIECES];
     make_pieces(pieces);
     size_t clean_bytes = 0, left = N_PIECES / 2 * PIECE_BYTES;
     while (clean_bytes < 2 * left) {
-        take_slabs(&(struct span){0}, 1);
-        clean_bytes += SLAB_BYTES;
+        struct span span = {.kind = taker.kind};
+        UNIT_REQUIRE(vm_pool_take(&span, taker.bytes, vm_kernel.page_bytes));
+        clean_bytes += taker.bytes;
         const size_t dirty_bytes = vm_pool_totals().dirty_bytes, least = 4 * VM_DIRTY_BYTES_MIN;
         UNIT_REQUIRE(dirty_bytes <= vm_max_size(left - vm_min_size(clean_bytes, left) + VM_DIRTY_BYTES_MIN,
                                                 least + PIECE_BYTES));
@@ -407,7 +415,7 @@ static void take_clean_large(void *argument)
     make_pieces(pieces);
     for (unsigned i = 0; i < 32; i++) {
         struct span span = {.kind = SPAN_MIDDLE};
-        UNIT_REQUIRE(vm_pool_take(&span, 2 * VM_SLAB_BYTES_MAX, vm_kernel.page_bytes));
+        UNIT_REQUIRE(vm_pool_take(&span, VM_TIGHT_BYTES_MIN, vm_kernel.page_bytes));
     }
     UNIT_REQUIRE(vm_pool_totals().dirty_bytes == N_PIECES / 2 * PIECE_BYTES);
 }
@@ -416,7 +424,8 @@ static void clean_for_dirty(void **state)
 {
     (void)state;
     for (enum break_kind kind = WITH_BREAK; kind <= WITHOUT_BREAK; kind++) {
-        unit_assert_returns(take_clean, &kind);
+        unit_assert_returns(take_clean, &(struct clean_taker){kind, SPAN_SLAB, SLAB_BYTES});
+        unit_assert_returns(take_clean, &(struct clean_taker){kind, SPAN_MIDDLE, 512 * VM_KIB});
         unit_assert_returns(take_clean_large, &kind);
     }
 }

@@ -57,12 +57,13 @@ static void slab_bytes(void **state)
         vm_kernel.page_bytes = page_sizes[i];
         for (unsigned class_index = 1; class_index < VM_N_CLASSES; class_index++) {
             const size_t bytes = vm_class_slab_bytes(class_index), block_bytes = vm_class_bytes(class_index);
-            const size_t least = block_bytes <= VM_SMALL_MAX ? 64 : block_bytes <= 8 * VM_KIB ? 16 : 8;
+            const size_t doublings_bytes = vm_class_slab_bytes_least(class_index) << VM_SLAB_DOUBLINGS_MAX;
             assert_true(vm_is_power_of_two(bytes));
-            assert_true(bytes >= 16 * VM_KIB && bytes <= 256 * VM_KIB && bytes >= page_sizes[i]);
-            assert_true(bytes / block_bytes >= least);
+            assert_true(bytes >= 16 * VM_KIB && bytes <= VM_MIB && bytes >= page_sizes[i]);
+            assert_true(bytes / block_bytes >= VM_SLAB_BLOCKS || bytes == doublings_bytes);
+            assert_true(bytes / block_bytes >= VM_SLAB_BLOCKS / 2 && bytes <= doublings_bytes);
             if (bytes > 16 * VM_KIB && bytes > page_sizes[i]) /* the smallest that does */
-                assert_true(bytes / 2 / block_bytes < least);
+                assert_true(bytes / 2 / block_bytes < VM_SLAB_BLOCKS);
         }
     }
     vm_kernel_start(&vm_linux_backend);
