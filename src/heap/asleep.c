@@ -69,16 +69,16 @@ void vm_asleep_end(struct slab *slab)
 size_t vm_asleep_purge(struct heap *heap)
 {
     size_t n_pages = 0;
-    struct span span = {0};
+    size_t arena_index = 0;
     vm_word blocks;
     for (unsigned i = 0; i < VM_N_CLASSES && vm_kernel.purge_zeroes; i++) {
         struct slab *const slab = take_bits(heap, i, &blocks);
         if (!slab)
             continue;
-        span = slab->span; /* once its blocks are free, the slab may go */
+        arena_index = slab->span.arena_index; /* now: once its blocks are free, the slab may go */
         n_pages += purge_slab(slab, blocks);
     }
     if (n_pages)
-        vm_pool_review(&span);
+        vm_pool_review(arena_index);
     return n_pages;
 }

@@ -207,9 +207,9 @@ void vm_pool_give(const struct span *span, size_t dirty_bytes)
     settle(arena);
 }
 
-void vm_pool_review(const struct span *span)
+void vm_pool_review(size_t arena_index)
 {
-    struct arena *const arena = vm_pool_arena(span->arena_index);
+    struct arena *const arena = vm_pool_arena(arena_index);
     vm_dirty_look_at_quick(arena);
     vm_arena_review(arena);
     settle(arena);

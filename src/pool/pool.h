@@ -18,9 +18,9 @@ bool vm_pool_take(struct span *span, size_t bytes, size_t alignment);
 /* Gives a span's pages back; the first dirty_bytes of them may have contents. May purge. Lock: none held. */
 void vm_pool_give(const struct span *span, size_t dirty_bytes);
 
-/* Less is live in the span's arena than before, though no pages came back: purges what is dirty beyond what may be. Lock: none
+/* Less is live in the arena than before, though no pages came back: purges what is dirty beyond what may be. Lock: none
    held. */
-void vm_pool_review(const struct span *span);
+void vm_pool_review(size_t arena_index);
 
 /* Makes a taken span longer, to `bytes`, if the pages behind it are free; their contents are anything. */
 bool vm_pool_extend(struct span *span, size_t bytes);
