@@ -16,7 +16,7 @@ from .process import Failure
 from .statistic import estimate, paired_ratios
 
 
-REPEATS = 3  # of what is taken in rounds of its own, beside these; one with --quick
+REPEATS = 5  # of what is taken in rounds of its own, beside these; one with --quick
 UNCERTAIN = 1.1  # the upper end of an interval, divided by the lower one
 
 

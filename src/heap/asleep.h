@@ -12,7 +12,8 @@
  *   1             whoever collects remote bits                   exchange to 0, after it took the bits             0
  *
  * While it is 1 the slab does not count as live (vm_pool_count_asleep): it is counted once, as both are exchanges. A block that
- * somebody frees twice meanwhile has its bit set when it is freed again here, which is found as in any other free.
+ * somebody frees twice meanwhile has its bit set when it is freed again here, which is found as in any other free. A child
+ * that is forked in between has these blocks for live: a slab's at most.
  */
 #ifndef VM_HEAP_ASLEEP_H
 #define VM_HEAP_ASLEEP_H

@@ -102,8 +102,10 @@ static bool visit(struct heap *heap)
 
 void vm_remote_visit(struct heap *heap)
 {
-    if (VM_UNLIKELY(visit(heap)) && vm_asleep_purge(heap))
-        visit(heap); /* slabs that the owner left meanwhile */
+    if (VM_LIKELY(!visit(heap)))
+        return;
+    vm_asleep_purge(heap);
+    visit(heap); /* slabs that the owner left meanwhile */
 }
 
 /* The heap is nobody's or everybody's: acts as its owner. False: it is not, or the slab is not its any more. */
