@@ -59,7 +59,8 @@ static bool is_anybodys(const struct heap *heap)
    worth to purge what the owner keeps if it sleeps. */
 static bool visit_live_locked(struct heap *heap, struct list *emptied)
 {
-    size_t asleep_bytes = 0, asleep_bytes_min = 0;
+    size_t asleep_bytes = 0;
+    const struct slab *asleep = NULL;
     struct slab *next;
     for (struct slab *slab = vm_exchange(&heap->x_queue, NULL); slab; slab = next) {
         next = slab->x_next_queued;
@@ -73,12 +74,12 @@ static bool visit_live_locked(struct heap *heap, struct list *emptied)
             continue;
         }
         const size_t bytes = vm_asleep_bytes(slab);
-        if (bytes && (asleep_bytes += bytes) >= VM_ASLEEP_BYTES_MIN)
-            asleep_bytes_min = vm_asleep_bytes_min(slab);
+        asleep_bytes += bytes;
+        asleep = bytes ? slab : asleep;
         if (vm_exchange(&slab->x_is_queued, 1) == 0)
             vm_remote_queue(slab);
     }
-    return asleep_bytes_min && asleep_bytes >= asleep_bytes_min;
+    return asleep && asleep_bytes >= vm_asleep_bytes_min(asleep);
 }
 
 static bool visit_locked(struct heap *heap, struct list *emptied)

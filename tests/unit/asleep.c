@@ -24,13 +24,6 @@ struct lot {
 static struct lot lot;
 static struct worker worker;
 
-static struct slab *slab_of(void *block)
-{
-    struct slab *const slab = (struct slab *)vm_pagemap_find(block);
-    UNIT_REQUIRE(slab && slab->span.kind == SPAN_SLAB);
-    return slab;
-}
-
 static unsigned char pattern(size_t i)
 {
     return (unsigned char)(1 + i % 251);
@@ -45,10 +38,10 @@ static void take_largest(void *argument)
     size_t n_others = 0;
     of->n = 0;
     unsigned char *block = crew_alloc(of->size);
-    for (; slab_of(block)->span.bytes < vm_class_slab_bytes(class_index); block = crew_alloc(of->size))
+    for (; crew_slab_of(block)->span.bytes < vm_class_slab_bytes(class_index); block = crew_alloc(of->size))
         others[n_others++] = block;
-    of->slab = slab_of(block);
-    for (; slab_of(block) == of->slab; block = of->n < of->slab->n_blocks ? crew_alloc(of->size) : NULL) {
+    of->slab = crew_slab_of(block);
+    for (; crew_slab_of(block) == of->slab; block = crew_alloc(of->size)) {
         of->blocks[of->n] = block;
         memset(block, pattern(of->n++), of->size);
         if (of->n == of->slab->n_blocks)
@@ -250,7 +243,7 @@ static void take_again(void *argument)
     struct lot *const of = argument;
     for (size_t i = 0; i < of->n; i++) {
         of->blocks[i] = crew_alloc(of->size);
-        UNIT_REQUIRE(slab_of(of->blocks[i]) == of->slab);
+        UNIT_REQUIRE(crew_slab_of(of->blocks[i]) == of->slab);
         memset(of->blocks[i], pattern(i), of->size);
     }
 }

@@ -64,6 +64,13 @@ static inline unsigned crew_count_heaps(void)
     return n;
 }
 
+static inline struct slab *crew_slab_of(void *block)
+{
+    struct slab *const slab = (struct slab *)vm_pagemap_find(block);
+    UNIT_REQUIRE(slab && slab->span.kind == SPAN_SLAB);
+    return slab;
+}
+
 /* Slabs of a heap whose thread sleeps. */
 static inline unsigned crew_count_slabs(const struct heap *heap)
 {

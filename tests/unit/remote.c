@@ -38,13 +38,6 @@ static void free_lot(void *argument)
     }
 }
 
-static struct slab *slab_of(void *block)
-{
-    struct slab *const slab = (struct slab *)vm_pagemap_find(block);
-    UNIT_REQUIRE(slab && slab->span.kind == SPAN_SLAB);
-    return slab;
-}
-
 static struct lot lot;
 static const size_t sizes[] = {16, 64, 200, 1024, 5000, 32768};
 enum { N_SIZES = 6 };
@@ -214,12 +207,12 @@ static void slab_is_adopted(void **state)
     crew_dismiss(&worker);
     vm_malloc_trim(0); /* nothing of this class is ours */
     crew_free(lot.blocks[3]);
-    assert_ptr_equal(slab_of(lot.blocks[2])->x_heap, lot.heap);
+    assert_ptr_equal(crew_slab_of(lot.blocks[2])->x_heap, lot.heap);
     const size_t pool_bytes = crew_pool_bytes();
     void *const block = crew_alloc(5000);
     assert_ptr_equal(block, lot.blocks[3]);
-    assert_ptr_equal(slab_of(block)->x_heap, vm_heap_self);
-    assert_ptr_equal(slab_of(block)->x_fast_heap, vm_heap_self);
+    assert_ptr_equal(crew_slab_of(block)->x_heap, vm_heap_self);
+    assert_ptr_equal(crew_slab_of(block)->x_fast_heap, vm_heap_self);
     assert_int_equal(crew_pool_bytes(), pool_bytes);
     vm_check_all();
     memset(block, 3, 5000);
@@ -242,7 +235,7 @@ static void adoption_by_steps(void **state)
     lot.n = vm_class_slab_bytes_least(class_index) / vm_class_bytes(class_index);
     crew_do(&worker, alloc_lot, &lot);
     crew_dismiss(&worker);
-    struct slab *const slab = slab_of(lot.blocks[0]);
+    struct slab *const slab = crew_slab_of(lot.blocks[0]);
     crew_free(lot.blocks[0]);
     assert_ptr_equal(slab->x_heap, lot.heap);
     slab->x_is_queued = 1; /* a thread that frees has it pinned: it stays */
@@ -275,7 +268,7 @@ static void missed_free(void **state)
     struct heap *const heap = vm_heap_self;
     fill_slabs(&lot, 1024, 4);
     alloc_lot(&lot);
-    struct slab *const slab = slab_of(lot.blocks[0]);
+    struct slab *const slab = crew_slab_of(lot.blocks[0]);
     size_t index;
     assert_true(vm_slab_index(slab, lot.blocks[0], &index));
     assert_int_equal(slab->x_state, SLAB_LISTED);
@@ -310,7 +303,7 @@ static void pass_on(struct heap *other)
     vm_malloc_trim(0);
     fill_slabs(&mine, 700, 2);
     alloc_lot(&mine);
-    struct slab *const slab = slab_of(mine.blocks[0]);
+    struct slab *const slab = crew_slab_of(mine.blocks[0]);
     assert_ptr_equal(slab->x_heap, heap);
     assert_int_equal(slab->x_state, SLAB_LISTED);
     slab->x_is_queued = 1; /* as if a thread that frees all had pinned it, */
@@ -326,7 +319,7 @@ static void pass_on(struct heap *other)
     assert_int_equal(slab->x_is_queued, 1);
     vm_check_all();
     for (size_t i = 0; i < mine.n; i++)
-        if (slab_of(mine.blocks[i]) != slab)
+        if (crew_slab_of(mine.blocks[i]) != slab)
             crew_free(mine.blocks[i]);
     vm_malloc_trim(0);
     assert_int_equal(crew_count_slabs(heap), 0);
@@ -358,7 +351,7 @@ static void emptied_and_taken(void **state)
     struct heap *const heap = vm_heap_self;
     fill_slabs(&lot, 256, 2);
     alloc_lot(&lot);
-    struct slab *const slab = slab_of(lot.blocks[0]);
+    struct slab *const slab = crew_slab_of(lot.blocks[0]);
     assert_int_equal(slab->x_state, SLAB_LISTED);
     struct list emptied = {0};
     vm_lock_acquire(&heap->lock);
