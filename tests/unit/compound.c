@@ -18,18 +18,11 @@ enum {
 
 static char *small[N_SMALL], *larger[N_LARGER];
 
-static struct slab *slab_of(void *block)
-{
-    struct slab *const slab = (struct slab *)vm_pagemap_find(block);
-    UNIT_REQUIRE(slab && slab->span.kind == SPAN_SLAB);
-    return slab;
-}
-
 static bool is_compound(void *block)
 {
-    return vm_slab_bytes_at(slab_of(block), (size_t)((char *)block - slab_of(block)->group[0].base) / SMALL) >
-               SMALL &&
-           slab_of(block)->span.block_bytes == SMALL;
+    return vm_slab_bytes_at(crew_slab_of(block),
+                            (size_t)((char *)block - crew_slab_of(block)->group[0].base) / SMALL) > SMALL &&
+           crew_slab_of(block)->span.block_bytes == SMALL;
 }
 
 /* Many small blocks, of which one in eight stays: all slabs are sparse, and runs of seven are free. */

@@ -6,15 +6,11 @@
 #include "heap/heap.h"
 #include <stdlib.h>
 #include <string.h>
+#include "crew.h"
 #include "front/front.h"
-#include "heap/heap_fast.h"
 #include "heap/perturb.h"
-#include "heap/thread.h"
 #include "kernel/kernel.h"
 #include "pool/meta.h"
-#include "pool/pool.h"
-#include "unit.h"
-#include "vmalloc/vmalloc.h"
 
 static struct heap *heap;
 
@@ -43,13 +39,6 @@ static void settle(void)
 {
     vm_malloc_trim(0);
     vm_check_all();
-}
-
-static struct slab *slab_of(void *block)
-{
-    struct slab *const slab = (struct slab *)vm_pagemap_find(block);
-    UNIT_REQUIRE(slab && slab->span.kind == SPAN_SLAB);
-    return slab;
 }
 
 struct census {
@@ -107,7 +96,7 @@ static void lowest_first(void **state)
         settle();
         const size_t size = vm_class_bytes(class_index);
         char *const first = alloc(size);
-        struct slab *const slab = slab_of(first);
+        struct slab *const slab = crew_slab_of(first);
         assert_int_equal(slab->class_index, class_index);
         assert_ptr_equal(first, slab->group[0].base);
         assert_int_equal(slab->x_state, SLAB_CURRENT);
@@ -202,8 +191,8 @@ static void states(void **state)
     enum { SIZE = 256, N = 64 };
     for (unsigned i = 0; i < 2 * N + 1; i++)
         blocks[i] = alloc(SIZE);
-    struct slab *const one = slab_of(blocks[0]), *const two = slab_of(blocks[N]),
-                       *const three = slab_of(blocks[2 * N]);
+    struct slab *const one = crew_slab_of(blocks[0]), *const two = crew_slab_of(blocks[N]),
+                       *const three = crew_slab_of(blocks[2 * N]);
     assert_true(one != two && two != three);
     assert_true(one->x_state == SLAB_LISTED && two->x_state == SLAB_LISTED && three->x_state == SLAB_CURRENT);
     assert_true(one->x_fast_heap == heap && two->x_fast_heap == heap && three->x_fast_heap == heap); /* S3 */
@@ -219,7 +208,7 @@ static void states(void **state)
     /* The current one is full: on to the others, before there is a new one. */
     const size_t n_slabs = take_census().n_slabs;
     blocks[5] = alloc(SIZE);
-    struct slab *const next = slab_of(blocks[5]);
+    struct slab *const next = crew_slab_of(blocks[5]);
     assert_true(next == one || next == two);
     assert_true(next->x_state == SLAB_CURRENT && three->x_state == SLAB_LISTED);
     vm_heap_check(heap);
@@ -229,7 +218,7 @@ static void states(void **state)
     assert_int_equal(take_census().n_slabs, n_slabs);
     vm_heap_check(heap);
     for (unsigned i = 0; i < 3 * N; i++)
-        if (slab_of(blocks[i]) == one)
+        if (crew_slab_of(blocks[i]) == one)
             release(VM_OPAQUE(blocks[i])), blocks[i] = NULL;
     assert_true(one->retired_at && vm_slab_count_free(one) == N);
     vm_heap_check(heap);
@@ -310,7 +299,7 @@ static void worn_ones_go(void **state)
         size_t n = 0;
         do
             blocks[n] = alloc(vm_class_bytes(i)); /* one more than the first slab has */
-        while (slab_of(blocks[n++]) == slab_of(blocks[0]));
+        while (crew_slab_of(blocks[n++]) == crew_slab_of(blocks[0]));
         while (n > 0)
             release(blocks[--n]);
         assert_ring_bounded();
@@ -446,12 +435,12 @@ static void groups_wait_together(void **state)
     fill_current(class_index);
     for (size_t i = 0; i < n_slabs; i++)
         release_spread(slabs[i], enough - 1, enough);
-    struct slab *const slab = slab_of(alloc(SIZE));
+    struct slab *const slab = crew_slab_of(alloc(SIZE));
     for (unsigned k = 1; k < enough; k++)
-        assert_ptr_equal(slab_of(alloc(SIZE)), slab);
+        assert_ptr_equal(crew_slab_of(alloc(SIZE)), slab);
     release_in_group(slab, 0, 1);
     for (size_t k = 0; k < (n_slabs - 1) * enough; k++)
-        assert_ptr_not_equal(slab_of(alloc(SIZE)), slab);
+        assert_ptr_not_equal(crew_slab_of(alloc(SIZE)), slab);
     assert_int_equal(take_census().n_slabs, n_before + 1);
     vm_heap_check(heap);
     const size_t n_all = list_slabs(class_index, slabs, sizeof slabs / sizeof *slabs);
@@ -486,7 +475,7 @@ static void few_holes_wait(void **state)
     assert_non_null(alloc(SIZE));
     assert_int_equal(take_census().n_slabs, n_before + 1);
     fill_current(class_index);
-    struct slab *const spare = slab_of(vm_heap_alloc_spare(class_index));
+    struct slab *const spare = crew_slab_of(vm_heap_alloc_spare(class_index));
     assert_int_equal(spare->class_index, class_index);
     assert_int_equal(vm_slab_count_free(spare), FEW - 1);
     vm_heap_check(heap);
@@ -501,7 +490,7 @@ static void few_holes_wait(void **state)
     }
     assert_true(n_free > (size_t)FEW * VM_PICKY_CLASS_SLABS);
     for (size_t i = 0; i < n_free; i++)
-        assert_in_range(vm_slab_count_free(slab_of(alloc(SIZE))), 0, FEW);
+        assert_in_range(vm_slab_count_free(crew_slab_of(alloc(SIZE))), 0, FEW);
     assert_int_equal(take_census().n_slabs, n_before + 1);
     vm_heap_check(heap);
     const size_t n_all = list_slabs(class_index, slabs, sizeof slabs / sizeof *slabs);
@@ -559,7 +548,7 @@ static void recasting(void **state)
         release(blocks[i]);
     const struct pool_totals before = vm_pool_totals();
     /* 288: as many groups as 256. */
-    struct slab *const slab = slab_of(blocks[0] = alloc(288));
+    struct slab *const slab = crew_slab_of(blocks[0] = alloc(288));
     assert_int_equal(slab->span.block_bytes, 288);
     assert_int_equal(slab->n_blocks, slab->span.bytes / 288);
     assert_true(vm_pool_totals().free_bytes == before.free_bytes &&
@@ -610,7 +599,7 @@ static void random_blocks(void **state)
             mine[i].stamp = (unsigned char)step;
             mine[i].block = alloc(mine[i].size);
             assert_non_null(mine[i].block);
-            const struct slab *const slab = slab_of(mine[i].block);
+            const struct slab *const slab = crew_slab_of(mine[i].block);
             const size_t bytes = vm_class_bytes(vm_class_of(mine[i].size));
             assert_true(slab->span.block_bytes == bytes || heap->current[vm_class_of(mine[i].size)] == slab);
             memset(mine[i].block, mine[i].stamp, mine[i].size);
@@ -684,7 +673,7 @@ static void misuse(void *argument)
         release(block[69] + 16);
         break;
     default:
-        release(slab_of(block[0])->span.start);
+        release(crew_slab_of(block[0])->span.start);
         break;
     }
 }
@@ -710,7 +699,7 @@ static void check_harmed(void *argument)
     void *const first = alloc(480);
     for (unsigned i = 0; i < 40; i++)
         blocks[i] = alloc(480);
-    struct slab *const listed = slab_of(first), *const current = slab_of(blocks[39]);
+    struct slab *const listed = crew_slab_of(first), *const current = crew_slab_of(blocks[39]);
     switch (*(int *)argument) {
     case 1:
         listed->x_state = SLAB_CURRENT; /* H1 */
