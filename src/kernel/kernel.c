@@ -16,6 +16,19 @@ static struct vm_kernel_backend *backend, *installed;
 
 #define COUNT(operation) vm_fetch_add_relaxed(&vm_kernel_counts.x_##operation, 1)
 
+/*
+ * Addresses that one thread gives back and another gets are ordered by the kernel. The thread sanitizer does not see that, and
+ * would take what the first did there and what the second does for a race: the first must say that it leaves them.
+ */
+#ifdef VM_THREAD_SANITIZER
+static uint32_t x_left;
+#define LEAVE_ADDRESSES() vm_fetch_or(&x_left, 1)
+#define GET_ADDRESSES() vm_load_acquire(&x_left) /* pairs with LEAVE_ADDRESSES */
+#else
+#define LEAVE_ADDRESSES() ((void)0)
+#define GET_ADDRESSES() ((void)0)
+#endif
+
 static bool is_page_size(size_t bytes)
 {
     return vm_is_power_of_two(bytes) && bytes >= (size_t)1 << VM_PAGE_SHIFT_MIN &&
@@ -82,6 +95,7 @@ void *vm_kernel_break_grow(size_t bytes)
     VM_ASSERT(bytes > 0);
     const int saved_errno = errno;
     void *const start = vm_kernel.has_break ? backend->break_grow(backend->context, bytes) : NULL;
+    GET_ADDRESSES();
     errno = saved_errno;
     COUNT(break_grow);
     if (!start)
@@ -92,6 +106,7 @@ void *vm_kernel_break_grow(size_t bytes)
 bool vm_kernel_break_trim(void *end, size_t bytes)
 {
     const int saved_errno = errno;
+    LEAVE_ADDRESSES();
     const bool done = vm_kernel.has_break && backend->break_trim(backend->context, end, bytes);
     errno = saved_errno;
     COUNT(break_trim);
@@ -112,6 +127,7 @@ void *vm_kernel_map(size_t bytes, size_t alignment, enum vm_access access)
     VM_ASSERT(vm_is_power_of_two(alignment) && alignment >= vm_kernel.page_bytes);
     const int saved_errno = errno;
     void *const start = backend->map(backend->context, bytes, alignment, access);
+    GET_ADDRESSES();
     errno = saved_errno;
     COUNT(map);
     if (!start)
@@ -135,6 +151,7 @@ bool vm_kernel_unmap(void *start, size_t bytes)
 {
     VM_ASSERT(is_range(start, bytes));
     const int saved_errno = errno;
+    LEAVE_ADDRESSES();
     const bool done = backend->unmap(backend->context, start, bytes);
     errno = saved_errno;
     COUNT(unmap);
@@ -147,7 +164,9 @@ bool vm_kernel_resize(void *start, size_t old_bytes, size_t new_bytes)
 {
     VM_ASSERT(is_range(start, old_bytes) && is_range(start, new_bytes));
     const int saved_errno = errno;
+    LEAVE_ADDRESSES();
     const bool done = vm_kernel.has_remap && backend->resize(backend->context, start, old_bytes, new_bytes);
+    GET_ADDRESSES();
     errno = saved_errno;
     COUNT(resize);
     return done;
@@ -157,6 +176,7 @@ bool vm_kernel_move(void *start, size_t old_bytes, void *target, size_t new_byte
 {
     VM_ASSERT(is_range(start, old_bytes) && is_range(target, new_bytes));
     const int saved_errno = errno;
+    LEAVE_ADDRESSES();
     const bool done =
         vm_kernel.has_remap && backend->move(backend->context, start, old_bytes, target, new_bytes);
     errno = saved_errno;
