@@ -69,12 +69,11 @@ static void count_heap(struct figures *figures, const struct heap *heap)
 static void visit_heap(struct tally *tally, struct heap *heap)
 {
     struct figures *const figures = tally->figures;
-    if (vm_load_relaxed(&heap->x_state) == HEAP_FROZEN) {
+    if (!vm_heap_enter(heap)) {
         if (figures)
             figures->n_frozen_heaps++;
         return;
     }
-    vm_lock_acquire(&heap->lock);
     if (figures)
         count_heap(figures, heap);
     for (unsigned i = 0; i < VM_N_CLASSES; i++) {

@@ -11,7 +11,10 @@
  *   0             whoever took the remote bits, under the lock   purges; exchange to 1, before the bits are back   1
  *   1             whoever collects remote bits                   exchange to 0, after it took the bits             0
  *
- * While it is 1 the slab does not count as live (vm_pool_count_asleep): it is counted once, as both are exchanges. A block that
+ * It is not worth a call of the kernel at once. What visitors leave is noted, and is a bounded share of what else is live: as
+ * more is left, or less is live, all of it goes.
+ *
+ * While x_is_asleep is 1 the slab does not count as live (vm_pool_count_asleep): it is counted once, as both are exchanges. A block that
  * somebody frees twice meanwhile has its bit set when it is freed again here, which is found as in any other free. A child
  * that is forked in between has these blocks for live: a slab's at most.
  */
@@ -21,12 +24,30 @@
 #include "heap/heap.h"
 #include "pool/pool.h"
 
-/* Bytes of blocks that others freed in a CURRENT slab, if all its blocks are free and that was not purged yet. For slabs of one
-   group; those of several have 16 KiB. Lock: the heap's. */
+/* Bytes of blocks that others freed in a CURRENT slab, if all its blocks are free and that was not purged yet. Lock: the
+   heap's. */
 size_t vm_asleep_bytes(const struct slab *slab);
 
-/* So many of them are worth a purge: a share of what is live, as of other dirty pages. `slab` is one of the heap's. */
-size_t vm_asleep_bytes_min(const struct slab *slab);
+/* In the heap's CURRENT slabs there are so many of these bytes. Lock: the heap's. */
+void vm_asleep_note_change(struct heap *heap, size_t bytes);
+VM_INLINE void vm_asleep_note(struct heap *heap, size_t bytes)
+{
+    if (VM_UNLIKELY(vm_load_relaxed(&heap->x_put_off) != bytes))
+        vm_asleep_note_change(heap, bytes);
+}
+
+/* What was noted of all heaps; a hint. */
+extern size_t vm_asleep_x_put_off;
+
+/* Purges what was noted of any heap, if all of that is worth it. Lock: none held; takes heaps'. */
+void vm_asleep_review(void);
+
+/* The same after more was noted, or less is live. */
+VM_INLINE void vm_asleep_look(void)
+{
+    if (VM_UNLIKELY(vm_load_relaxed(&vm_asleep_x_put_off) >= VM_ASLEEP_BYTES_MIN))
+        vm_asleep_review();
+}
 
 /* Purges them in the heap's CURRENT slabs, if it is live. Returns how many pages. Lock: none held; takes the heap's, but
    not while it purges. */

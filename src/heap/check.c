@@ -16,7 +16,8 @@ static void check_slab(struct heap *heap, struct slab *slab, unsigned class_inde
 
 void vm_heap_check(struct heap *heap)
 {
-    vm_lock_acquire(&heap->lock);
+    if (!vm_heap_enter(heap))
+        return;
     size_t retired_bytes = 0, worn_bytes = 0, n_worn = 0;
     for (uint32_t i = 0; i < heap->n_retired; i++) {
         VM_CHECK(heap->retired[i]->retired_at == i + 1); /* H3 */

@@ -30,9 +30,12 @@
 
 void vm_heap_destroy_slabs(struct list *emptied)
 {
-    struct list_node *node;
-    while ((node = vm_list_pop_front(emptied)))
+    struct list_node *node = vm_list_pop_front(emptied);
+    if (!node)
+        return;
+    for (; node; node = vm_list_pop_front(emptied))
         vm_slab_destroy(vm_slab_of_node(node));
+    vm_asleep_look();
 }
 
 /* --- a slab's groups ------------------------------------------------------------------------------------ */
@@ -247,7 +250,8 @@ void vm_heap_group_emptied(struct slab_group *group, struct slab *slab)
 {
     struct heap *const heap = vm_heap_self;
     struct list emptied = {0};
-    vm_lock_acquire(&heap->lock);
+    if (!vm_heap_enter(heap))
+        return;
     if (vm_load_relaxed(&heap->x_queue))
         vm_heap_drain_locked(heap, &emptied);
     /* Between our store to the mask and here another thread may have taken the slab, now free, away; the
@@ -267,6 +271,7 @@ void vm_heap_group_emptied(struct slab_group *group, struct slab *slab)
 void vm_heap_drain_locked(struct heap *heap, struct list *emptied)
 {
     struct slab *next;
+    vm_asleep_note(heap, 0);
     for (struct slab *slab = vm_exchange(&heap->x_queue, NULL); slab; slab = next) {
         next = slab->x_next_queued;
         if (vm_load_acquire(&slab->x_heap) != heap) {
@@ -438,7 +443,8 @@ static void *take_any_locked(struct heap *heap, unsigned class_index, struct lis
 static void *take(struct heap *heap, unsigned class_index, bool may_be_compound, unsigned *n_owned)
 {
     struct list emptied = {0};
-    vm_lock_acquire(&heap->lock);
+    if (!vm_heap_enter(heap))
+        return NULL;
     void *const block = may_be_compound ? take_any_locked(heap, class_index, &emptied)
                                         : take_locked(heap, class_index, &emptied);
     if (!block) {
@@ -455,7 +461,8 @@ static void *take_from_new(struct heap *heap, struct slab *slab)
 {
     struct list emptied = {0};
     vm_store_release(&slab->x_heap, heap);
-    vm_lock_acquire(&heap->lock);
+    if (!vm_heap_enter(heap))
+        return NULL; /* this child loses the slab */
     vm_heap_list_locked(heap, slab);
     move_to_front(heap, slab);
     void *const block = take_locked(heap, slab->class_index, &emptied);
@@ -482,37 +489,45 @@ static void *take_from_pool(struct heap *heap, unsigned class_index, unsigned n_
     return slab ? take_from_new(heap, slab) : NULL;
 }
 
-/* The bin is empty. */
-static void *alloc(struct heap *heap, unsigned class_index, bool may_be_compound)
+static bool is_frozen(const struct heap *heap)
+{
+    return vm_load_relaxed(&heap->x_state) == HEAP_FROZEN;
+}
+
+/* The bin is empty. NULL also if the heap is frozen. */
+static void *alloc_from(struct heap *heap, unsigned class_index, bool may_be_compound)
 {
     unsigned n_owned = 0;
     void *block = take(heap, class_index, may_be_compound, &n_owned);
-    if (!block)
+    if (!block && !is_frozen(heap))
         block = take_from_abandoned(heap, class_index);
-    return block ? block : take_from_pool(heap, class_index, n_owned);
+    return block || is_frozen(heap) ? block : take_from_pool(heap, class_index, n_owned);
+}
+
+static void *alloc(unsigned class_index, bool may_be_compound)
+{
+    struct heap *heap;
+    void *block;
+    do {
+        heap = vm_thread_enter();
+        if (!heap)
+            return NULL;
+        block = alloc_from(heap, class_index, may_be_compound);
+        vm_thread_leave(heap);
+    } while (VM_UNLIKELY(!block) &&
+             is_frozen(heap)); /* in a fork child, by now: the thread gets another one */
+    return block;
 }
 
 void *vm_heap_alloc(unsigned class_index)
 {
-    void *block = take_from_current(vm_heap_self, class_index);
-    if (block)
-        return block;
-    struct heap *const heap = vm_thread_enter();
-    if (!heap)
-        return NULL;
-    block = alloc(heap, class_index, true);
-    vm_thread_leave(heap);
-    return block;
+    void *const block = take_from_current(vm_heap_self, class_index);
+    return block ? block : alloc(class_index, true);
 }
 
 void *vm_heap_alloc_plain(unsigned class_index)
 {
-    struct heap *const heap = vm_thread_enter();
-    if (!heap)
-        return NULL;
-    void *const block = alloc(heap, class_index, false);
-    vm_thread_leave(heap);
-    return block;
+    return alloc(class_index, false);
 }
 
 /* The search in turn stops early, and wants more than a few blocks; this one finds a block of the class if the heap has one
@@ -539,10 +554,11 @@ void *vm_heap_alloc_spare(unsigned class_index)
         return NULL;
     struct list emptied = {0};
     void *block = NULL;
-    vm_lock_acquire(&heap->lock);
-    for (; !block && class_index < VM_N_CLASSES; class_index++)
-        block = take_last_locked(heap, class_index, &emptied);
-    vm_lock_release(&heap->lock);
+    if (vm_heap_enter(heap)) {
+        for (; !block && class_index < VM_N_CLASSES; class_index++)
+            block = take_last_locked(heap, class_index, &emptied);
+        vm_lock_release(&heap->lock);
+    }
     vm_heap_destroy_slabs(&emptied);
     vm_thread_leave(heap);
     return block;

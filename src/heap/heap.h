@@ -69,6 +69,7 @@ struct heap {
     uint32_t n_retired;
     uint32_t n_worn; /* of them, so many is_worn */
     size_t retired_bytes, worn_bytes;
+    size_t x_put_off;                               /* see asleep.h; written under the lock */
     uint8_t regret[VM_N_CLASSES];                   /* enum heap_regret */
     struct slab *retired[VM_RETIRED_SLABS_MAX + 1]; /* slabs that ran empty, each also in slabs or current */
     struct slab *current[VM_N_CLASSES]; /* where its blocks come from: its own, or its host (compound.h) */
@@ -89,6 +90,17 @@ struct heap {
 void vm_heap_first_call(void);
 void vm_heap_expect_threads(void);
 VM_NORETURN void vm_heap_bad_free(const void *block);
+
+/* Takes the heap's lock. False, and no lock: the heap is frozen; in a fork child it may have been frozen while the caller
+   waited, or at any moment before. */
+VM_INLINE bool vm_heap_enter(struct heap *heap)
+{
+    vm_lock_acquire(&heap->lock);
+    if (VM_LIKELY(vm_load_relaxed(&heap->x_state) != HEAP_FROZEN))
+        return true;
+    vm_lock_release(&heap->lock);
+    return false;
+}
 
 /* A block of the class for the calling thread, or a compound block at least as large. NULL: out of memory. Lock: none
    held. */
@@ -160,7 +172,7 @@ void vm_heap_expel_locked(struct heap *heap, struct slab *slab, struct list *emp
 /* Leaves the class's bins without blocks, so that the next malloc takes the slow path. Needs: to act as owner. */
 void vm_heap_detach(struct heap *heap, unsigned class_index);
 
-/* Gives slabs back to the pool. Lock: none held. */
+/* Gives slabs back to the pool, and what other heaps need not keep, now that less is live. Lock: none held. */
 void vm_heap_destroy_slabs(struct list *emptied);
 
 void vm_heap_check(struct heap *heap);

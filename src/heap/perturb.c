@@ -28,9 +28,8 @@ void vm_heap_set_perturb(unsigned char byte)
 {
     vm_store_relaxed(&vm_heap_policy.x_perturb, byte);
     for (struct heap *heap = vm_thread_heaps(); heap && byte; heap = heap->x_next) {
-        if (vm_load_relaxed(&heap->x_state) == HEAP_FROZEN)
+        if (!vm_heap_enter(heap))
             continue;
-        vm_lock_acquire(&heap->lock);
         forbid_fast_locked(heap);
         vm_lock_release(&heap->lock);
     }

@@ -55,12 +55,11 @@ static bool is_anybodys(const struct heap *heap)
     return state == HEAP_ABANDONED || state == HEAP_SHARED;
 }
 
-/* Slabs of a live heap that are wholly free and not CURRENT, from the queue; the others go back into it. Returns whether it is
-   worth to purge what the owner keeps if it sleeps. */
-static bool visit_live_locked(struct heap *heap, struct list *emptied)
+/* Slabs of a live heap that are wholly free and not CURRENT, from the queue; the others go back into it. Returns what could be
+   purged of those, if the owner sleeps. */
+static size_t visit_live_locked(struct heap *heap, struct list *emptied)
 {
     size_t asleep_bytes = 0;
-    const struct slab *asleep = NULL;
     struct slab *next;
     for (struct slab *slab = vm_exchange(&heap->x_queue, NULL); slab; slab = next) {
         next = slab->x_next_queued;
@@ -73,40 +72,33 @@ static bool visit_live_locked(struct heap *heap, struct list *emptied)
             vm_heap_expel_locked(heap, slab, emptied);
             continue;
         }
-        const size_t bytes = vm_asleep_bytes(slab);
-        asleep_bytes += bytes;
-        asleep = bytes ? slab : asleep;
+        asleep_bytes += vm_asleep_bytes(slab);
         if (vm_exchange(&slab->x_is_queued, 1) == 0)
             vm_remote_queue(slab);
     }
-    return asleep && asleep_bytes >= vm_asleep_bytes_min(asleep);
+    return asleep_bytes;
 }
 
-static bool visit_locked(struct heap *heap, struct list *emptied)
-{
-    if (vm_load_relaxed(&heap->x_state) == HEAP_LIVE)
-        return visit_live_locked(heap, emptied);
-    if (is_anybodys(heap))
-        vm_heap_settle_locked(heap, emptied);
-    return false;
-}
-
-static bool visit(struct heap *heap)
+void vm_remote_look(struct heap *heap)
 {
     struct list emptied = {0};
+    struct list_node *node;
+    size_t asleep_bytes = 0;
     vm_lock_acquire(&heap->lock);
-    const bool is_asleep = visit_locked(heap, &emptied);
+    if (vm_load_relaxed(&heap->x_state) == HEAP_LIVE)
+        asleep_bytes = visit_live_locked(heap, &emptied);
+    else if (is_anybodys(heap))
+        vm_heap_settle_locked(heap, &emptied);
+    vm_asleep_note(heap, asleep_bytes);
     vm_lock_release(&heap->lock);
-    vm_heap_destroy_slabs(&emptied);
-    return is_asleep;
+    while ((node = vm_list_pop_front(&emptied))) /* vm_heap_destroy_slabs may come here */
+        vm_slab_destroy(vm_slab_of_node(node));
 }
 
 void vm_remote_visit(struct heap *heap)
 {
-    if (VM_LIKELY(!visit(heap)))
-        return;
-    vm_asleep_purge(heap);
-    visit(heap); /* slabs that the owner left meanwhile */
+    vm_remote_look(heap);
+    vm_asleep_look();
 }
 
 /* The heap is nobody's or everybody's: acts as its owner. False: it is not, or the slab is not its any more. */
@@ -227,7 +219,10 @@ void vm_heap_free(struct slab *slab, size_t index)
         return;
     }
     struct list emptied = {0};
-    vm_lock_acquire(&heap->lock);
+    if (!vm_heap_enter(heap)) { /* it is not the thread's any more */
+        vm_remote_free(slab, index);
+        return;
+    }
     if (vm_load_relaxed(&heap->x_queue) || vm_load_relaxed(&heap->x_missed))
         vm_heap_drain_locked(heap, &emptied);
     vm_heap_allow_fast(slab); /* what had made x_fast_heap NULL is collected */

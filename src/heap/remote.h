@@ -21,9 +21,10 @@ void vm_remote_queue(struct slab *slab);
 
 /*
  * Acts on a heap from outside: gives slabs back that are wholly free and not CURRENT, for a live heap, and
- * all that is free, for an abandoned one. Of a live heap's CURRENT slabs it purges what others freed (heap/asleep.h).
- * Lock: takes the heap's.
+ * all that is free, for an abandoned one. Of what others freed in a live heap's CURRENT slabs, vm_remote_look notes how much it
+ * is; vm_remote_visit purges it if it has become worth that (heap/asleep.h). Lock: takes the heap's.
  */
+void vm_remote_look(struct heap *heap);
 void vm_remote_visit(struct heap *heap);
 
 #endif

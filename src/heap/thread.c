@@ -77,17 +77,26 @@ static struct heap *pop_abandoned(void)
 {
     vm_lock_acquire(&registry_lock);
     struct heap *const heap = abandoned;
-    if (heap)
+    if (heap) {
         abandoned = heap->next_abandoned;
+        heap->next_abandoned = heap;
+    }
     vm_lock_release(&registry_lock);
     return heap;
+}
+
+static void push_locked(struct heap *heap)
+{
+    if (heap->next_abandoned != heap)
+        return; /* a fork child took it for one of another thread's, and pushed it */
+    heap->next_abandoned = abandoned;
+    abandoned = heap;
 }
 
 static void push_abandoned(struct heap *heap)
 {
     vm_lock_acquire(&registry_lock);
-    heap->next_abandoned = abandoned;
-    abandoned = heap;
+    push_locked(heap);
     vm_lock_release(&registry_lock);
 }
 
@@ -105,6 +114,7 @@ static struct heap *create(enum heap_state state)
         return NULL;
     heap->lock = (struct lock)VM_LOCK_INIT(VM_RANK_HEAP);
     heap->x_state = state;
+    heap->next_abandoned = heap;
     vm_retired_forget_regrets(heap);
     make_bins(heap);
     vm_lock_acquire(&registry_lock);
@@ -115,15 +125,24 @@ static struct heap *create(enum heap_state state)
     return heap;
 }
 
+/* False: it is frozen, or has an owner, who was about to adopt it when this fork child began. */
+static bool adopt(struct heap *heap)
+{
+    vm_lock_acquire(&heap->lock);
+    const bool is_abandoned = vm_load_relaxed(&heap->x_state) == HEAP_ABANDONED;
+    if (is_abandoned)
+        vm_store_release(&heap->x_state, HEAP_LIVE);
+    vm_lock_release(&heap->lock);
+    return is_abandoned;
+}
+
 static struct heap *adopt_or_create(void)
 {
-    struct heap *const heap = pop_abandoned();
-    if (!heap)
-        return create(HEAP_LIVE);
-    vm_lock_acquire(&heap->lock);
-    vm_store_release(&heap->x_state, HEAP_LIVE);
-    vm_lock_release(&heap->lock);
-    return heap;
+    struct heap *heap;
+    do
+        heap = pop_abandoned();
+    while (heap && !adopt(heap));
+    return heap ? heap : create(HEAP_LIVE);
 }
 
 /* Whether a call of a thread without a heap is the one that gives it its own, if n others have one. */
@@ -178,10 +197,9 @@ void vm_thread_make_stand_ins(void)
 void vm_thread_settle(void)
 {
     struct heap *const heap = vm_heap_self;
-    if (!is_own(heap))
-        return;
     struct list emptied = {0};
-    vm_lock_acquire(&heap->lock);
+    if (!is_own(heap) || !vm_heap_enter(heap))
+        return;
     vm_heap_settle_locked(heap, &emptied);
     vm_lock_release(&heap->lock);
     vm_heap_destroy_slabs(&emptied);
@@ -190,7 +208,8 @@ void vm_thread_settle(void)
 static void abandon(struct heap *heap)
 {
     struct list emptied = {0};
-    vm_lock_acquire(&heap->lock);
+    if (!vm_heap_enter(heap))
+        return;
     vm_heap_settle_locked(heap, &emptied);
     vm_store_release(&heap->x_state, HEAP_ABANDONED);
     vm_lock_release(&heap->lock);
@@ -355,10 +374,11 @@ struct slab *vm_thread_adopt_slab(struct heap *heap, unsigned class_index)
    there. */
 void vm_thread_reset_in_child(void)
 {
+    const bool is_changing = vm_lock_is_mine(&registry_lock);
     vm_lock_reset_in_child(&registry_lock);
     vm_store_relaxed(&x_moves, 0); /* what was on its way is lost */
     vm_store_relaxed(&x_n_leaving, 0);
-    abandoned = NULL;
+    abandoned = is_changing ? abandoned : NULL;
     for (struct heap *heap = vm_thread_heaps(); heap; heap = heap->x_next) {
         const bool was_changing = vm_lock_reset_in_child(&heap->lock);
         if (was_changing || vm_load_relaxed(&heap->x_state) == HEAP_FROZEN) {
@@ -367,8 +387,10 @@ void vm_thread_reset_in_child(void)
                 vm_heap_self = &vm_heap_none;
         } else if (heap != vm_heap_self && vm_load_relaxed(&heap->x_state) != HEAP_SHARED) {
             vm_store_relaxed(&heap->x_state, HEAP_ABANDONED);
-            heap->next_abandoned = abandoned;
-            abandoned = heap;
+            if (is_changing)
+                continue; /* the interrupted call goes on with the stack as it was; only single slabs are adopted of this one */
+            heap->next_abandoned = heap;
+            push_locked(heap);
         }
     }
     vm_store_relaxed(&x_n_own, is_own(vm_heap_self));

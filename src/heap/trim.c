@@ -80,17 +80,18 @@ static bool trim_first(struct heap *heap, unsigned class_index, size_t *n_pages)
 {
     struct slab *slab = NULL;
     vm_thread_slab_leaves(); /* a picture of all slabs is not to miss this one */
-    vm_lock_acquire(&heap->lock);
-    if (vm_load_relaxed(&heap->x_state) != HEAP_FROZEN)
+    if (vm_heap_enter(heap)) {
         slab = first_listed(heap, class_index);
-    if (slab)
-        vm_heap_unlist_locked(heap, slab);
-    vm_lock_release(&heap->lock);
+        if (slab)
+            vm_heap_unlist_locked(heap, slab);
+        vm_lock_release(&heap->lock);
+    }
     if (slab) {
         *n_pages += purge_free_pages(slab);
-        vm_lock_acquire(&heap->lock);
-        vm_heap_list_locked(heap, slab); /* at the end */
-        vm_lock_release(&heap->lock);
+        if (vm_heap_enter(heap)) {
+            vm_heap_list_locked(heap, slab); /* at the end */
+            vm_lock_release(&heap->lock);
+        }
     }
     vm_thread_slab_arrived();
     return slab != NULL;
@@ -99,7 +100,8 @@ static bool trim_first(struct heap *heap, unsigned class_index, size_t *n_pages)
 /* Purges each LISTED slab of the class. Returns the pages. Lock: none held; the list may change meanwhile. */
 static size_t trim_class(struct heap *heap, unsigned class_index)
 {
-    vm_lock_acquire(&heap->lock);
+    if (!vm_heap_enter(heap))
+        return 0;
     size_t n_left = count_listed(heap, class_index);
     vm_lock_release(&heap->lock);
     size_t n_pages = 0;
@@ -116,8 +118,9 @@ void vm_heap_give_empties(struct heap *heap)
     }
     vm_remote_visit(heap);
     struct list emptied = {0};
-    vm_lock_acquire(&heap->lock);
-    for (unsigned i = 0; i < VM_N_CLASSES && vm_load_relaxed(&heap->x_state) != HEAP_FROZEN; i++) {
+    if (!vm_heap_enter(heap))
+        return;
+    for (unsigned i = 0; i < VM_N_CLASSES; i++) {
         struct list_node *next;
         for (struct list_node *node = heap->slabs[i].first; node; node = next) {
             struct slab *const slab = vm_slab_of_node(node);

@@ -94,11 +94,17 @@ static uint32_t reuse_locked(struct arena *arena, uint32_t index, uint32_t n_pag
     return n_dirty;
 }
 
-/* Every acquisition of an arena's lock: counted, as many mean that the layers above keep too little. */
-static void enter(struct arena *arena)
+/* Every acquisition of an arena's lock: counted, as many mean that the layers above keep too little. False, and no lock: the
+   arena is frozen; in a fork child it may have been frozen while the caller waited. */
+static bool enter(struct arena *arena)
 {
     vm_lock_acquire(&arena->lock);
+    if (VM_UNLIKELY(vm_load_relaxed(&arena->x_is_frozen))) {
+        vm_lock_release(&arena->lock);
+        return false;
+    }
     arena->counts.n_locked++;
+    return true;
 }
 
 /* --- pages ---------------------------------------------------------------------------------------------- */
@@ -362,9 +368,8 @@ static bool look_at_top_locked(struct arena *arena)
 
 static bool take(struct arena *arena, size_t n_pages, unsigned align_order, bool may_grow, struct span *span)
 {
-    if (n_pages >= VM_PLACE_NONE || vm_load_relaxed(&arena->x_is_frozen))
+    if (n_pages >= VM_PLACE_NONE || !enter(arena))
         return false;
-    enter(arena);
     uint32_t index = take_pages_locked(arena, (uint32_t)n_pages, align_order);
     if (index == VM_PLACE_NONE && may_grow)
         index = take_new_locked(arena, n_pages, align_order);
@@ -387,9 +392,8 @@ bool vm_arena_take(struct arena *arena, size_t n_pages, unsigned align_order, st
 
 bool vm_arena_extend(struct arena *arena, struct span *span, size_t n_pages)
 {
-    if (vm_load_relaxed(&arena->x_is_frozen))
+    if (!enter(arena))
         return false;
-    enter(arena);
     const uint32_t end = (uint32_t)page_index(arena, span->start + span->bytes);
     const size_t n_more = n_pages - (span->bytes >> vm_kernel.page_shift);
     const bool done =
@@ -429,12 +433,11 @@ VM_NOINLINE static void review_and_release(struct arena *arena)
 
 void vm_arena_give(struct arena *arena, const struct span *span, size_t dirty_bytes)
 {
-    if (vm_load_relaxed(&arena->x_is_frozen)) {
+    if (!enter(arena)) {
         vm_kernel_purge(span->start, span->bytes); /* this child loses the addresses, not the memory */
         vm_fetch_add_relaxed(&arena->x_n_free, (uint32_t)(span->bytes >> vm_kernel.page_shift));
         return;
     }
-    enter(arena);
     const uint32_t index = (uint32_t)page_index(arena, span->start);
     give_pages_locked(arena, index, (uint32_t)(span->bytes >> vm_kernel.page_shift),
                       (uint32_t)vm_bytes_to_pages(vm_min_size(dirty_bytes, span->bytes)));
@@ -443,10 +446,8 @@ void vm_arena_give(struct arena *arena, const struct span *span, size_t dirty_by
 
 void vm_arena_review(struct arena *arena)
 {
-    if (vm_load_relaxed(&arena->x_is_frozen))
-        return;
-    enter(arena);
-    review_and_release(arena);
+    if (enter(arena))
+        review_and_release(arena);
 }
 
 void vm_arena_give_tail(struct arena *arena, struct span *span, size_t bytes)
@@ -504,15 +505,17 @@ size_t vm_arena_purge(struct arena *arena, size_t n_keep)
 {
     size_t n_purged = 0;
     struct purge_batch batch;
-    if (vm_load_relaxed(&arena->x_is_frozen) || !vm_kernel.purge_zeroes)
+    if (!vm_kernel.purge_zeroes)
         return 0;
     do {
-        enter(arena);
+        if (!enter(arena))
+            break;
         collect_dirty_locked(arena, n_keep, &batch);
         vm_lock_release(&arena->lock);
         for (uint32_t i = 0; i < batch.n_runs; i++)
             vm_kernel_purge(page_address(arena, batch.run[i].index), vm_pages_to_bytes(batch.run[i].n_pages));
-        enter(arena);
+        if (!enter(arena))
+            break; /* this child loses them */
         for (uint32_t i = 0; i < batch.n_runs; i++)
             vm_place_give(&arena->place, batch.run[i].index, batch.run[i].n_pages);
         publish_counts(arena);
@@ -526,9 +529,8 @@ size_t vm_arena_purge(struct arena *arena, size_t n_keep)
 
 bool vm_arena_trim(struct arena *arena, size_t pad)
 {
-    if (vm_load_relaxed(&arena->x_is_frozen))
+    if (!enter(arena))
         return false;
-    enter(arena);
     arena->n_refused = 0; /* other memory may be free again: worth asking */
     const char *const end_before = arena->break_end;
     const bool moved = trim_locked(arena, pad);
@@ -547,9 +549,8 @@ void vm_arena_reset_in_child(struct arena *arena)
 
 VM_COLD void vm_arena_check(struct arena *arena)
 {
-    if (vm_load_relaxed(&arena->x_is_frozen))
+    if (!enter(arena))
         return;
-    enter(arena);
     vm_place_check(&arena->place);
     uint32_t n_dirty = 0;
     for (uint32_t index = 0;

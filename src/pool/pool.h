@@ -50,6 +50,7 @@ void vm_pool_count_asleep(const struct span *span, bool is_asleep);
 
 /* Bytes that are live in the span's arena: in the pages that are taken, empty slabs left out. Lock: none needed. */
 size_t vm_pool_live_bytes(const struct span *span);
+size_t vm_pool_live_bytes_of_all(void);
 
 /* Sums over all arenas, supplied by pool/totals.c. */
 struct pool_totals {

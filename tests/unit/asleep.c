@@ -11,9 +11,9 @@
 #include "heap/remote.h"
 #include "pool/dirty.h"
 
-enum { MOST = 64 };
+enum { MOST = 1024 };
 
-/* All blocks of a slab of 32 KiB or more, which its owner takes blocks from. */
+/* All blocks of a slab of its class's largest size, which its owner takes blocks from. */
 struct lot {
     unsigned char *blocks[MOST];
     size_t n, size;
@@ -156,18 +156,71 @@ static void is_left(void **state)
     end();
 }
 
-/* A slab or two of small blocks are not worth a call of the kernel, but malloc_trim makes it. */
+/* A slab or two of small blocks, in one group or several, are not worth a call of the kernel, but malloc_trim makes it. */
 static void little(void **state)
 {
     (void)state;
-    begin(1000, 4);
-    free_others(&lot);
+    const size_t sizes[] = {16, 40, 100, 300, 600, 900, 1000};
+    const size_t n_groups[] = {16, 6, 3, 2, 2, 2, 1};
+    for (unsigned k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+        begin(sizes[k], 4);
+        assert_int_equal(lot.slab->n_groups, n_groups[k]);
+        free_others(&lot);
+        assert_int_equal(asleep_bytes(), 0);
+        assert_int_equal(vm_load_relaxed(&vm_asleep_x_put_off), (lot.n - 4) * lot.slab->span.block_bytes);
+        for (size_t i = 0; i < lot.n; i++)
+            assert_true(unit_is_filled(lot.blocks[i], lot.size, pattern(i)));
+        vm_malloc_trim(0);
+        assert_int_equal(asleep_bytes(), lot.slab->span.bytes);
+        assert_int_equal(vm_slab_count_free(lot.slab), lot.n);
+        assert_purged(&lot);
+        end();
+    }
+}
+
+/* What little each of two threads leaves, 64 KiB, is worth it. */
+static void little_of_two(void **state)
+{
+    (void)state;
+    static struct lot other;
+    struct worker other_worker;
+    begin(1000, 0);
+    other = (struct lot){.size = 1000};
+    crew_hire(&other_worker);
+    crew_do(&other_worker, take_largest, &other);
+    const size_t before = crew_pool_bytes();
+    free_others(&other);
     assert_int_equal(asleep_bytes(), 0);
-    for (size_t i = 0; i < lot.n; i++)
-        assert_true(unit_is_filled(lot.blocks[i], lot.size, pattern(i)));
-    vm_malloc_trim(0);
-    assert_int_equal(asleep_bytes(), lot.slab->span.bytes);
+    assert_int_equal(crew_pool_bytes(), before);
+    free_others(&lot);
+    assert_int_equal(asleep_bytes(), lot.slab->span.bytes + other.slab->span.bytes);
+    assert_int_equal(vm_load_relaxed(&vm_asleep_x_put_off), 0);
     assert_purged(&lot);
+    assert_purged(&other);
+    crew_dismiss(&other_worker);
+    end();
+}
+
+static void collect_next(void *argument)
+{
+    struct lot *const of = argument;
+    for (size_t i = 0; i < of->n; i++)
+        crew_free(crew_alloc(of->size));
+    vm_malloc_trim(0);
+}
+
+/* What its owner collected is none of it any more. */
+static void collected(void **state)
+{
+    (void)state;
+    begin(1000, 0);
+    free_others(&lot);
+    assert_int_equal(vm_load_relaxed(&vm_asleep_x_put_off), lot.n * lot.slab->span.block_bytes);
+    assert_int_equal(lot.slab->x_heap->x_put_off, lot.n * lot.slab->span.block_bytes);
+    struct heap *const heap = lot.slab->x_heap;
+    crew_do(&worker, collect_next, &lot);
+    assert_int_equal(heap->x_put_off, 0);
+    assert_int_equal(vm_load_relaxed(&vm_asleep_x_put_off), 0);
     end();
 }
 
@@ -186,6 +239,45 @@ static void little_beside_much(void **state)
     vm_remote_visit(lot.slab->x_heap);
     assert_int_equal(asleep_bytes(), lot.slab->span.bytes);
     end();
+}
+
+static void *others[8 * 64];
+enum { N_OTHERS = sizeof others / sizeof *others };
+
+static void take_others(void *argument)
+{
+    (void)argument;
+    for (size_t i = 0; i < N_OTHERS; i++)
+        others[i] = crew_alloc(20000);
+}
+
+static void free_all(void *argument)
+{
+    (void)argument;
+    for (size_t i = 0; i < N_OTHERS; i++)
+        crew_free(others[i]);
+}
+
+/* The share falls with what is live, as slabs of other heaps are given back: by those whose they are, and by others. */
+static void much_is_freed(void **state)
+{
+    (void)state;
+    struct worker other_worker;
+    for (unsigned k = 0; k < 2; k++) {
+        begin(9000, 0);
+        crew_hire(&other_worker);
+        crew_do(&other_worker, take_others, NULL);
+        free_others(&lot);
+        assert_int_equal(asleep_bytes(), 0);
+        if (k == 0)
+            crew_do(&other_worker, free_all, NULL);
+        else
+            free_all(NULL);
+        assert_true(lot.slab->span.x_is_asleep);
+        assert_purged(&lot);
+        crew_dismiss(&other_worker);
+        end();
+    }
 }
 
 /* Seven of the largest slabs or so, the last of which has more than a few blocks. */
@@ -273,9 +365,11 @@ static void wakes(void **state)
 
 /* --- while all run -------------------------------------------------------------------------------------- */
 
-enum { BURST = 48, N_BURSTS = 400, BURST_SIZE = 16384 };
+enum { BURST = 48, N_BURSTS = 400 };
 
+static size_t burst_size;
 static struct {
+    struct heap *x_heap;            /* the owner's; NULL: not yet, or no more */
     unsigned char *x_blocks[BURST]; /* from the owner to those who free; NULL: taken */
 } hand;
 
@@ -298,7 +392,7 @@ static void *free_bursts(void *argument)
     for (size_t round = 0; round < N_BURSTS; round++)
         for (size_t i = first; i < BURST; i += 2) {
             unsigned char *const block = take(i);
-            UNIT_REQUIRE(unit_is_filled(block, BURST_SIZE, pattern(i + round)));
+            UNIT_REQUIRE(unit_is_filled(block, burst_size, pattern(i + round)));
             crew_free(block);
         }
     return NULL;
@@ -309,25 +403,32 @@ static void *make_bursts(void *argument)
 {
     for (size_t round = 0; round < N_BURSTS; round++)
         for (size_t i = 0; i < BURST; i++) {
-            unsigned char *const own = crew_alloc(BURST_SIZE), *const block = crew_alloc(BURST_SIZE);
-            memset(own, 0xEE, BURST_SIZE);
-            memset(block, pattern(i + round), BURST_SIZE);
+            unsigned char *const own = crew_alloc(burst_size), *const block = crew_alloc(burst_size);
+            __atomic_store_n(&hand.x_heap, vm_heap_self, __ATOMIC_RELEASE);
+            memset(own, 0xEE, burst_size);
+            memset(block, pattern(i + round), burst_size);
             while (__atomic_load_n(&hand.x_blocks[i], __ATOMIC_ACQUIRE))
                 sched_yield();
             store(i, block);
-            UNIT_REQUIRE(unit_is_filled(own, BURST_SIZE, 0xEE));
+            UNIT_REQUIRE(unit_is_filled(own, burst_size, 0xEE));
             crew_free(own);
         }
+    __atomic_store_n(&hand.x_heap, NULL, __ATOMIC_RELEASE);
     return argument;
 }
 
-static void bursts(void **state)
+static void run_bursts(size_t size)
 {
-    (void)state;
     pthread_t threads[3];
+    burst_size = size;
     UNIT_REQUIRE(pthread_create(&threads[0], NULL, make_bursts, NULL) == 0);
     for (size_t i = 0; i < 2; i++)
         UNIT_REQUIRE(pthread_create(&threads[1 + i], NULL, free_bursts, (void *)(uintptr_t)i) == 0);
+    struct heap *heap;
+    while (!(heap = __atomic_load_n(&hand.x_heap, __ATOMIC_ACQUIRE)))
+        sched_yield();
+    for (; __atomic_load_n(&hand.x_heap, __ATOMIC_ACQUIRE); sched_yield())
+        vm_asleep_purge(heap); /* however little it is, as malloc_trim does */
     for (size_t i = 0; i < 3; i++)
         UNIT_REQUIRE(pthread_join(threads[i], NULL) == 0);
     vm_check_all();
@@ -337,13 +438,20 @@ static void bursts(void **state)
     vm_check_all();
 }
 
+static void bursts(void **state)
+{
+    (void)state;
+    run_bursts(16384);
+    run_bursts(600); /* two groups */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_tide), /* first: it tells from what was live of late */
-        cmocka_unit_test(is_purged), cmocka_unit_test(is_left),
-        cmocka_unit_test(little),    cmocka_unit_test(little_beside_much),
-        cmocka_unit_test(wakes),     cmocka_unit_test(bursts),
+        cmocka_unit_test(is_purged),     cmocka_unit_test(is_left),   cmocka_unit_test(little),
+        cmocka_unit_test(little_of_two), cmocka_unit_test(collected), cmocka_unit_test(little_beside_much),
+        cmocka_unit_test(much_is_freed), cmocka_unit_test(wakes),     cmocka_unit_test(bursts),
     };
     return cmocka_run_group_tests_name("asleep", tests, NULL, NULL);
 }
