@@ -31,8 +31,8 @@ REASONS = {
     },
     "rest": {
         "churn": START,
-        "pipeline": "The slab of each class that a thread that sleeps may take from at any moment, empty by now (0006), and as many dirty free "
-        "pages (0024): VMALLOC_STATS=text",
+        "pipeline": "Before the first call 1.4 MiB; of the slab of each class that a thread that sleeps may take from at any moment, empty by now, "
+        "the pages in which it has collected blocks (0061), and a few dirty free ones (0024): VMALLOC_STATS=text",
         "symbolic": START,
         "trees": START,
     },

@@ -4,6 +4,7 @@
  * a report needs neither the stack nor malloc, and is printed with no lock held: the stream may allocate.
  */
 #include "front/figures.h"
+#include "heap/moves.h"
 #include "heap/thread.h"
 
 static struct figures kept;
@@ -105,10 +106,10 @@ static void clear(struct figures *figures)
 static struct tally tally_heaps(struct figures *figures)
 {
     struct tally tally = {.figures = figures};
-    vm_thread_hold_slabs();
+    vm_moves_hold();
     for (struct heap *heap = vm_thread_heaps(); heap; heap = heap->x_next)
         visit_heap(&tally, heap);
-    vm_thread_release_slabs();
+    vm_moves_release();
     return tally;
 }
 

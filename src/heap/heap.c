@@ -21,6 +21,7 @@
 #include "heap/compound.h"
 #include "heap/group.h"
 #include "heap/heap_fast.h"
+#include "heap/moves.h"
 #include "heap/perturb.h"
 #include "heap/remote.h"
 #include "heap/retired.h"
@@ -478,7 +479,7 @@ static void *take_from_abandoned(struct heap *heap, unsigned class_index)
     if (!slab)
         return NULL;
     void *const block = take_from_new(heap, slab);
-    vm_thread_slab_arrived();
+    vm_moves_arrive();
     return block;
 }
 

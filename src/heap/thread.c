@@ -21,6 +21,7 @@
 #include "heap/thread.h"
 #include "base/check.h"
 #include "heap/heap_fast.h"
+#include "heap/moves.h"
 #include "heap/perturb.h"
 #include "heap/remote.h"
 #include "heap/retired.h"
@@ -64,14 +65,6 @@ static uint32_t x_n_own; /* threads that have a heap of their own */
 
 enum { N_SHARED_MAX = 8, N_AT_ONCE = 32, CALLS_PER_HEAP = 16 };
 static struct heap *x_shared[N_SHARED_MAX];
-
-/* Slabs on their way from an abandoned heap to another, or being purged, plus ONE_HOLD for each who wants them to
-   stay. One word, so that of two who come at a time one sees the other. */
-static uint32_t x_moves;
-enum { ONE_HOLD = 1 << 16 };
-/* Who wait for holds to end: they go before the next hold, or might wait for ever. */
-static uint32_t x_n_leaving;
-enum { WAITS_MAX = 1000 }; /* a second: whom one waits for may be one's own thread, below a handler */
 
 static struct heap *pop_abandoned(void)
 {
@@ -264,82 +257,13 @@ struct heap *vm_thread_heaps(void)
 
 /* --- slabs that change their heap ------------------------------------------------------------------------ */
 
-static bool begin_move(void)
-{
-    if (vm_fetch_add_relaxed(&x_moves, 1) < ONE_HOLD)
-        return true;
-    vm_thread_slab_arrived();
-    return false;
-}
-
-static void wait_while(uint32_t *word, uint32_t value)
-{
-    if (vm_lock_waiter.wait)
-        vm_lock_waiter.wait(word, value);
-}
-
-static void wake(uint32_t *word)
-{
-    if (vm_lock_waiter.wake)
-        vm_lock_waiter.wake(word);
-}
-
-void vm_thread_slab_arrived(void)
-{
-    if (vm_load_relaxed(&x_moves) % ONE_HOLD == 0)
-        return;                                       /* a child that was forked by a handler meanwhile */
-    if (vm_fetch_sub_relaxed(&x_moves, 1) > ONE_HOLD) /* the lock under which it was listed orders it */
-        wake(&x_moves);
-}
-
-void vm_thread_slab_leaves(void)
-{
-    if (begin_move())
-        return;
-    vm_fetch_add_relaxed(&x_n_leaving, 1);
-    bool has_begun = false;
-    for (unsigned i = 0; i < WAITS_MAX && !has_begun; i++) {
-        wait_while(&x_moves, vm_load_relaxed(&x_moves));
-        has_begun = begin_move();
-    }
-    if (!has_begun)
-        vm_fetch_add_relaxed(&x_moves, 1);
-    if (vm_load_relaxed(&x_n_leaving)) /* not so in a child that was forked by a handler meanwhile */
-        vm_fetch_sub_relaxed(&x_n_leaving, 1);
-    wake(&x_n_leaving);
-}
-
-void vm_thread_hold_slabs(void)
-{
-    for (unsigned i = 0, n; i < WAITS_MAX && (n = vm_load_relaxed(&x_n_leaving)) != 0; i++)
-        wait_while(&x_n_leaving, n);
-    vm_fetch_add_relaxed(&x_moves, ONE_HOLD);
-    for (unsigned i = 0; i < WAITS_MAX; i++) {
-        const uint32_t moves = vm_load_acquire(&x_moves);
-        if (moves % ONE_HOLD == 0)
-            break;
-        if (vm_lock_waiter.forked && vm_lock_waiter.forked())
-            vm_fetch_add_relaxed(&x_moves, ONE_HOLD); /* the reset forgot it */
-        else
-            wait_while(&x_moves, moves);
-    }
-}
-
-void vm_thread_release_slabs(void)
-{
-    if (vm_load_relaxed(&x_moves) >= ONE_HOLD)
-        vm_fetch_sub_relaxed(&x_moves, ONE_HOLD);
-    if (vm_load_relaxed(&x_n_leaving))
-        wake(&x_moves);
-}
-
 /* A slab of an abandoned heap with free blocks that no remote free is about to touch. NULL: none. */
 static struct slab *take_slab_locked(struct heap *heap, unsigned class_index)
 {
     struct slab *const slab = vm_heap_find_listed_locked(heap, class_index);
     if (!slab)
         return NULL;
-    if (vm_load_acquire(&slab->x_is_queued) || !begin_move()) {
+    if (vm_load_acquire(&slab->x_is_queued) || !vm_moves_begin()) {
         vm_heap_list_locked(heap, slab);
         return NULL;
     }
@@ -376,8 +300,7 @@ void vm_thread_reset_in_child(void)
 {
     const bool is_changing = vm_lock_is_mine(&registry_lock);
     vm_lock_reset_in_child(&registry_lock);
-    vm_store_relaxed(&x_moves, 0); /* what was on its way is lost */
-    vm_store_relaxed(&x_n_leaving, 0);
+    vm_moves_reset_in_child();
     abandoned = is_changing ? abandoned : NULL;
     for (struct heap *heap = vm_thread_heaps(); heap; heap = heap->x_next) {
         const bool was_changing = vm_lock_reset_in_child(&heap->lock);

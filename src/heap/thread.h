@@ -38,17 +38,6 @@ struct heap *vm_thread_heaps(void);
    none. */
 struct slab *vm_thread_adopt_slab(struct heap *heap, unsigned class_index);
 
-/*
- * A slab that was adopted is in no list until its new heap's owner has listed it and says so; one that malloc_trim
- * purges, between leaves and arrived. For those who look through all heaps and want to meet every slab once, hold
- * waits until all have arrived, and from then on to release none is adopted, and leaves waits; the next hold waits for
- * it in turn. Each wait ends after a second. Lock: none held.
- */
-void vm_thread_slab_leaves(void);
-void vm_thread_slab_arrived(void);
-void vm_thread_hold_slabs(void);
-void vm_thread_release_slabs(void);
-
 /* For a fork child, whose only thread is the caller: every other thread's heap is abandoned, or frozen. */
 void vm_thread_reset_in_child(void);
 

@@ -19,6 +19,7 @@
 #include "heap/asleep.h"
 #include "heap/heap_fast.h"
 #include "heap/remote.h"
+#include "heap/moves.h"
 #include "heap/thread.h"
 #include "kernel/kernel.h"
 
@@ -79,7 +80,7 @@ static size_t count_listed(const struct heap *heap, unsigned class_index)
 static bool trim_first(struct heap *heap, unsigned class_index, size_t *n_pages)
 {
     struct slab *slab = NULL;
-    vm_thread_slab_leaves(); /* a picture of all slabs is not to miss this one */
+    vm_moves_leave(); /* a picture of all slabs is not to miss this one */
     if (vm_heap_enter(heap)) {
         slab = first_listed(heap, class_index);
         if (slab)
@@ -93,7 +94,7 @@ static bool trim_first(struct heap *heap, unsigned class_index, size_t *n_pages)
             vm_lock_release(&heap->lock);
         }
     }
-    vm_thread_slab_arrived();
+    vm_moves_arrive();
     return slab != NULL;
 }
 

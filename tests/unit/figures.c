@@ -11,6 +11,7 @@
 #include "crew.h"
 #include "front/front.h"
 #include "front/stats.h"
+#include "heap/moves.h"
 #include "slab/sizeclass.h"
 
 /* What holds of every picture of a quiet process. Returns the picture, to be dropped. */
@@ -233,13 +234,13 @@ static void hold(void *argument)
     crew_dismiss(&worker);
     struct heap *const heap = vm_heap_self;
     UNIT_REQUIRE(crew_count_heaps() == 2);
-    vm_thread_hold_slabs();
-    vm_thread_hold_slabs();
+    vm_moves_hold();
+    vm_moves_hold();
     UNIT_REQUIRE(!vm_thread_adopt_slab(heap, class_index));
-    vm_thread_release_slabs();
+    vm_moves_release();
     UNIT_REQUIRE(!vm_thread_adopt_slab(heap, class_index));
     UNIT_REQUIRE(vm_figures_sum().in_use_bytes == (N_LEFT - 1) * vm_class_bytes(class_index));
-    vm_thread_release_slabs();
+    vm_moves_release();
     struct slab *const slab = vm_thread_adopt_slab(heap, class_index);
     UNIT_REQUIRE(slab);
     size_t in_use_bytes = 0;
@@ -249,7 +250,7 @@ static void hold(void *argument)
     vm_lock_acquire(&heap->lock);
     vm_heap_list_locked(heap, slab);
     vm_lock_release(&heap->lock);
-    vm_thread_slab_arrived();
+    vm_moves_arrive();
     pthread_join(reader, NULL); /* hangs if the slab counted as being on its way for ever */
     UNIT_REQUIRE(in_use_bytes == (N_LEFT - 1) * vm_class_bytes(class_index));
     for (unsigned i = 1; i < N_LEFT; i++)
