@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* asleep.c - see asleep.h. Owns nothing; the bits are remote.c's. */
+/* asleep.c - see asleep.h. Owns the sum of what was noted; the bits are remote.c's. */
 #include "heap/asleep.h"
 #include "heap/remote.h"
 #include "heap/thread.h"

@@ -14,9 +14,11 @@
  * It is not worth a call of the kernel at once. What visitors leave is noted, and is a bounded share of what else is live: as
  * more is left, or less is live, all of it goes.
  *
- * While x_is_asleep is 1 the slab does not count as live (vm_pool_count_asleep): it is counted once, as both are exchanges. A block that
- * somebody frees twice meanwhile has its bit set when it is freed again here, which is found as in any other free. A child
- * that is forked in between has these blocks for live: a slab's at most.
+ * While x_is_asleep is 1 the slab does not count as live (vm_pool_count_asleep): it is counted once, as both are exchanges. Bits
+ * of several groups come back one group after another, and the slab stays until the last; an owner that collects in between
+ * ends it, though the other groups' pages are purged, too. A block that somebody frees twice meanwhile has its bit set when it
+ * is freed again here, which is found as in any other free. A child that is forked in between has these blocks for live: a
+ * slab's at most.
  */
 #ifndef VM_HEAP_ASLEEP_H
 #define VM_HEAP_ASLEEP_H
