@@ -212,6 +212,43 @@ static void late_destructors(void **state)
     pthread_key_delete(late_key);
 }
 
+/* A handler forks while a call of an ending thread has borrowed a heap, or is about to adopt one: for the child that heap is one
+   of a thread that is not there, and the call goes on with it all the same. */
+static void borrow_in_child(void *argument)
+{
+    pthread_t thread;
+    struct heap *heap[3], *borrowed;
+    (void)argument;
+    crew_free(crew_alloc(1));
+    UNIT_REQUIRE(pthread_create(&thread, NULL, live, NULL) == 0);
+    pthread_join(thread, NULL);
+    vm_thread_make_stand_ins();
+    vm_heap_self = &vm_heap_ended;
+    borrowed = vm_thread_enter();
+    UNIT_REQUIRE(vm_load_relaxed(&borrowed->x_state) == HEAP_LIVE);
+    vm_thread_reset_in_child(); /* what the child does first */
+    UNIT_REQUIRE(vm_load_relaxed(&borrowed->x_state) == HEAP_ABANDONED);
+    vm_thread_leave(borrowed);
+    for (unsigned i = 0; i < 3; i++) {
+        heap[i] = vm_thread_enter();
+        UNIT_REQUIRE(heap[i] && vm_load_relaxed(&heap[i]->x_state) == HEAP_LIVE);
+        for (unsigned k = 0; k < i; k++)
+            UNIT_REQUIRE(heap[k] != heap[i]);
+    }
+    vm_thread_reset_in_child(); /* all are in the stack again, and one of them is taken by the call */
+    vm_store_relaxed(&heap[1]->x_state, HEAP_LIVE);
+    for (unsigned i = 0; i < 4; i++)
+        UNIT_REQUIRE((borrowed = vm_thread_enter()) && borrowed != heap[1]);
+    vm_thread_leave(heap[1]);
+    UNIT_REQUIRE(vm_thread_enter() == heap[1]);
+}
+
+static void borrowed_over_fork(void **state)
+{
+    (void)state;
+    unit_assert_returns(borrow_in_child, NULL);
+}
+
 static void constant_heaps_stay_constant(void **state)
 {
     (void)state;
@@ -272,9 +309,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_calls), /* these two before this process has a heap */
-        cmocka_unit_test(without_heap),       cmocka_unit_test(one_heap_for_all),
-        cmocka_unit_test(blocks_left_behind), cmocka_unit_test(late_destructors),
-        cmocka_unit_test(child_of_fork),      cmocka_unit_test(constant_heaps_stay_constant),
+        cmocka_unit_test(without_heap),
+        cmocka_unit_test(one_heap_for_all),
+        cmocka_unit_test(blocks_left_behind),
+        cmocka_unit_test(late_destructors),
+        cmocka_unit_test(child_of_fork),
+        cmocka_unit_test(borrowed_over_fork),
+        cmocka_unit_test(constant_heaps_stay_constant),
     };
     return cmocka_run_group_tests_name("thread", tests, NULL, NULL);
 }
