@@ -16,8 +16,8 @@
  *     ever;
  *   - everything else of the vanished threads is adopted like that of dead ones.
  * A lock that the forking thread itself holds (a fork in a signal handler inside malloc) stays held: the
- * interrupted call goes on in the child, too. If it waits for one, it gets it, and finds what that guards frozen: so who has
- * taken an arena's or a heap's lock asks (enter in pool/arena.c, vm_heap_enter).
+ * interrupted call goes on in the child, too. If that call waits for a lock that another thread held, it gets it, and what it
+ * guards is frozen: so whoever has taken an arena's or a heap's lock asks (enter in pool/arena.c, vm_heap_enter).
  *
  * The repair runs from fork's child handler or, if another library's handler allocates before ours runs, or
  * nobody ran handlers at all (_Fork), when the child first waits for a lock. The handler is registered while there is one

@@ -70,9 +70,10 @@ static struct slab *take_bits(struct heap *heap, unsigned class_index, struct bl
     vm_lock_acquire(&heap->lock);
     struct slab *const slab = heap->current[class_index];
     if (slab && vm_load_relaxed(&heap->x_state) == HEAP_LIVE && vm_asleep_bytes(slab))
-        for (size_t i = 0; i < slab->n_groups; i++)
-            any |= blocks->group[i] =
-                vm_exchange(&vm_slab_remote(slab)[i], 0); /* pairs with vm_remote_mark */
+        for (size_t i = 0; i < slab->n_groups; i++) {
+            blocks->group[i] = vm_exchange(&vm_slab_remote(slab)[i], 0); /* pairs with vm_remote_mark */
+            any |= blocks->group[i];
+        }
     vm_lock_release(&heap->lock);
     return any ? slab : NULL;
 }

@@ -505,6 +505,7 @@ static void *alloc_from(struct heap *heap, unsigned class_index, bool may_be_com
     return block || is_frozen(heap) ? block : take_from_pool(heap, class_index, n_owned);
 }
 
+/* Once more with another heap, if the thread's is frozen by now: in a fork child. */
 static void *alloc(unsigned class_index, bool may_be_compound)
 {
     struct heap *heap;
@@ -515,8 +516,7 @@ static void *alloc(unsigned class_index, bool may_be_compound)
             return NULL;
         block = alloc_from(heap, class_index, may_be_compound);
         vm_thread_leave(heap);
-    } while (VM_UNLIKELY(!block) &&
-             is_frozen(heap)); /* in a fork child, by now: the thread gets another one */
+    } while (VM_UNLIKELY(!block) && is_frozen(heap));
     return block;
 }
 

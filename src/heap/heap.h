@@ -63,7 +63,7 @@ struct heap {
     uint32_t x_state;            /* enum heap_state; written under the lock */
     uint32_t index;              /* number of the heap, in order of making */
     struct heap *x_next;         /* all heaps ever made, newest first */
-    struct heap *next_abandoned; /* guarded by the registry's lock */
+    struct heap *next_abandoned; /* guarded by the registry's lock; itself: it is not in the stack */
     struct slab *x_queue;        /* slabs with remote frees: pushed by anybody, taken whole under the lock */
     uint32_t x_missed;           /* a remote free may have gone past the queue: look at all slabs */
     uint32_t n_retired;

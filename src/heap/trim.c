@@ -18,8 +18,8 @@
 #include "heap/trim.h"
 #include "heap/asleep.h"
 #include "heap/heap_fast.h"
-#include "heap/remote.h"
 #include "heap/moves.h"
+#include "heap/remote.h"
 #include "heap/thread.h"
 #include "kernel/kernel.h"
 

@@ -56,10 +56,8 @@ static struct arena_totals totals_frozen(const struct arena *arena)
 
 struct arena_totals vm_arena_totals(struct arena *arena)
 {
-    if (vm_load_relaxed(&arena->x_is_frozen))
-        return totals_frozen(arena);
     vm_lock_acquire(&arena->lock);
-    const bool is_frozen = vm_load_relaxed(&arena->x_is_frozen); /* since then, in a fork child */
+    const bool is_frozen = vm_load_relaxed(&arena->x_is_frozen); /* in a fork child perhaps while it waited */
     const struct arena_totals totals = is_frozen ? totals_frozen(arena) : totals_locked(arena);
     vm_lock_release(&arena->lock);
     return totals;

@@ -264,20 +264,10 @@ static void free_rest(void)
             crew_free(blocks[i]);
 }
 
-static void settle(void)
-{
-    vm_thread_settle();
-}
-
 static void perturb(void)
 {
     vm_heap_set_perturb(1);
     vm_heap_set_perturb(0);
-}
-
-static void check(void)
-{
-    vm_check_all();
 }
 
 static void figures(void)
@@ -308,7 +298,7 @@ static void heaps(void **state)
     interrupt(&vm_heap_self->lock, free_rest, look_at_heap);
     interrupt(&vm_heap_self->lock, take_plain, look_at_heap);
     free_blocks();
-    void (*const calls[])(void) = {settle, trim, perturb, check, figures, take_spare};
+    void (*const calls[])(void) = {vm_thread_settle, trim, perturb, vm_check_all, figures, take_spare};
     for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
         interrupt(&vm_heap_self->lock, calls[i], look_at_heap);
 }
